@@ -1,0 +1,3 @@
+import os
+
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**26))  # 64 megapixels; OpenCV reads it when it loads

@@ -1,0 +1,74 @@
+"""Networks whose training and prediction functions are traced and compiled once per process, not once per fold.
+
+Every fold builds new networks with newly drawn weights. Tracing and compiling what trains them can take longer than the
+training, and is the same for every fold; so one compiled copy of each network is kept, and put into the state of the
+new one before it is used: weights, random states, and an optimiser that has not seen anything.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+_TRAINERS: dict[tuple, keras.Model] = {}
+_PREDICTORS: dict[tuple, keras.Model] = {}
+
+
+def train(
+    network: keras.Model,
+    inputs: list[np.ndarray],
+    targets: np.ndarray,
+    *,
+    learning_rate: float,
+    seed: int,
+    jit_compile: bool,
+    **fit,
+) -> dict[str, list[float]]:
+    """Train a new network with a new Adam optimiser; returns the loss and the metric per epoch.
+
+    Parameters
+    ----------
+    network : keras.Model
+        With one output: `spotting` is trained on the mean squared error, the others on the categorical cross-entropy.
+    inputs, targets : list of ndarray, ndarray
+    learning_rate : float
+    seed : int
+        Of the order of the samples. It is set here, since tracing draws random numbers, too, in the first fold only.
+    jit_compile : bool
+    fit
+        `batch_size`, `epochs`, ... of `keras.Model.fit`.
+    """
+    key = (network.name, network.output_shape, learning_rate, jit_compile)
+    if key not in _TRAINERS:
+        regression = network.name == "spotting"
+        trainer = keras.models.clone_model(network)
+        trainer.compile(
+            keras.optimizers.Adam(learning_rate),
+            loss="mse" if regression else "categorical_crossentropy",
+            metrics=["mae" if regression else "accuracy"],
+            jit_compile=jit_compile,
+        )
+        trainer.optimizer.build(trainer.trainable_variables)
+        _TRAINERS[key] = trainer
+    trainer = _TRAINERS[key]
+    for ours, new in zip(trainer.variables, network.variables, strict=True):
+        ours.assign(new)
+    for variable in trainer.optimizer.variables:
+        if variable is not trainer.optimizer._learning_rate:  # moments and step count
+            variable.assign(np.zeros(variable.shape, variable.dtype))
+    keras.utils.set_random_seed(seed)
+    history = trainer.fit(inputs, targets, shuffle=True, verbose=0, **fit).history
+    network.set_weights(trainer.get_weights())
+    return history
+
+
+def predict(network: keras.Model, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """The network's outputs, a list also of one, for a whole video at once."""
+    shapes = network.output_shape if isinstance(network.output_shape, list) else [network.output_shape]
+    key = (network.name, *shapes)
+    if key not in _PREDICTORS:
+        _PREDICTORS[key] = keras.models.clone_model(network)
+    predictor = _PREDICTORS[key]
+    predictor.set_weights(network.get_weights())
+    outputs = predictor.predict(inputs, batch_size=256, verbose=0)
+    return outputs if isinstance(outputs, list) else [outputs]

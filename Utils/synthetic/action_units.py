@@ -1,0 +1,199 @@
+"""Action units as displacements of the face, spread from landmarks to every pixel.
+
+Each action unit moves a few landmarks (and points between them). Gaussian radial basis functions carry the motion to
+their surroundings. Intensities are shares of the full displacement: 1 is a strong macro-expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+
+from Utils.synthetic.canvas import Canvas
+from Utils.synthetic.identity import CENTRE_Y, MIRROR, SIDES, Identity
+
+Intensity = float | Sequence[float]  # both sides alike, or (left, right) in the image
+ActionUnits = Mapping[str, Intensity]
+
+SIGMA = 0.10  # of the basis functions, face units
+RIDGE = 0.02  # keeps the weights small where control points crowd
+STEP = 4  # the displacement field is kept on every fourth pixel
+INVERSION_STEPS, INVERSION_DAMPING = 8, 0.75
+INVERSION_TOLERANCE = 0.01  # pixels of the texture
+CONTROL_LANDMARKS = 60  # the inner lips follow the outer ones
+MIDDLE_LANDMARKS = (8, 51, 57)  # moved by both sides, half each
+JAW_DROP = "AU26"  # a jaw has no sides
+
+# Control points between the landmarks: distance from the mid-line and y
+EXTRA_POINTS = {
+    "cheek": (0.33, 0.47), "lower_cheek": (0.40, 0.63), "glabella": (0.03, 0.12), "inner_forehead": (0.12, -0.10),
+    "outer_forehead": (0.33, -0.10), "temple": (0.55, 0.05), "beside_nose": (0.20, 0.60), "chin": (0.10, 1.12),
+    "under_eye": (0.26, 0.33), "hairline": (0.25, -0.33),
+}  # fmt: skip
+
+# Displacement at full intensity: {landmark of the image's left side, or extra point: (away from the mid-line, down)}
+DISPLACEMENTS: dict[str, dict[int | str, tuple[float, float]]] = {
+    "AU1": {21: (0, -.075), 20: (0, -.06), 19: (0, -.025), "inner_forehead": (0, -.05), "glabella": (0, -.03)},
+    "AU2": {17: (0, -.055), 18: (0, -.075), 19: (0, -.06), 20: (0, -.025), "outer_forehead": (0, -.05)},
+    "AU4": {21: (-.035, .045), 20: (-.03, .05), 19: (-.02, .042), 18: (-.01, .03), 17: (0, .012),
+            "glabella": (-.01, .035), "inner_forehead": (-.01, .03), "outer_forehead": (0, .015)},
+    "AU6": {"cheek": (0, -.055), "under_eye": (0, -.03), "lower_cheek": (0, -.03), 41: (0, -.012), 40: (0, -.010)},
+    "AU9": {31: (.008, -.025), 32: (0, -.02), "beside_nose": (0, -.03), "glabella": (0, .02), 21: (-.01, .02),
+            50: (0, -.02), 49: (0, -.015)},
+    "AU10": {50: (0, -.035), 49: (0, -.025), 51: (0, -.025), "beside_nose": (0, -.02), 32: (0, -.008)},
+    "AU12": {48: (.055, -.055), 49: (.03, -.02), 59: (.03, -.03), 58: (.012, -.008), 50: (.010, -.004),
+             "lower_cheek": (.012, -.04), "beside_nose": (.02, -.025), "cheek": (0, -.02)},
+    "AU15": {48: (.005, .06), 49: (0, .02), 59: (0, .03), 58: (0, .006), "chin": (0, -.012)},
+    "AU17": {57: (0, -.03), 58: (0, -.03), "chin": (0, -.05), 8: (0, -.01), 7: (0, -.01)},
+    "AU18": {48: (-.05, 0), 49: (-.03, 0), 59: (-.03, 0), 50: (-.012, 0), 58: (-.014, 0)},
+    "AU24": {50: (0, .012), 51: (0, .012), 57: (0, -.016), 58: (0, -.014), 48: (-.012, 0)},
+    JAW_DROP: {8: (0, .11), 7: (0, .105), 6: (0, .09), 5: (0, .06), 4: (0, .025), "chin": (0, .12)},
+}  # fmt: skip
+
+# What opens and closes: change of the upper and the lower lid's opening; gap above and below the lip line, face units
+OPENINGS = {
+    "AU2": (0.03, 0, 0, 0),
+    "AU4": (-0.08, 0, 0, 0),
+    "AU5": (0.18, 0, 0, 0),
+    "AU6": (-0.10, -0.35, 0, 0),
+    "AU9": (-0.12, -0.15, 0, 0),
+    "AU12": (-0.03, -0.10, 0, 0),
+    "AU25": (0, 0, 0.012, 0.045),
+    JAW_DROP: (0, 0, 0, 0.125),
+}
+AU_NAMES = tuple(sorted({*DISPLACEMENTS, *OPENINGS}, key=lambda name: int(name[2:])))
+
+
+def both_sides(action_units: ActionUnits) -> dict[str, np.ndarray]:
+    """Intensities as (left, right) pairs; ValueError for a name that is not in `AU_NAMES`."""
+    pairs = {}
+    for name, value in action_units.items():
+        if name not in AU_NAMES:
+            raise ValueError(f"no action unit {name!r}: expected one of {', '.join(AU_NAMES)}")
+        pair = np.broadcast_to(np.asarray(value, float), (2,))
+        pairs[name] = np.full(2, pair.mean()) if name == JAW_DROP else pair
+    return pairs
+
+
+def openings(action_units: Mapping[str, np.ndarray]) -> tuple[np.ndarray, float, float]:
+    """What the lids and lips do.
+
+    Returns
+    -------
+    lids : ndarray, shape (2, 2)
+        Opening of (left, right) eye by (upper, lower) lid, 1 neutral.
+    gap_up, gap_down : float
+        Opening of the mouth above and below the lip line, face units.
+    """
+    lids, gaps = np.ones((2, 2)), np.zeros(2)
+    for name, pair in action_units.items():
+        if name in OPENINGS:
+            upper, lower, *gap = OPENINGS[name]
+            lids += pair[:, None] * [upper, lower]
+            gaps += np.mean(pair) * np.array(gap)
+    return lids, float(gaps[0]), float(gaps[1])
+
+
+class Motion:
+    """Displacement fields of one identity's action units and of its head's turns.
+
+    Parameters
+    ----------
+    identity : Identity
+    canvas : Canvas
+        Of the head's texture.
+    depth : ndarray
+        The head's relief, for the parallax.
+    """
+
+    def __init__(self, identity: Identity, canvas: Canvas, depth: np.ndarray) -> None:
+        self.scale = canvas.scale
+        self.shape = canvas.height // STEP + 1, canvas.width // STEP + 1
+        rows, columns = np.mgrid[0 : self.shape[0], 0 : self.shape[1]].astype(np.float32)
+        self._rows, self._columns = rows, columns
+        grid = np.stack([columns, rows], -1) * STEP + (STEP - 1) / 2
+        grid = (grid + 0.5) / canvas.scale + [canvas.left, canvas.top]
+
+        controls, names = _control_points(identity)
+        spread = _gaussians(controls, controls) + RIDGE * np.eye(len(controls))
+        on_grid = _gaussians(grid.reshape(-1, 2), controls).astype(np.float32)
+        on_landmarks = _gaussians(identity.landmarks, controls)
+        self._fields, self._shifts = {}, {}
+        for name in DISPLACEMENTS:
+            for side in SIDES:
+                weights = np.linalg.solve(spread, _displacements(name, side, names))
+                field = (on_grid @ weights.astype(np.float32)).reshape(*self.shape, 2)
+                self._fields[name, side] = field * np.float32(canvas.scale)
+                self._shifts[name, side] = on_landmarks @ weights
+        self._parallax, self._landmark_parallax = self._measure_parallax(identity, canvas, depth)
+
+    def _measure_parallax(self, identity: Identity, canvas: Canvas, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Height above the middle of the head, in pixels on the coarse grid and in face units at the landmarks."""
+        coarse = cv2.resize(depth, self.shape[::-1], interpolation=cv2.INTER_AREA)
+        coarse = (coarse - coarse[self.shape[0] // 2, self.shape[1] // 2]) * canvas.scale
+        columns, rows = np.clip(canvas.to_pixels(identity.landmarks), 0, np.array(canvas.shape[::-1]) - 1).astype(int).T
+        return coarse.astype(np.float32), depth[rows, columns] - depth[canvas.height // 2, canvas.width // 2]
+
+    def field(self, action_units: Mapping[str, np.ndarray], yaw: float, pitch: float) -> np.ndarray:
+        """Backward displacement on the coarse grid, pixels: the picture at x shows what rests at x - field(x)."""
+        forward = np.empty((*self.shape, 2), np.float32)
+        np.multiply(self._parallax, np.float32(yaw), out=forward[..., 0])
+        np.multiply(self._parallax, np.float32(pitch), out=forward[..., 1])
+        for name, pair in action_units.items():
+            for side, intensity in zip(SIDES, pair, strict=True):
+                if intensity and (name, side) in self._fields:
+                    forward += np.float32(intensity) * self._fields[name, side]
+        return self._invert(forward)
+
+    def _invert(self, forward: np.ndarray) -> np.ndarray:
+        """Solve back(x) = forward(x - back(x)) by fixed-point steps, damped: a raised brow stretches its lid a lot."""
+        back = forward
+        for _ in range(INVERSION_STEPS):
+            map_x, map_y = self._columns - back[..., 0] / STEP, self._rows - back[..., 1] / STEP
+            moved = cv2.remap(forward, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            correction = moved - back
+            back = back + np.float32(INVERSION_DAMPING) * correction
+            if np.abs(correction).max() < INVERSION_TOLERANCE:
+                break
+        return back
+
+    def landmark_shift(self, action_units: Mapping[str, np.ndarray], yaw: float, pitch: float) -> np.ndarray:
+        """Forward displacement of the 68 landmarks, face units; the mouth's opening is not in it."""
+        shift = self._landmark_parallax[:, None] * np.array([yaw, pitch])
+        for name, pair in action_units.items():
+            for side, intensity in zip(SIDES, pair, strict=True):
+                if (name, side) in self._shifts:
+                    shift = shift + intensity * self._shifts[name, side]
+        return shift
+
+
+def _gaussians(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    squared = ((points[:, None] - centres[None]) ** 2).sum(-1)
+    return np.exp(-0.5 * squared / SIGMA**2)
+
+
+def _control_points(identity: Identity) -> tuple[np.ndarray, dict[tuple[str, int], int]]:
+    """Positions of the control points, and the index of each extra point by (name, side)."""
+    points = list(identity.landmarks[:CONTROL_LANDMARKS])
+    names = {}
+    for name, (away, y) in EXTRA_POINTS.items():
+        for side in SIDES:
+            names[name, side] = len(points)
+            length = identity.looks.face_length
+            points.append((side * away * identity.looks.face_width, CENTRE_Y + (y - CENTRE_Y) * length))
+    return np.array(points), names
+
+
+def _displacements(name: str, side: int, names: Mapping[tuple[str, int], int]) -> np.ndarray:
+    """Displacement of every control point by one side of an action unit."""
+    moves = np.zeros((CONTROL_LANDMARKS + len(names), 2))
+    for point, (away, down) in DISPLACEMENTS[name].items():
+        if isinstance(point, str):
+            moves[names[point, side]] += [side * away, down]
+        elif point in MIDDLE_LANDMARKS:
+            moves[point] += [0, down / 2]
+        else:
+            moves[point if side < 0 else MIRROR[point]] += [side * away, down]
+    return moves

@@ -1,0 +1,258 @@
+"""A synthetic dataset on disk, in the layout of CASME_sq: folders of frames and a workbook of annotations.
+
+    root/rawpic/s15/15_0101slowkettle/img001.jpg ...
+    root/code_final.xlsx
+    root/.generated/s15_15_0101slowkettle.json      what a finished video was made from
+
+Every video can be made on its own and in any order; a finished one is recognised by its key and left alone. Frame
+numbers are 0-based in the plans and 1-based in the workbook. The names of subjects, videos and words are invented.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from openpyxl import Workbook
+
+from Utils.cache import atomic_file, atomic_folder, require_writable, write_json
+from Utils.parallel import run_units
+from Utils.records import OTHERS
+from Utils.synthetic.clips import CLASSES, MACRO, SPEECH, ClipSettings, Event, render_clip, timeline
+
+RENDERER_VERSION = 1  # raise it when the same plan gives other frames: finished videos are then made again
+WORKBOOK_NAME = "code_final.xlsx"
+FIRST_SUBJECT_CODE = 15
+OTHERS_EVERY, OTHERS_AT = 12, 7  # of each 12 micro-expressions, the one at index 7 belongs to no evaluated class
+DEAL = 200  # random stream
+
+
+class Stimulus(NamedTuple):
+    """What a subject watched: its code, its name in the workbook and the word in the folder's name."""
+
+    code: str
+    name: str
+    word: str
+
+
+STIMULI = (
+    Stimulus("0101", "kettle1", "slowkettle"),
+    Stimulus("0102", "kettle2", "singingkettle"),
+    Stimulus("0203", "harbour3", "fogharbour"),
+    Stimulus("0401", "marbles1", "rollingmarbles"),
+    Stimulus("0402", "marbles2", "fallingmarbles"),
+)
+SELF_REPORTS = {"negative": "irritation", "positive": "delight", "surprise": "astonishment", OTHERS: "unsure"}
+
+
+@dataclass(frozen=True)
+class VideoPlan:
+    """All that determines one video.
+
+    Attributes
+    ----------
+    seed : int
+        The dataset's seed.
+    subject, video : int
+        0-based numbers of the subject and of the video among all videos.
+    stimulus : Stimulus
+    settings : ClipSettings
+    emotions : tuple of str
+        Of the micro-expressions, as `clips.timeline` takes them.
+    events : tuple of Event
+        What is annotated, in order of onset, 0-based; speech is not.
+    """
+
+    seed: int
+    subject: int
+    video: int
+    stimulus: Stimulus
+    settings: ClipSettings
+    emotions: tuple[str, ...]
+    events: tuple[Event, ...]
+
+    @property
+    def subject_code(self) -> str:
+        """The subject's folder, `s15` and up."""
+        return f"s{FIRST_SUBJECT_CODE + self.subject}"
+
+    @property
+    def folder(self) -> Path:
+        """The video's folder below the dataset's root."""
+        name = f"{FIRST_SUBJECT_CODE + self.subject}_{self.stimulus.code}{self.stimulus.word}"
+        return Path("rawpic") / self.subject_code / name
+
+    @property
+    def key(self) -> str:
+        """Hash of all that determines the frames."""
+        content = {"renderer": RENDERER_VERSION, **asdict(self)}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def plan(
+    seed: int = 0, n_subjects: int = 8, videos_per_subject: int = 2, settings: ClipSettings | None = None
+) -> list[VideoPlan]:
+    """The videos of a dataset, in order of subject and video.
+
+    The classes are dealt in turn, so that each has about as many micro-expressions as the others. The last video has no
+    micro-expression; every subject has at least one video that has.
+
+    Raises
+    ------
+    ValueError
+        When there are more videos to a subject than stimuli.
+    """
+    settings = settings or ClipSettings()
+    if n_subjects < 1 or not 1 <= videos_per_subject <= len(STIMULI):
+        raise ValueError(
+            f"{n_subjects} subjects with {videos_per_subject} videos each: "
+            f"expected at least 1 subject and 1 to {len(STIMULI)} videos"
+        )
+    rng = np.random.default_rng([seed, DEAL])
+    deck = _deal_emotions(rng)
+    plans = []
+    for subject in range(n_subjects):
+        watched = np.sort(rng.choice(len(STIMULI), size=videos_per_subject, replace=False))
+        for nth, stimulus in enumerate(watched):
+            count = int(rng.integers(settings.n_me[0], settings.n_me[1] + 1))
+            if nth == 0:
+                count = max(count, 1)
+            elif subject == n_subjects - 1 and nth == videos_per_subject - 1:
+                count = 0
+            emotions = tuple(next(deck) for _ in range(count))
+            video = len(plans)
+            course = timeline(seed, subject, video, settings, emotions)
+            events = tuple(event for event in course.events if event.kind != SPEECH)
+            plans.append(VideoPlan(seed, subject, video, STIMULI[stimulus], settings, emotions, events))
+    return plans
+
+
+def _deal_emotions(rng: np.random.Generator) -> Iterator[str]:
+    """Emotions without end: the classes in shuffled rounds, and now and then one that is not evaluated."""
+    position = 0
+    while True:
+        for index in rng.permutation(len(CLASSES)):
+            if position % OTHERS_EVERY == OTHERS_AT:
+                yield OTHERS
+                position += 1
+            yield CLASSES[index]
+            position += 1
+
+
+def is_rendered(video: VideoPlan, root: Path) -> bool:
+    """Whether the video's frames lie below `root`, all of them, made from this very plan."""
+    try:
+        record = json.loads(_record_path(video, root).read_text())
+    except (OSError, ValueError):
+        return False
+    frames = Path(root) / video.folder
+    return record.get("key") == video.key and len(list(frames.glob("img*.jpg"))) == video.settings.frames
+
+
+def render_video(video: VideoPlan, root: Path) -> Path:
+    """Write the frames of one video, unless they are there; the folder appears complete or not at all.
+
+    Several runs may do so at once: the first to finish wins, and what it made is not touched.
+
+    Returns
+    -------
+    Path
+        The folder of the frames.
+    """
+    root = Path(root)
+    folder, record = root / video.folder, _record_path(video, root)
+    if is_rendered(video, root):
+        return folder
+    if folder.exists() and not is_rendered(video, root):  # made from another plan, or not complete
+        record.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+    with atomic_folder(folder, lambda: is_rendered(video, root)) as partial:
+        frames, _ = render_clip(video.seed, video.subject, video.video, video.settings, video.emotions)
+        for number, image in enumerate(frames, start=1):
+            encoded, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, video.settings.jpeg])
+            if not encoded:
+                raise OSError(f"{folder}: frame {number} could not be encoded as JPEG")
+            (partial / f"img{number:03d}.jpg").write_bytes(content.tobytes())
+        write_json(record, {"key": video.key, "renderer": RENDERER_VERSION})  # before the folder, never without one
+    return folder
+
+
+def write_workbook(plans: Sequence[VideoPlan], path: Path) -> None:
+    """Write the annotations as CASME_sq has them: three sheets without headers, frame numbers 1-based.
+
+    One macro-expression (the last) has offset 0, which means: the apex.
+    """
+    path = Path(path)
+    samples = [(video, nth, event) for video in plans for nth, event in enumerate(video.events, start=1)]
+    last_macro = max((i for i, (_, _, event) in enumerate(samples) if event.kind == MACRO), default=None)
+    workbook = Workbook()
+    annotations, subjects, stimuli = workbook.active, workbook.create_sheet("Sheet2"), workbook.create_sheet("Sheet3")
+    annotations.title = "Sheet1"
+    for index, (video, nth, event) in enumerate(samples):
+        annotations.append(_annotation_row(video, nth, event, without_offset=index == last_macro))
+        subjects.append([index + 1, video.subject_code, video.subject + 1])
+    for code, name, _ in sorted({video.stimulus for video in plans}):
+        stimuli.append([code, name])
+    with atomic_file(path) as scratch:
+        workbook.save(scratch)
+
+
+def _annotation_row(video: VideoPlan, nth: int, event: Event, without_offset: bool) -> list[int | str]:
+    numbers = sorted(event.action_units)
+    action_units = numbers[0] if len(numbers) == 1 else "+".join(map(str, numbers))
+    offset = 0 if without_offset else event.offset + 1
+    frames = [event.onset + 1, event.apex + 1, offset]
+    words = [event.emotion, event.kind, SELF_REPORTS[event.emotion]]
+    return [video.subject + 1, f"{video.stimulus.name}_{nth}", *frames, action_units, *words]
+
+
+def generate(
+    root: Path,
+    seed: int = 0,
+    n_subjects: int = 8,
+    videos_per_subject: int = 2,
+    settings: ClipSettings | None = None,
+    progress: Callable[[int, int, VideoPlan], None] | None = None,
+) -> list[VideoPlan]:
+    """Write a whole dataset below `root`, one video after the other.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Told after each video: how many are done, how many there are, and which it was.
+
+    Returns
+    -------
+    list of VideoPlan
+    """
+    root = Path(root)
+    plans = plan(seed, n_subjects, videos_per_subject, settings)
+    write_workbook(plans, root / WORKBOOK_NAME)
+    for done, video in enumerate(plans, start=1):
+        render_video(video, root)
+        if progress is not None:
+            progress(done, len(plans), video)
+    return plans
+
+
+def _record_path(video: VideoPlan, root: Path) -> Path:
+    return Path(root) / ".generated" / f"{video.subject_code}_{video.folder.name}.json"
+
+
+def make_demo(root: Path, workers: int) -> None:
+    """Make the embedded dataset where it is not there yet: side by side, with a progress bar, the workbook last."""
+    if (root / WORKBOOK_NAME).is_file():
+        return
+    require_writable(root, "--data_root")
+    plans = plan()
+    print(f"  making the DEMO dataset in {root}: {len(plans)} videos of synthetic faces (once)")
+    run_units(partial(render_video, root=root), plans, workers, "rendering", "video")
+    write_workbook(plans, root / WORKBOOK_NAME)

@@ -1,0 +1,93 @@
+"""Eyes, redrawn on the head's texture for every frame: lids, eyeball, iris and lashes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from Utils.synthetic.canvas import Canvas, blend, spline
+from Utils.synthetic.head import HeadTexture
+from Utils.synthetic.identity import EYES, Identity
+
+GAZE_REACH = np.array([0.035, 0.020])  # shift of the iris at a gaze of 1, face units
+LIDS_MEET = 0.012  # closed lids meet this far below the line between the corners
+UPPER, LOWER = [1, 2], [4, 5]  # of an eye's six landmarks
+
+
+class Eye:
+    """One eye of a face.
+
+    Parameters
+    ----------
+    identity : Identity
+    landmarks : ndarray, shape (6, 2)
+        The eye's neutral landmarks.
+    canvas : Canvas
+        Of the head's texture.
+    head : HeadTexture
+        The head without eyes.
+    """
+
+    def __init__(self, identity: Identity, landmarks: np.ndarray, canvas: Canvas, head: HeadTexture) -> None:
+        self.looks, self.landmarks, self.centre = identity.looks, landmarks, landmarks.mean(0)
+        margin = np.array([0.05, 0.07])
+        self.canvas, self.rows, self.columns = canvas.crop(landmarks.min(0) - margin, landmarks.max(0) + margin)
+        roundness = 1 - 0.35 * ((self.canvas.x - self.centre[0]) / 0.10) ** 2
+        self.roundness = np.clip(roundness, 0.5, 1).astype(np.float32)
+        column, row = canvas.to_pixels(self.centre).astype(int)
+        self.light = float(np.clip(head.shade[row, column], 0.5, 1.1))
+        self.skin = head.layer[self.rows, self.columns, :3].copy()
+        self.edge = 0.8 / canvas.scale  # softness of the iris's rim
+        self.blur = 0.35 / 110  # softness of the lids' rims (110 px per face unit at 320x240)
+
+    def draw(self, layer: np.ndarray, upper: float, lower: float, gaze: np.ndarray) -> None:
+        """Draw into the head's texture, in place, over whatever was drawn there before.
+
+        Parameters
+        ----------
+        layer : ndarray of float32
+            The texture, BGR first; it is opaque here.
+        upper, lower : float
+            Opening of the lids: 1 neutral, 0 closed.
+        gaze : pair of float
+            Right and down, -1 to 1.
+        """
+        top, bottom = self._lids(upper, lower)
+        patch = self.skin.copy()
+        mask = self.canvas.polygon(np.vstack([top, bottom]), self.blur)
+        blend(patch, mask, self._eyeball(float(top[:, 1].min()), np.asarray(gaze, float)))
+        blend(patch, self.canvas.line(top, 0.013, self.blur) * 0.85, self.looks.skin * 0.14)
+        blend(patch, self.canvas.line(bottom, 0.007, self.blur * 1.7) * 0.5, self.looks.skin * 0.35)
+        layer[self.rows, self.columns, :3] = patch
+
+    def _lids(self, upper: float, lower: float) -> tuple[np.ndarray, np.ndarray]:
+        """Curves of the upper and the lower lid."""
+        points = self.landmarks.copy()
+        first, last = points[0], points[3]
+        along = np.clip((points[:, :1] - first[0]) / (last[0] - first[0]), 0, 1)
+        closed = (first + (last - first) * along)[:, 1] + LIDS_MEET
+        points[UPPER, 1] = closed[UPPER] + (points[UPPER, 1] - closed[UPPER]) * upper
+        lowered = closed[LOWER] + (points[LOWER, 1] - closed[LOWER]) * lower
+        points[LOWER, 1] = np.maximum(lowered, points[UPPER[::-1], 1] + 0.001)
+        return spline(points[[0, 1, 2, 3]], 8), spline(points[[3, 4, 5, 0]], 8)
+
+    def _eyeball(self, lid_y: float, gaze: np.ndarray) -> np.ndarray:
+        """White, iris, pupil and a highlight, darker under the upper lid and towards the corners."""
+        looks, x, y = self.looks, self.canvas.x, self.canvas.y
+        iris_x, iris_y = map(float, self.centre + gaze * GAZE_REACH + [0, -0.004])  # floats keep the arrays float32
+        distance = np.hypot(x - iris_x, y - iris_y)
+        lid_shadow = np.clip(0.72 + 0.28 * (y - lid_y) / 0.04, 0.6, 1)
+        image = np.array([203, 206, 212], np.float32) * (self.roundness * lid_shadow * self.light)[..., None]
+        rim = np.clip(1 - np.abs(distance - looks.iris_radius * 0.92) / 0.012, 0, 1)
+        iris = looks.iris.astype(np.float32) * ((1.15 - 0.6 * rim) * self.light)[..., None]
+        blend(image, self._disc(distance, looks.iris_radius), iris)
+        blend(image, self._disc(distance, looks.iris_radius * 0.42), np.array([12, 12, 12]))
+        blend(image, self.canvas.blob(iris_x - 0.016, iris_y - 0.018, 0.007, 0.007), np.array([240, 240, 240]))
+        return image
+
+    def _disc(self, distance: np.ndarray, radius: float) -> np.ndarray:
+        return 1 / (1 + np.exp(np.clip((distance - radius) / self.edge, -30, 30)))
+
+
+def make_eyes(identity: Identity, canvas: Canvas, head: HeadTexture) -> list[Eye]:
+    """The left and the right eye."""
+    return [Eye(identity, identity.landmarks[eye], canvas, head) for eye in EYES]

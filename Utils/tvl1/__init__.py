@@ -1,0 +1,5 @@
+"""The project's TV-L1 optical flow: the arithmetic of OpenCV 4.5.1-4.11, bit for bit, whatever OpenCV is installed."""
+
+from Utils.tvl1.runner import KERNEL_VERSION, TVL1, compile_kernel, tvl1_flow
+
+__all__ = ["KERNEL_VERSION", "TVL1", "compile_kernel", "tvl1_flow"]

@@ -1,0 +1,110 @@
+"""Calling the kernel: workspace, checks, compilation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+from numba.core import event
+
+from Utils.tvl1 import kernel
+from Utils.tvl1.layout import SIDE
+from Utils.tvl1.tables import TABLES, make_workspace
+
+# Part of cache keys. Raise the number with any change that can alter a flow (none is intended: it is OpenCV's).
+KERNEL_VERSION = "tvl1-opencv-4.11/1"
+
+COMPILING = "compiling the optical-flow kernel for this processor (once, about 10 s)..."
+
+
+def checked_image(image: np.ndarray, name: str) -> np.ndarray:
+    """The image itself; ValueError if the kernel is not made for it."""
+    image = np.asarray(image)
+    if image.shape != (SIDE, SIDE) or image.dtype != np.uint8:
+        raise ValueError(
+            f"{name} image: the flow takes gray images of {SIDE}x{SIDE} pixels, 8 bit; "
+            f"this one has shape {image.shape} and type {image.dtype}"
+        )
+    return image
+
+
+class TVL1:
+    """TV-L1 optical flow (Zach et al. 2007) as OpenCV 4.5.1-4.11 compute it, the same on every machine.
+
+    An instance holds the memory that the kernel works in (3.7 MB): one per thread. The interpreter's lock is released
+    during the computation. The first call in a process loads the kernel, or compiles it: see `compile_kernel`.
+
+    Attributes
+    ----------
+    counts : ndarray of int64
+        Of the last call: outer iterations, inner iterations, inner iterations times pixels, rows warped slowly.
+    """
+
+    def __init__(self) -> None:
+        self._workspace = make_workspace()
+        self._first = np.zeros((SIDE, SIDE), np.uint8)
+        self._second = np.zeros_like(self._first)
+        self.counts = np.zeros(4, np.int64)
+
+    def __call__(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Flow from `first` to `second`.
+
+        Parameters
+        ----------
+        first, second : ndarray of uint8, shape (128, 128)
+
+        Returns
+        -------
+        ndarray of float32, shape (128, 128, 2)
+            Horizontal (to the right) and vertical (downwards) motion in pixels.
+
+        Raises
+        ------
+        ValueError
+            If an image has another shape or type.
+        """
+        # Copies: whatever memory layout or read-only flag comes in, the kernel is compiled for one kind of array.
+        self._first[:] = checked_image(first, "first")
+        self._second[:] = checked_image(second, "second")
+        out = np.empty((SIDE, SIDE, 2), np.float32)
+        kernel.flow(self._first, self._second, out, self._workspace, TABLES, self.counts)
+        return out
+
+
+_own = threading.local()
+
+
+def tvl1_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """As `TVL1()(first, second)`, with a workspace that is kept per thread."""
+    if not hasattr(_own, "tvl1"):
+        _own.tvl1 = TVL1()
+    return _own.tvl1(first, second)
+
+
+class _Announcement(event.Listener):
+    """Says once that the kernel is being compiled; a kernel that is loaded from the cache raises no such event."""
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self._say = say
+        self._said = False
+
+    def on_start(self, event: event.Event) -> None:
+        if not self._said and event.data["dispatcher"] is kernel.flow:
+            self._said = True
+            self._say(COMPILING)
+
+    def on_end(self, event: event.Event) -> None:
+        pass
+
+
+def compile_kernel(say: Callable[[str], object] = print) -> None:
+    """Make the kernel ready: load it from Numba's cache on disk, or compile it and say so in one line.
+
+    The cache lies in `NUMBA_CACHE_DIR` if that is set, else beside the source (`__pycache__`), else in the user's
+    cache folder. It is renewed when a file of this package, Numba or the kind of processor changes. Call this before
+    starting worker processes, or each of them compiles.
+    """
+    blank = np.zeros((SIDE, SIDE), np.uint8)
+    with event.install_listener("numba:compile", _Announcement(say)):
+        TVL1()(blank, blank)

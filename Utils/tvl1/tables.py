@@ -1,0 +1,104 @@
+"""Tables that the kernel reads, and the memory that it works in."""
+
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite.binding import get_host_cpu_features
+
+from Utils.tvl1.layout import EPSILON, FIELDS, NSCALES, PLANE, SIDE, SIZES, STRIDE, TAPS
+
+# A row's width is rounded up to a multiple of the processor's widest vector, in floats. No result depends on it.
+LANES = 16 if get_host_cpu_features().get("avx512f") else 8
+
+
+class Workspace(NamedTuple):
+    """The memory of one thread's kernel: flat float32 arrays, aligned to 64 bytes, zeros at first."""
+
+    rows: np.ndarray  # the iterated fields, laid out as `layout.py` says
+    first_pyramid: np.ndarray  # per scale one plane
+    second_pyramid: np.ndarray  # per scale three: image, x gradient, y gradient
+    upscaled: np.ndarray  # two planes: u on its way from one scale to the next
+    median_plane: np.ndarray
+    sorted5: np.ndarray
+    medians: np.ndarray
+    sums: np.ndarray
+    border_sums: np.ndarray
+    weights_x: np.ndarray
+    weights_y: np.ndarray
+    spread_x: np.ndarray
+    spread_y: np.ndarray
+
+
+class Tables(NamedTuple):
+    """What the kernel looks up; per scale, then per column where there is a second axis."""
+
+    widths: np.ndarray  # uint64, the rounded-up width
+    thresholds: np.ndarray  # the inner iterations go on while the summed squared change exceeds it
+    in_image: np.ndarray  # 1 where there is an image, else 0
+    has_right: np.ndarray  # 1 where there is a neighbour to the right, else 0
+    nearest: np.ndarray  # [0, s]: from scale s - 1 down to s; [1, s]: from s up to s - 1 (see `bilinear_table`)
+    fraction: np.ndarray
+
+
+def aligned_zeros(count: int) -> np.ndarray:
+    """`count` float32 zeros that start at a multiple of 64 bytes (a cache line, and the widest vector)."""
+    memory = np.zeros(count + 16, np.float32)
+    start = (-memory.ctypes.data // 4) % 16
+    return memory[start : start + count]
+
+
+def make_workspace() -> Workspace:
+    """3.5 MB."""
+    return Workspace(
+        rows=aligned_zeros((SIDE + 3) * FIELDS * STRIDE),
+        first_pyramid=aligned_zeros(NSCALES * PLANE),
+        second_pyramid=aligned_zeros(NSCALES * 3 * PLANE),
+        upscaled=aligned_zeros(2 * PLANE),
+        median_plane=aligned_zeros(PLANE),
+        sorted5=aligned_zeros(5 * STRIDE),
+        medians=aligned_zeros(STRIDE),
+        sums=aligned_zeros(3 * STRIDE),
+        border_sums=aligned_zeros(3 * STRIDE),
+        weights_x=aligned_zeros(5 * STRIDE),
+        weights_y=aligned_zeros(5 * STRIDE),
+        spread_x=aligned_zeros(TAPS * STRIDE),
+        spread_y=aligned_zeros(TAPS * STRIDE),
+    )
+
+
+def bilinear_table(size: int, new_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each of `new_size` pixels the source pixel at its left and the way to the next one, 0 to 1.
+
+    Pixel centres are aligned; positions beyond the first or last centre are moved onto it. The step is the one that
+    OpenCV hands on: 1 / 0.8 downwards, the ratio of the sizes upwards.
+    """
+    upwards = new_size > size
+    position = (np.arange(new_size) + 0.5) * (size / new_size if upwards else 1.25) - 0.5
+    nearest = np.floor(position).astype(np.int32)
+    fraction = (position - nearest).astype(np.float32)
+    fraction[nearest < 0] = 0
+    nearest[nearest < 0] = 0
+    beyond = nearest >= size - 1
+    # Downwards, IPP takes the last pixel as p0 + (p1 - p0), which is rounded.
+    fraction[beyond], nearest[beyond] = (0, size - 1) if upwards else (1, size - 2)
+    return nearest, fraction
+
+
+def make_tables() -> Tables:
+    nearest = np.zeros((2, NSCALES, SIDE), np.int32)
+    fraction = np.zeros((2, NSCALES, SIDE), np.float32)
+    for scale in range(1, NSCALES):
+        large, small = SIZES[scale - 1 : scale + 1]
+        nearest[0, scale, :small], fraction[0, scale, :small] = bilinear_table(large, small)
+        nearest[1, scale, :large], fraction[1, scale, :large] = bilinear_table(small, large)
+    return Tables(
+        widths=np.array([-(-size // LANES) * LANES for size in SIZES], np.uint64),
+        thresholds=np.array([np.float32(EPSILON * EPSILON * (size * size)) for size in SIZES], np.float32),
+        in_image=np.array([np.arange(SIDE) < size for size in SIZES], np.float32),
+        has_right=np.array([np.arange(SIDE) < size - 1 for size in SIZES], np.float32),
+        nearest=nearest,
+        fraction=fraction,
+    )
+
+
+TABLES = make_tables()

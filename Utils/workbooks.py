@@ -1,0 +1,244 @@
+"""Reading cells of .xls and .xlsx workbooks, with messages that name workbook, sheet, row and column."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import math
+import re
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from Utils.errors import InputError
+
+LARGEST_FRAME = 100_000_000  # beyond any real frame number: a larger one is a typing error, not an annotation
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)  # a number typed as text; float() would take `1_2` and `nan`, too
+
+
+class CellError(ValueError):
+    """One cell cannot be used; the message names it. Its row is left out and reported."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a sheet. `where` reads `book.xlsx, sheet 'Sheet1', row 12`."""
+
+    cells: tuple
+    where: str
+
+    def value(self, column: int):
+        """The raw cell (str, int, float, bool, datetime or None); None beyond the last one."""
+        value = self.cells[column] if column < len(self.cells) else None
+        return value.strip() if isinstance(value, str) else value
+
+    def text(self, column: int, what: str) -> str:
+        """The cell as text; a whole number reads as its digits. CellError if it is empty, a date or a truth value."""
+        value = self.value(column)
+        if value in (None, "") or (isinstance(value, float) and math.isnan(value)):
+            raise self.fault(column, f"{what} is empty")
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            raise self.fault(column, f"{what} is {_shown(value)}, not text")
+        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+    def number(self, column: int, what: str) -> float:
+        """The cell as a finite number (digits typed as text count). CellError otherwise."""
+        value = self.value(column)
+        if value in (None, ""):
+            raise self.fault(column, f"{what} is empty")
+        if isinstance(value, str) and NUMBER.fullmatch(value):
+            value = float(value)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.fault(column, f"{what} is {_shown(value)}, not a number")
+        if not abs(value) <= LARGEST_FRAME:  # NaN fails as well
+            raise self.fault(column, f"{what} is {value:g}, not a frame number")
+        return float(value)
+
+    def frame(self, column: int, what: str) -> int:
+        """The cell as a whole frame number."""
+        number = self.number(column, what)
+        if not number.is_integer():
+            raise self.fault(column, f"{what} is {number}, not a whole frame number")
+        return int(number)
+
+    def holds_number(self, columns: Iterable[int]) -> bool:
+        """Whether any of these cells is a number."""
+        for column in columns:
+            try:
+                self.number(column, "")
+            except CellError:
+                continue
+            return True
+        return False
+
+    def fault(self, column: int, text: str) -> CellError:
+        """An error about one cell, to be raised."""
+        return CellError(f"{self.where}, column {column_letter(column)}: {text}")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The part of a sheet that begins with a header row.
+
+    Attributes
+    ----------
+    column : dict of str to int
+        Index of each column that was asked for.
+    header : Row
+    rows : tuple of Row
+        Below the header.
+    """
+
+    column: dict[str, int]
+    header: Row
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet: its rows but for the blank ones."""
+
+    where: str
+    rows: tuple[Row, ...]
+
+    def below_header(self, columns: Sequence[str], search: int = 40) -> Table:
+        """Find the header row that names all `columns`.
+
+        Names are compared without case and blanks, and `Onset Frame` is `Onset`. Raises InputError naming the missing
+        columns.
+        """
+        best: list[str] = list(columns)
+        for i, row in enumerate(self.rows[:search]):
+            found: dict[str, int] = {}
+            for j in range(len(row.cells)):
+                found.setdefault(column_name(row.value(j)), j)
+            missing = [c for c in columns if column_name(c) not in found]
+            if not missing:
+                indices = {c: found[column_name(c)] for c in columns}
+                return Table(indices, row, self.rows[i + 1 :])
+            if len(missing) < len(best):
+                best = missing
+        raise InputError(
+            f"{self.where}: no header row with the column(s) {', '.join(best)} in the first {search} rows; "
+            "use the workbook as the dataset's authors released it"
+        )
+
+
+def open_workbook(path: Path) -> list[Sheet]:
+    """Read every sheet of a workbook: .xls through xlrd, .xlsx through openpyxl, told apart by content.
+
+    Formulas count as the value last computed. Raises InputError for a file that is missing or no workbook.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(8)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if magic.startswith(b"PK"):
+        sheets = _read_xlsx(path)
+    elif magic.startswith(b"\xd0\xcf\x11\xe0"):
+        sheets = _read_xls(path)
+    else:
+        raise InputError(
+            f"{path}: is not an Excel workbook (.xls or .xlsx); get the file from the dataset's release again"
+        )
+    return [Sheet(where, rows) for where, rows in sheets]
+
+
+def _rows(cells: Iterable[tuple], where: str) -> tuple[Row, ...]:
+    """The rows that are not blank."""
+    return tuple(
+        Row(tuple(row), f"{where}, row {i}")
+        for i, row in enumerate(cells, start=1)
+        if any(value is not None and value != "" for value in row)
+    )
+
+
+def _where(path: Path, sheet: str) -> str:
+    return f"{path.name}, sheet {sheet!r}"
+
+
+def _read_xlsx(path: Path) -> list[tuple[str, tuple[Row, ...]]]:
+    import openpyxl  # here: the evaluator of CSV files needs no workbook library
+
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():  # a file, not a path: openpyxl judges by the name
+            warnings.simplefilter("ignore", UserWarning)  # about styles and extensions, which are not read
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)  # a sheet may have 1,048,576 rows
+            sheets = []
+            for sheet in book.worksheets:
+                sheet.reset_dimensions()  # some programs write wrong ones
+                where = _where(path, sheet.title)
+                sheets.append((where, _rows(sheet.iter_rows(values_only=True), where)))
+            return sheets
+    except (
+        zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, EOFError,
+        SyntaxError, RuntimeError, AssertionError,
+    ) as error:  # fmt: skip
+        raise InputError(
+            f"{path}: cannot be read as an .xlsx workbook ({_one_line(error)}); is the file complete?"
+        ) from None
+
+
+def _read_xls(path: Path) -> list[tuple[str, tuple[Row, ...]]]:
+    import xlrd
+
+    try:
+        book = xlrd.open_workbook(path, logfile=io.StringIO())
+        sheets = []
+        for sheet in book.sheets():
+            cells = (tuple(_xls_values(sheet.row(i), book.datemode)) for i in range(sheet.nrows))
+            where = _where(path, sheet.name)
+            sheets.append((where, _rows(cells, where)))
+        return sheets
+    except Exception as error:  # xlrd lets struct, assertion, index and decoding errors of a broken file through
+        raise InputError(
+            f"{path}: cannot be read as an .xls workbook ({_one_line(error)}); is it complete, and without a password?"
+        ) from None
+
+
+def _xls_values(cells: Sequence, datemode: int) -> Iterator:
+    """Values of xlrd's cells, as openpyxl would give them: xlrd shows dates, truth values and errors as numbers."""
+    from xlrd import XL_CELL_BOOLEAN, XL_CELL_DATE, XL_CELL_ERROR, error_text_from_code, xldate
+
+    for cell in cells:
+        if cell.ctype == XL_CELL_BOOLEAN:
+            yield bool(cell.value)
+        elif cell.ctype == XL_CELL_ERROR:
+            yield error_text_from_code.get(cell.value, "#ERROR!")
+        elif cell.ctype == XL_CELL_DATE:
+            yield xldate.xldate_as_datetime(cell.value, datemode)
+        else:
+            yield cell.value
+
+
+def column_letter(column: int) -> str:
+    """0 -> A, 25 -> Z, 26 -> AA: as spreadsheet programs show it."""
+    letters = ""
+    column += 1
+    while column:
+        column, rest = divmod(column - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+def plain(text) -> str:
+    """A word as it is compared: without blanks, in lower case; empty for None."""
+    return "".join(str(text).split()).lower() if text is not None else ""
+
+
+def column_name(text) -> str:
+    """A header's word as it is compared: `Onset`, `OnsetFrame` and `Onset Frame` are one column."""
+    return plain(text).removesuffix("frame")
+
+
+def _shown(value) -> str:
+    """A cell's value in a message."""
+    return f"the date {value:%Y-%m-%d}" if isinstance(value, datetime.date) else repr(value)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

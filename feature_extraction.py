@@ -1,0 +1,314 @@
+"""Step 4: pairs of crops -> optical-flow features.
+
+A feature is a 42x42 image with three channels: horizontal flow u, vertical flow v and optical strain eps, cut to the
+regions that expressions move (paper section 3.1; METHOD.md section 1, steps 2 to 7).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from load_images import CROP_SIZE, read_crop, read_crops
+from Utils.cache import atomic_folder, file_hash, files_fingerprint, key_of, read_json, write_json
+from Utils.errors import InputError
+from Utils.landmarks import landmark_model, predict_landmarks
+from Utils.parallel import run_units
+from Utils.records import Video
+from Utils.tvl1 import KERNEL_VERSION, compile_kernel, tvl1_flow
+
+FEATURE_SIZE = 42  # pixels; the upper half shows brows and eyes, the lower half the mouth
+MARGIN = 12  # pixels around the landmarks of a region
+FEATURE_VERSION = 1  # raise it when the features change
+
+FLOWS = ("kernel", "opencv")
+
+
+@dataclass(frozen=True)
+class VideoFeatures:
+    """A video and where its features lie on disk; memory-mapped when used.
+
+    Attributes
+    ----------
+    video : Video
+        Its expressions have an apex wherever one could be found.
+    spotting : Path
+        `.npy`, (n - k, 42, 42, 3) float32: feature i is of the frames (i, i + k).
+    recognition : Path
+        `.npy`, (expressions, 42, 42, 3) float32: of (onset, apex); NaN where a frame is missing.
+    key : str
+        What they depend on.
+    """
+
+    video: Video
+    spotting: Path
+    recognition: Path
+    key: str
+
+    @property
+    def n_features(self) -> int:
+        return len(np.load(self.spotting, mmap_mode="r", allow_pickle=False))
+
+
+@dataclass(frozen=True)
+class FeatureJob:
+    """One video's work."""
+
+    video: Video
+    k: int
+    flow: str
+    folder: Path
+    fresh: bool = False
+
+
+def extract_features(
+    videos: list[Video], k: int, flow: str, cache_dir: Path, workers: int, fresh: bool = False
+) -> tuple[list[VideoFeatures], list[str]]:
+    """Features of every video, taken from the cache where they are finished.
+
+    Parameters
+    ----------
+    videos : list of Video
+        With crops as frames.
+    k : int
+        Distance of the two frames of a spotting pair.
+    flow : {"kernel", "opencv"}
+        The project's TV-L1, or that of the installed OpenCV.
+    cache_dir : Path
+        The features go to `<cache_dir>/features/<subject>/<video>/<key>`.
+    workers : int
+    fresh : bool
+        Redo what is finished.
+
+    Returns
+    -------
+    features : list of VideoFeatures
+        Videos of k frames or fewer are left out.
+    remarks : list of str
+
+    Raises
+    ------
+    InputError
+        An unreadable crop, or no video longer than k frames.
+    """
+    long_enough = [v for v in videos if len(v.frames) > k]
+    remarks = [
+        f"{v.label}: {len(v.frames)} frames are too few for k = {k}, video left out"
+        for v in videos
+        if len(v.frames) <= k
+    ]
+    if not long_enough:
+        raise InputError(f"no video has more than k = {k} frames; is the frame rate that of the dataset?")
+    jobs = [FeatureJob(v, k, flow, cache_dir / "features" / v.subject / v.name, fresh) for v in long_enough]
+    features = run_units(extract_video, jobs, workers, "features", "video")
+    for f in features:
+        missing = int(np.isnan(np.load(f.recognition, allow_pickle=False)[:, 0, 0, 0]).sum())
+        if missing:
+            remarks.append(
+                f"{f.video.label}: {missing} expression(s) beyond the last frame not used for recognition training"
+            )
+    return features, remarks
+
+
+def extract_video(job: FeatureJob) -> VideoFeatures:
+    """Features of one video. The unit of work of this step."""
+    video = job.video
+    settings = dict(
+        version=FEATURE_VERSION,
+        flow=f"kernel {KERNEL_VERSION}" if job.flow == "kernel" else f"opencv {cv2.__version__}",
+        landmark_model=_landmark_model_hash(),
+        crops=files_fingerprint(video.frames),
+    )
+    key = key_of(k=job.k, **settings)
+    spotting = job.folder / key
+    if job.fresh or not _is_finished(spotting):
+        landmarks = predict_landmarks(read_crop(video.frames[0]))
+        with atomic_folder(spotting, lambda: not job.fresh and _is_finished(spotting)) as scratch:
+            np.save(scratch / "landmarks.npy", landmarks, allow_pickle=False)
+            _write_spotting_features(video, landmarks, job, scratch / "features.npy")
+    landmarks = np.load(spotting / "landmarks.npy", allow_pickle=False)
+
+    marks = [(e.onset, e.apex, e.offset) for e in video.expressions]
+    recognition_key = key_of(expressions=marks, **settings)
+    recognition = job.folder / f"recognition-{recognition_key}"
+    if job.fresh or not _is_finished(recognition):
+        images, apexes = recognition_features(video, landmarks, flow_function(job.flow))
+        with atomic_folder(recognition, lambda: not job.fresh and _is_finished(recognition)) as scratch:
+            np.save(scratch / "features.npy", images, allow_pickle=False)
+            write_json(scratch / "apexes.json", apexes)
+    apexes = read_json(recognition / "apexes.json")
+    expressions = tuple(replace(e, apex=a) for e, a in zip(video.expressions, apexes, strict=True))
+    return VideoFeatures(
+        replace(video, expressions=expressions),
+        spotting / "features.npy",
+        recognition / "features.npy",
+        key_of(spotting=key, recognition=recognition_key, emotions=[e.emotion for e in expressions]),
+    )
+
+
+def _is_finished(folder: Path) -> bool:
+    return (folder / "features.npy").is_file()
+
+
+@lru_cache(maxsize=1)
+def _landmark_model_hash() -> str:
+    return file_hash(landmark_model())
+
+
+def _write_spotting_features(video: Video, landmarks: np.ndarray, job: FeatureJob, path: Path) -> None:
+    """Features of the pairs (i, i + k), i = 0 ... n - k - 1, in a memory map; k + 1 crops are held at a time."""
+    shape = (len(video.frames) - job.k, FEATURE_SIZE, FEATURE_SIZE, 3)
+    features = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    regions, flow = face_regions(landmarks), flow_function(job.flow)
+    window: deque[np.ndarray] = deque(maxlen=job.k + 1)
+    for j, crop in enumerate(read_crops(video)):
+        window.append(crop)
+        if j >= job.k:
+            features[j - job.k] = feature_image(window[0], window[-1], regions, flow)
+    features.flush()
+
+
+def recognition_features(video: Video, landmarks: np.ndarray, flow: Callable) -> tuple[np.ndarray, list[int | None]]:
+    """Features of (onset, apex), one per expression.
+
+    An apex that the dataset does not give is the j in [onset, offset) whose feature for (onset, j) has the largest sum,
+    the first such j (as the authors do for SMIC).
+
+    Returns
+    -------
+    images : ndarray, (expressions, 42, 42, 3), float32
+        NaN for an expression with a frame beyond the video's last one.
+    apexes : list of int or None
+        Given or found; None where it could not be searched.
+    """
+    n, regions = len(video.frames), face_regions(landmarks)
+    images = np.full((len(video.expressions), FEATURE_SIZE, FEATURE_SIZE, 3), np.nan, np.float32)
+    apexes: list[int | None] = []
+    for i, e in enumerate(video.expressions):
+        candidates = range(e.onset, min(max(e.offset, e.onset + 1), n)) if e.apex is None else [e.apex]
+        apexes.append(e.apex)
+        if e.onset >= n or not candidates or not 0 <= candidates[-1] < n:
+            continue
+        onset_crop, best = read_crop(video.frames[e.onset]), -np.inf
+        for j in candidates:
+            image = feature_image(onset_crop, read_crop(video.frames[j]), regions, flow)
+            if image.sum() > best:
+                best, images[i], apexes[i] = image.sum(), image, j
+    return images, apexes
+
+
+def prepare_flow(name: str) -> None:
+    """Compile the kernel before processes start, or say what the installed OpenCV's flow means."""
+    if name == "kernel":
+        compile_kernel(lambda text: print(f"  {text}", flush=True))
+    else:
+        print(f"  flow of OpenCV {cv2.__version__}; it may differ from the kernel's, which is that of 4.5.1 to 4.11")
+
+
+def flow_function(name: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The flow of that name: (128, 128) uint8 twice -> (128, 128, 2) float32, in pixels."""
+    return tvl1_flow if name == "kernel" else _opencv_flow().calc_pair
+
+
+class _OpenCVFlow:
+    """TV-L1 of the installed OpenCV with its defaults: a cross-check, since versions differ (METHOD.md section 8)."""
+
+    def __init__(self) -> None:
+        self._tvl1 = cv2.optflow.DualTVL1OpticalFlow_create()
+
+    def calc_pair(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return self._tvl1.calc(first, second, None)
+
+
+@lru_cache(maxsize=1)
+def _opencv_flow() -> _OpenCVFlow:
+    return _OpenCVFlow()
+
+
+def feature_image(first: np.ndarray, second: np.ndarray, regions: tuple[slice, ...], flow: Callable) -> np.ndarray:
+    """The feature of two crops.
+
+    Parameters
+    ----------
+    first, second : ndarray, (128, 128), uint8
+    regions : tuple of slice
+        From `face_regions`.
+    flow : callable
+        From `flow_function`.
+
+    Returns
+    -------
+    ndarray, (42, 42, 3), float64, in [0, 1]
+        Channels u, v, eps; brows and eyes above, mouth below.
+    """
+    u, v = through_polar(flow(first, second))
+    channels = np.dstack([normalise(c) for c in (u, v, optical_strain(u, v))])
+    brow_rows, brow_columns, mouth_rows, mouth_columns = regions
+    half = (FEATURE_SIZE, FEATURE_SIZE // 2)  # OpenCV's order: width, height
+    return np.vstack(
+        [cv2.resize(channels[brow_rows, brow_columns], half), cv2.resize(channels[mouth_rows, mouth_columns], half)]
+    )
+
+
+def through_polar(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """u and v through magnitude and angle and back, as the authors compute them; (128, 128) float32 each, in pixels."""
+    magnitude, angle = cv2.cartToPolar(flow[..., 0], flow[..., 1])
+    return magnitude * np.cos(angle), magnitude * np.sin(angle)
+
+
+def optical_strain(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Magnitude of the strain tensor, `sqrt(u_x^2 + v_y^2 + (u_y + v_x)^2 / 2)` (paper equation 3).
+
+    Derivatives are backward differences, 0 where there is no predecessor.
+
+    Parameters
+    ----------
+    u, v : ndarray, (height, width), float
+
+    Returns
+    -------
+    ndarray, (height, width), float64, >= 0
+    """
+    u, v = u.astype(np.float64), v.astype(np.float64)
+    u_x, u_y = np.diff(u, axis=1, prepend=u[:, :1]), np.diff(u, axis=0, prepend=u[:1])
+    v_x, v_y = np.diff(v, axis=1, prepend=v[:, :1]), np.diff(v, axis=0, prepend=v[:1])
+    return np.sqrt(u_x**2 + v_y**2 + (u_y + v_x) ** 2 / 2)
+
+
+def normalise(channel: np.ndarray) -> np.ndarray:
+    """Scale to [0, 1] by the channel's own minimum and maximum; a constant channel becomes 0."""
+    return cv2.normalize(channel.astype(np.float64), None, alpha=0, beta=1, norm_type=cv2.NORM_MINMAX)
+
+
+def face_regions(landmarks: np.ndarray) -> tuple[slice, slice, slice, slice]:
+    """Rows and columns of brows and eyes, then rows and columns of the mouth (paper section 3.1).
+
+    Parameters
+    ----------
+    landmarks : ndarray, (68, 2), int
+        x and y in pixels of the crop.
+
+    Returns
+    -------
+    tuple of slice
+        Each within [0, 128] and at least one pixel long.
+    """
+    x, y = landmarks[:, 0], landmarks[:, 1]
+    return (
+        _region(min(y[19], y[24]), max(y[41], y[46])),
+        _region(x[17], x[26]),
+        _region(y[50], y[57]),
+        _region(x[60], x[64]),
+    )
+
+
+def _region(first: int, last: int) -> slice:
+    """`first - 12 : last + 12`, clipped to the crop; landmarks far outside still leave one pixel."""
+    start = int(np.clip(first - MARGIN, 0, CROP_SIZE - 1))
+    return slice(start, int(np.clip(last + MARGIN, start + 1, CROP_SIZE)))

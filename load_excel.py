@@ -1,0 +1,139 @@
+"""Step 3: annotation workbooks -> expressions, matched to the videos' folders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from load_images import existing_paths
+from Utils.annotations import AnnotatedRow, Annotations, as_upstream
+from Utils.datasets import Dataset
+from Utils.errors import InputError
+from Utils.metrics import PROTOCOLS
+from Utils.records import Video
+
+NAMES_SHOWN = 12  # of the folders that a remark lists
+
+
+def load_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper") -> Annotations:
+    """Read the dataset's workbooks.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    data_root : Path
+        Folder that holds the datasets.
+    protocol : {"paper", "upstream"}
+        "upstream": frame numbers, apexes and order as the authors' code has them (METHOD.md section 7).
+
+    Raises
+    ------
+    InputError
+        A workbook that is missing, unreadable, without the sheets and columns that are needed, or without any usable
+        micro-expression.
+    """
+    annotations = read_annotations(dataset, data_root, protocol)
+    if not annotations.rows:
+        reasons = annotations.summary()
+        if annotations.left_out:
+            reasons.append(f"the first: {annotations.left_out[0]}")
+        raise InputError("; ".join([f"{dataset.title}: the workbook has no usable micro-expression", *reasons]))
+    return annotations
+
+
+def read_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper") -> Annotations:
+    """As `load_annotations`, also where no row can be used."""
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol {protocol!r} is none of {', '.join(PROTOCOLS)}")
+    paths, remarks = {}, []
+    for what, candidates in dataset.workbooks.items():
+        paths[what], *others = existing_paths(data_root, candidates, dataset, f"workbook of {what}")
+        if others:
+            names = ", ".join(str(p.relative_to(data_root)) for p in others)
+            remarks.append(f"{paths[what]}: used for the {what}; {names} not looked at")
+    annotations = dataset.read_annotations(paths, dataset.emotions)
+    annotations.remarks[:0] = remarks
+    return as_upstream(annotations, dataset.upstream_shift) if protocol == "upstream" else annotations
+
+
+def match_expressions(
+    videos: dict[tuple[str, str], Video], annotations: Annotations, which: str = "annotated"
+) -> tuple[list[Video], list[str]]:
+    """Give every video its expressions.
+
+    Parameters
+    ----------
+    videos : dict of (subject key, video key) to Video
+        In natural order.
+    annotations : Annotations
+    which : {"annotated", "all"}
+        "annotated" (the paper): videos with at least one micro-expression. "all": the others too.
+
+    Returns
+    -------
+    videos : list of Video
+        In natural order; expressions in order of onset, or of the workbook where `annotations` says so.
+    remarks : list of str
+        Rows for videos that are not there, annotations beyond a video's last frame, frames that do not begin where the
+        annotations count from, and folders that no row names.
+
+    Raises
+    ------
+    InputError
+        No row fits any folder.
+    """
+    by_video: dict[tuple[str, str], list[AnnotatedRow]] = {}
+    for row in annotations.rows:
+        by_video.setdefault(row.key, []).append(row)
+    remarks = []
+    absent = [_absent_video(rows) for key, rows in by_video.items() if key not in videos]
+    matched = []
+    for key, video in videos.items():
+        rows = by_video.get(key, [])
+        if not annotations.workbook_order:
+            rows = sorted(rows, key=lambda r: (r.expression.onset, r.expression.offset))
+        remarks += _frames_against_rows(video, rows)
+        if rows or which == "all":
+            matched.append(replace(video, expressions=tuple(r.expression for r in rows)))
+    if not any(v.expressions for v in matched):
+        folders = ", ".join(v.label for v in list(videos.values())[:3])
+        raise InputError(f"no row of the workbook fits a video folder: {absent[0]}; the folders are {folders}, ...")
+    return matched, remarks + absent + _unnamed_folders(videos, annotations)
+
+
+def _absent_video(rows: Sequence[AnnotatedRow]) -> str:
+    first, numbers = rows[0], ", ".join(r.where.rpartition("row ")[2] for r in rows)
+    rows_left_out = f"{len(rows)} expression(s) left out" + (f" (rows {numbers})" if len(rows) > 1 else "")
+    return f"{first.where}: no frames of video {first.video} of subject {first.subject}, {rows_left_out}"
+
+
+def _frames_against_rows(video: Video, rows: Sequence[AnnotatedRow]) -> list[str]:
+    """Remarks on annotations that reach beyond the frames, and on frames that begin at another number than the rows."""
+    n, remarks = len(video.frames), []
+    for row in rows:
+        if row.expression.offset >= n:
+            what = "onset" if row.expression.onset >= n else "offset"
+            beyond = getattr(row.expression, what) - (n - 1)
+            remarks.append(f"{row.where}: {what} lies {beyond} frame(s) beyond the last of the {n} of {video.label}")
+    number = re.search(r"(\d+)$", video.frames[0].stem)  # every layout's frame names end with their number
+    if rows and number and int(number[1]) != rows[0].first_frame:
+        remarks.append(
+            f"{video.frames[0]}: is the first frame, but the annotations count from {rows[0].first_frame} "
+            f"({rows[0].where}); frames count by position"
+        )
+    return remarks
+
+
+def _unnamed_folders(videos: dict[tuple[str, str], Video], annotations: Annotations) -> list[str]:
+    """Remarks on the subjects and the videos that no row of the workbook names, used or not."""
+    named_subjects = {subject for subject, _ in annotations.named}
+    subjects = list(dict.fromkeys(v.subject for (s, _), v in videos.items() if s not in named_subjects))
+    labels = [v.label for key, v in videos.items() if key not in annotations.named and key[0] in named_subjects]
+    return [
+        f"{len(names)} {what} folder(s) without any row in the workbook: {', '.join(names[:NAMES_SHOWN])}"
+        + (", ..." if len(names) > NAMES_SHOWN else "")
+        for what, names in (("subject", subjects), ("video", labels))
+        if names
+    ]

@@ -1,0 +1,82 @@
+"""What several tests share: a tiny rendered dataset, its features, and videos put together by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pytest
+
+from face_crop import crop_videos
+from feature_extraction import VideoFeatures, extract_features
+from load_excel import load_annotations, match_expressions
+from load_images import find_videos
+from prepare_training import average_half_length
+from Utils.datasets import DATASETS, Dataset
+from Utils.records import Expression, Video
+from Utils.synthetic.clips import ClipSettings
+from Utils.synthetic.dataset import generate
+
+GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
+TINY = ClipSettings(frames=60, size=(160, 120), n_me=(1, 2), n_macro=(0, 0), n_speech=(0, 0))
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The recorded figures that lie beside the project on its developers' machines."""
+    if not GOLDEN.is_dir():
+        pytest.skip(f"{GOLDEN} is not on this machine")
+    return GOLDEN
+
+
+@pytest.fixture(scope="session")
+def tiny_demo(tmp_path_factory) -> Path:
+    """A data root with a DEMO of 3 subjects x 2 videos x 60 frames. Read only.
+
+    Negative and positive micro-expressions; the third subject's only one is of class others, its last video has none.
+    """
+    data_root = tmp_path_factory.mktemp("tiny_demo")
+    generate(data_root / "DEMO", seed=1, n_subjects=3, videos_per_subject=2, settings=TINY)
+    return data_root
+
+
+class TinyFeatures(NamedTuple):
+    """What steps 1 to 4 make of the tiny DEMO."""
+
+    dataset: Dataset
+    features: list[VideoFeatures]
+    subjects: list[str]
+    k_prime: int
+
+
+@pytest.fixture(scope="session")
+def tiny_features(tiny_demo, tmp_path_factory) -> TinyFeatures:
+    """Features of four of the tiny DEMO's videos, through workbook, face detection and flow. Read only."""
+    dataset, work = DATASETS["DEMO"], tmp_path_factory.mktemp("tiny_features")
+    found, _ = find_videos(dataset, tiny_demo)
+    videos, _ = match_expressions(found, load_annotations(dataset, tiny_demo))
+    # two videos of the first subject, one of each other; the first 48 frames, in which their expressions lie
+    videos = [replace(v, frames=v.frames[:48]) for i, v in enumerate(videos) if i != 3]
+    cropped, _ = crop_videos(videos, dataset, work / "crops", workers=1)
+    features, _ = extract_features(cropped, dataset.k, "kernel", work / "cache", workers=1)
+    subjects = list(dict.fromkeys(v.subject for v in videos))
+    return TinyFeatures(dataset, features, subjects, average_half_length(e for v in videos for e in v.expressions))
+
+
+@pytest.fixture
+def make_video(tmp_path) -> Callable[..., Video]:
+    """`make_video(images, expressions, name)`: a video of subject s01, its frames these images as PNG."""
+
+    def make(images: Sequence[np.ndarray], expressions: Sequence[Expression] = (), name: str = "01_0101a") -> Video:
+        folder = tmp_path / "frames" / "s01" / name
+        folder.mkdir(parents=True)
+        paths = tuple(folder / f"img{i:03d}.png" for i in range(1, len(images) + 1))
+        for path, image in zip(paths, images, strict=True):
+            assert cv2.imwrite(str(path), image)
+        return replace(Video("s01", name, paths), expressions=tuple(expressions))
+
+    return make
