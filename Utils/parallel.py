@@ -82,10 +82,12 @@ def _run(function: Callable, units: Numbered, workers: int) -> Iterator[tuple[in
 def _in_processes(function: Callable, units: Numbered, workers: int) -> Iterator[tuple[int, object, int]]:
     with joblib.parallel_config("loky", inner_max_num_threads=1):
         parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
-        yield from parallel(joblib.delayed(_measured)(function, number, unit) for number, unit in units)
+        folder = Path.cwd()
+        yield from parallel(joblib.delayed(_measured)(function, number, unit, folder) for number, unit in units)
 
 
-def _measured(function: Callable, number: int, unit) -> tuple[int, object, int]:
+def _measured(function: Callable, number: int, unit, folder: Path) -> tuple[int, object, int]:
+    os.chdir(folder)  # a process of an earlier call may stand elsewhere, and units name files relative to it
     # Where psutil is installed, loky takes a worker that has loaded TensorFlow for one that leaks, and replaces it.
     process_executor._USE_PSUTIL = False
     return number, function(unit), peak_memory()

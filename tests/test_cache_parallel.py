@@ -279,6 +279,17 @@ def test_errors_are_passed_on_as_they_are(workers):
         run_units(refuse_2, range(6), workers, "test", "unit")
 
 
+def where_am_i(_) -> Path:
+    return Path.cwd()
+
+
+def test_processes_of_an_earlier_call_work_in_the_folder_of_this_one(tmp_path, monkeypatch):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert set(run_units(where_am_i, range(4), 2, "test", "unit")) == {(tmp_path / name).resolve()}
+
+
 def end_process(unit: tuple[Path, int]) -> int:
     """End this process the first `times`; as the system does that has no memory left."""
     folder, times = unit
