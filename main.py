@@ -135,7 +135,7 @@ def prepare(settings: Settings, dataset) -> Prepared:
 
 def train_and_evaluate(settings: Settings, dataset, prepared: Prepared) -> dict:
     """Steps 5 and 6 with one seed; writes the run's folder, prints the metrics and returns them."""
-    from prepare_training import loso_folds, recognition_samples
+    from prepare_training import fold_of_all, loso_folds, recognition_samples
     from train_evaluate import Hyperparameters, collect_scores, predict_expressions, run_folds
     from Utils.metrics_table import format_metrics
     from Utils.run_folder import write_run
@@ -154,6 +154,8 @@ def train_and_evaluate(settings: Settings, dataset, prepared: Prepared) -> dict:
         entries = [listed.get(s) for s in prepared.subjects]
     folds = loso_folds(videos, samples, prepared.subjects, entries)
     empty = {s for s, entry in zip(prepared.subjects, entries, strict=True) if entry is None} if entries else set()
+    if settings.train:
+        folds.append(fold_of_all(videos, samples))  # networks for other people's videos
     results, remarks = run_folds(
         folds,
         features,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from Utils.errors import InputError
-from Utils.records import Expression, Fold, Video
+from Utils.records import ALL, Expression, Fold, Video
 
 
 def average_half_length(expressions: Iterable[Expression]) -> int:
@@ -99,3 +99,8 @@ def loso_folds(
         for number, (subject, entry) in enumerate(zip(subjects, entries, strict=True), start=1)
         if subject in tested
     ]
+
+
+def fold_of_all(videos: Sequence[Video], samples: Sequence[RecognitionSample]) -> Fold:
+    """The fold that trains on every subject and tests nobody: networks for videos of other people."""
+    return Fold(0, ALL, np.arange(len(videos)), np.arange(len(samples)), np.array([], np.int64))

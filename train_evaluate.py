@@ -39,6 +39,7 @@ class Hyperparameters:
     learning_rate: float = 5e-4
     ratio: int = 5
     seed: int = 1
+    validate: bool = False  # also the losses on the held-out subject, which change nothing else
 
     @classmethod
     def of(cls, settings) -> Hyperparameters:
@@ -65,6 +66,7 @@ class FoldJob:
 class FoldResult:
     """Where a fold's results lie: `scores-<i>.npy`, `probabilities-<i>.npy` for the i-th tested video, `fold.json`;
     after training also `{spot,recog,spot_recog}.weights.h5`. `recognised`: there was a recognition network.
+    `history` holds a value per epoch of each curve (`train_fold`).
     """
 
     fold: Fold
@@ -217,7 +219,13 @@ def train_fold(job: FoldJob):
     recognition : keras.Model or None
         None if no sample of an evaluated class is left to train on.
     history : dict of str to list of float
-        Loss per epoch: "spot_loss", "spot_mae", "recog_loss", "recog_accuracy".
+        Per epoch: "spot_loss", "spot_mae", "recog_loss", "recog_accuracy"; with `validate` also these names with "val_"
+        before them, on the held-out subject, where it has what they need.
+
+    Raises
+    ------
+    InputError
+        No frame to train on shows an expression.
     """
     import keras
 
@@ -227,28 +235,46 @@ def train_fold(job: FoldJob):
 
     h = job.hyperparameters
     inputs, labels = spotting_training_set(job)
+    held_out = validation_sets(job) if h.validate else (None, None)
     steps = h.epochs_spot * -(-len(labels) // h.batch_size)
     common = dict(learning_rate=h.learning_rate, batch_size=h.batch_size, seed=h.seed)
     spotting = spotting_network()
-    log = train(spotting, inputs, labels, jit_compile=compiles(steps), epochs=h.epochs_spot, **common)
-    history = {"spot_loss": log["loss"], "spot_mae": log["mae"]}
+    log = train(
+        spotting, inputs, labels, held_out[0], jit_compile=compiles(steps), epochs=h.epochs_spot, **common
+    )  # fmt: skip
+    history = _curves("spot", log)
 
     images, classes = recognition_training_set(job)
     if not len(classes):
         return spotting, None, history
     recognition = recognition_network(spotting, job.n_classes)
-    streams = predict(frozen_streams(spotting), as_inputs(images))
-    targets = keras.utils.to_categorical(classes, job.n_classes)
+
+    def of_streams(images: np.ndarray, classes: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        return predict(frozen_streams(spotting), as_inputs(images)), keras.utils.to_categorical(classes, job.n_classes)
+
+    validation = of_streams(*held_out[1]) if held_out[1] else None
     head = recognition_head(recognition)
-    log = train(head, streams, targets, jit_compile=False, epochs=h.epochs_recog, **common)  # few steps: not worth it
-    history |= {"recog_loss": log["loss"], "recog_accuracy": log["accuracy"]}
-    return spotting, recognition, history
+    log = train(
+        head, *of_streams(images, classes), validation,
+        jit_compile=False, epochs=h.epochs_recog, **common,  # few steps: compiling is not worth it
+    )  # fmt: skip
+    return spotting, recognition, history | _curves("recog", log)
+
+
+def _curves(task: str, log: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Keras's names with the task's: "loss" -> "spot_loss", "val_loss" -> "val_spot_loss"."""
+    return {f"val_{task}_{name[4:]}" if name.startswith("val_") else f"{task}_{name}": log[name] for name in log}
 
 
 def spotting_training_set(job: FoldJob) -> tuple[list[np.ndarray], np.ndarray]:
     """The thinned frames of a fold's training videos: [u, v, eps], each (n, 42, 42, 1) float32; pseudo-labels (n,)."""
     videos = [job.features[i] for i in job.fold.spot_train]
     labels = [pseudo_labels(v.n_features, v.video.expressions, job.k_prime) for v in videos]
+    if not any(label.any() for label in labels):
+        raise InputError(
+            f"fold {job.fold.number} ({job.fold.held_out} held out): no other subject has an annotated expression to "
+            "train on; annotate more subjects, or leave this one out"
+        )
     starts = np.cumsum([0, *map(len, labels)])
     rng = np.random.default_rng([job.hyperparameters.seed, job.fold.number])
     kept = thin(np.concatenate(labels), job.hyperparameters.ratio, rng)
@@ -263,7 +289,29 @@ def spotting_training_set(job: FoldJob) -> tuple[list[np.ndarray], np.ndarray]:
 
 def recognition_training_set(job: FoldJob) -> tuple[np.ndarray, np.ndarray]:
     """(onset, apex) features (m, 42, 42, 3) float32 of a fold's training samples and their class indices (m,)."""
-    samples = [job.samples[i] for i in job.fold.recog_train]
+    return _recognition_images(job, [job.samples[i] for i in job.fold.recog_train])
+
+
+def validation_sets(job: FoldJob) -> tuple[tuple | None, tuple | None]:
+    """What the published procedure validates on: the held-out subject's frames and its samples, None where it has none.
+
+    Returns
+    -------
+    spotting : ([u, v, eps], pseudo-labels)
+        All frames, not thinned; shapes as `spotting_training_set`'s.
+    recognition : (images, class indices)
+        As `recognition_training_set`'s.
+    """
+    videos = [job.features[i] for i in job.fold.test]
+    if not videos:
+        return None, None
+    images = np.concatenate([np.load(v.spotting, mmap_mode="r") for v in videos])
+    labels = [pseudo_labels(v.n_features, v.video.expressions, job.k_prime) for v in videos]
+    samples = _recognition_images(job, [s for s in job.samples if s.video in job.fold.test])
+    return (as_inputs(images), np.concatenate(labels)), samples if len(samples[1]) else None
+
+
+def _recognition_images(job: FoldJob, samples: Sequence[RecognitionSample]) -> tuple[np.ndarray, np.ndarray]:
     images = [np.load(job.features[s.video].recognition, mmap_mode="r")[s.expression] for s in samples]
     usable = [i for i, image in enumerate(images) if np.isfinite(image).all()]
     shape = (-1, FEATURE_SIZE, FEATURE_SIZE, 3)

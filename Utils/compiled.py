@@ -18,6 +18,7 @@ def train(
     network: keras.Model,
     inputs: list[np.ndarray],
     targets: np.ndarray,
+    validation: tuple[list[np.ndarray], np.ndarray] | None = None,
     *,
     learning_rate: float,
     seed: int,
@@ -31,6 +32,8 @@ def train(
     network : keras.Model
         With one output: `spotting` is trained on the mean squared error, the others on the categorical cross-entropy.
     inputs, targets : list of ndarray, ndarray
+    validation : (inputs, targets), optional
+        Evaluated after every epoch, for the curves only ("val_loss", ...).
     learning_rate : float
     seed : int
         Of the order of the samples. It is set here, since tracing draws random numbers, too, in the first fold only.
@@ -57,7 +60,9 @@ def train(
         if variable is not trainer.optimizer._learning_rate:  # moments and step count
             variable.assign(np.zeros(variable.shape, variable.dtype))
     keras.utils.set_random_seed(seed)
-    history = trainer.fit(inputs, targets, shuffle=True, verbose=0, **fit).history
+    history = trainer.fit(
+        inputs, targets, shuffle=True, verbose=0, validation_data=validation, validation_batch_size=256, **fit
+    ).history
     network.set_weights(trainer.get_weights())
     return history
 

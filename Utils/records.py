@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+ALL = "all"  # the fold that holds nobody out; its networks are for other people's videos
 OTHERS = "others"  # an expression of no evaluated class: it is spotted, and not recognised
 
 
@@ -62,9 +63,9 @@ class Fold:
     Attributes
     ----------
     number : int
-        1-based index of the held-out subject in natural order; weights are stored as `s<number>`.
+        1-based index of the held-out subject in natural order; 0 where nobody is held out.
     held_out : str
-        The subject whose videos are tested.
+        The subject whose videos are tested, or `ALL`.
     spot_train, recog_train : ndarray of int64
         Indices of the videos (spotting) and of the recognition samples that are trained on.
     test : ndarray of int64
@@ -76,3 +77,8 @@ class Fold:
     spot_train: np.ndarray = field(repr=False)
     recog_train: np.ndarray = field(repr=False)
     test: np.ndarray = field(repr=False)
+
+    @property
+    def weights_name(self) -> str:
+        """Its weights are stored as `<name>.weights.h5`: `s<number>`, or `all`."""
+        return f"s{self.number}" if self.number else ALL

@@ -83,7 +83,7 @@ def write_run(
         draw_videos(settings, dataset, k_prime, scores, predictions, ground_truth, folder / "figures")
         if settings.train:
             histories = {r.fold.held_out: r.history for r in results}
-            plot_losses(folder / "losses.png", histories)
+            plot_losses(folder / "losses.png", {r.fold.held_out: r.history for r in results if r.fold.number})
             write_tensorboard(folder / "tensorboard", histories)
             save_weights(results, dataset, k_prime, settings.protocol, folder / "MEAN_Weights")
     if settings.train and settings.weights_dir:
@@ -223,9 +223,9 @@ def save_weights(folds: Sequence[FoldResult], dataset: Dataset, k_prime: int, pr
         for kind in KINDS:
             trained = result.folder / f"{kind}.weights.h5"
             if trained.is_file():
-                copy_whole(trained, folder / kind / f"s{result.fold.number}.weights.h5")
+                copy_whole(trained, folder / kind / f"{result.fold.weights_name}.weights.h5")
     description = {"k": dataset.k, "k_prime": k_prime, "fps": dataset.fps, "classes": list(dataset.classes)}
-    subjects = {f"s{result.fold.number}": result.fold.held_out for result in folds}
+    subjects = {r.fold.weights_name: r.fold.held_out for r in folds if r.fold.number}
     write_json(
         folder / DESCRIPTION, description | {"dataset": dataset.title, "protocol": protocol, "held_out": subjects}
     )

@@ -108,6 +108,12 @@ class Settings:
     learning_rate: float = flag(5e-4, "learning rate of Adam", number(float, 0, 10, open_low=True), "RATE")
     p: float = flag(0.55, "p of the spotting threshold T = mean + p (max - mean)", number(float, 0, 1), "P")
     ratio: int = flag(5, "non-expression frames kept per expression frame in training", number(int, 1, 1_000_000), "N")
+    validate: bool = flag(
+        False,
+        "True: also record the losses on the held-out subject after every epoch (slower; the weights stay the same)",
+        boolean,
+        "True|False",
+    )
     seed: int = flag(1, "seed of weights, shuffling, dropout and thinning", number(int, 0, 2**31 - 1), "N")
     workers: int = flag(
         cores(), "processes side by side (default: the cores, here %(default)s)", number(int, 1, 1024), "N"

@@ -15,6 +15,7 @@ TAGS = {
     "recog_loss": "recog/loss",
     "recog_accuracy": "recog/accuracy",
 }
+TAGS |= {f"val_{name}": f"{tag}_held_out" for name, tag in TAGS.items()}
 
 
 def write_tensorboard(folder: Path, histories: Mapping[str, Mapping[str, Sequence[float]]]) -> None:

@@ -61,6 +61,7 @@ def test_training_leaves_everything(trained):
     assert run.name.startswith("DEMO-train-") and run.name.endswith("-1")
     subjects = ("s15", "s16", "s17")
     weights = {f"{kind}/s{n}.weights.h5" for kind in ("spot", "recog", "spot_recog") for n in (1, 2, 3)}
+    weights |= {f"{kind}/all.weights.h5" for kind in ("spot", "recog", "spot_recog")}
     found = {p.relative_to(run / "MEAN_Weights/DEMO").as_posix() for p in run.glob("MEAN_Weights/DEMO/*/*")}
     assert found == weights
     assert all(list((run / "tensorboard" / s).glob("events*")) for s in subjects)

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -37,7 +38,6 @@ from Utils.synthetic.dataset import generate
 from Utils.tvl1 import compile_kernel
 
 QUICK = ("--train", "True", "--epochs_spot", "1", "--epochs_recog", "2")
-N_KILLS = 20
 LOAD = "MEAN_TEST_LOADS_MODELS"  # set in the environment of the process that forks the runs
 SMALL = ClipSettings(frames=45, size=(160, 120), n_me=(1, 1), n_macro=(0, 0), n_speech=(0, 0))
 
@@ -145,12 +145,21 @@ def undisturbed(begun) -> Path:
     return folder
 
 
-# a stage -> where its scratch appears, and for how long after that its units are killed at most, in seconds
+class Stage(NamedTuple):
+    """Where a stage's scratch appears, for how long after that its units are killed at most (seconds), how many runs
+    are, and the folder of its last unit."""
+
+    scratch: re.Pattern
+    longest: float
+    kills: int
+    last_unit: str
+
+
 STAGES = {
-    "crop": (re.compile(r"data/DEMO/[^/]+/[^/]+/[^/]+"), 0.04),
-    "features": (re.compile(r"cache/DEMO/features/.+"), 1.3),
-    "fold": (re.compile(r"cache/DEMO/folds/.+"), 4.5),
-    "run folder": (re.compile(r"runs/[^/]+"), 1.2),
+    "crop": Stage(re.compile(r"data/DEMO/[^/]+/[^/]+/[^/]+"), 0.04, 5, "data/DEMO/rawpic_crop/s17"),
+    "features": Stage(re.compile(r"cache/DEMO/features/.+"), 1.3, 6, "cache/DEMO/features/s17"),
+    "fold": Stage(re.compile(r"cache/DEMO/folds/.+"), 4.5, 5, "cache/DEMO/folds/all"),
+    "run folder": Stage(re.compile(r"runs/[^/]+"), 1.2, 4, "runs/none"),
 }
 
 
@@ -164,7 +173,7 @@ def scratch(folder: Path) -> set[str]:
 
 
 def stage_of(path: str) -> int:
-    (stage,) = (i for i, (where, _) in enumerate(STAGES.values()) if where.fullmatch(path))
+    (stage,) = (i for i, stage in enumerate(STAGES.values()) if stage.scratch.fullmatch(path))
     return stage
 
 
@@ -181,22 +190,25 @@ def wait_for_unit(process, folder: Path, stage: int) -> str | None:
 
 @posix
 def test_a_run_killed_20_times_ends_as_one_that_was_not(begun, workplace, start, request):
-    """The moments are random, after a unit of each stage was begun; two runs have two workers, which die, too."""
+    """The moments are random, after a unit of each stage was begun; two runs have two workers, which die, too.
+
+    Where a stage is finished before enough of its units were killed, its last unit is taken away.
+    """
     draw = random.Random(20)
-    targets = sorted([0] * 5 + [1] * 6 + [2] * 5 + [3] * 4)
+    targets = [name for name, stage in STAGES.items() for _ in range(stage.kills)]
     with_two_workers = {8, 13}
-    killed: dict[str, int] = dict.fromkeys(STAGES, 0)
-    while sum(killed.values()) < N_KILLS:
-        nth = sum(killed.values())
-        process = start(workplace, *QUICK, "--workers", "2" if nth in with_two_workers else "1")
-        stage = wait_for_unit(process, workplace, targets[nth])
-        if stage:
-            time.sleep(draw.uniform(0, STAGES[stage][1]))
-        kill(process) if process.is_alive() else process.join()
-        assert process.exitcode in (0, -signal.SIGKILL), (workplace / "log.txt").read_text()
-        if process.exitcode:
-            killed[stage] += 1
-    assert min(killed.values()) >= 2, killed
+    for nth, target in enumerate(targets):
+        for _ in range(12):  # a run may be through with the stage before it is killed
+            shutil.rmtree(workplace / STAGES[target].last_unit, ignore_errors=True)
+            process = start(workplace, *QUICK, "--workers", "2" if nth in with_two_workers else "1")
+            stage = wait_for_unit(process, workplace, list(STAGES).index(target))
+            time.sleep(draw.uniform(0, STAGES[target].longest))
+            kill(process) if process.is_alive() else process.join()
+            assert process.exitcode in (0, -signal.SIGKILL), (workplace / "log.txt").read_text()
+            if process.exitcode and stage == target:
+                break
+        else:
+            pytest.fail(f"kill {nth + 1} did not hit the stage {target}")
     assert finish(start(workplace, *QUICK)) == 0, (workplace / "log.txt").read_text()
     newest = max((workplace / "runs").iterdir(), key=lambda run: run.stat().st_mtime_ns)
     undisturbed = request.getfixturevalue("undisturbed")
@@ -231,7 +243,7 @@ def test_two_runs_do_not_take_the_same_name(tmp_path):
 def lose_the_weights() -> None:
     """As if training had diverged: no weight is a number."""
 
-    def train(network, inputs, targets, **_):
+    def train(network, inputs, targets, *_, **__):
         network.set_weights([np.full_like(w, np.nan) for w in network.get_weights()])
         return {"loss": [1.0, np.nan], "mae": [1.0, np.nan], "accuracy": [0.0, np.nan]}
 
@@ -312,7 +324,8 @@ def units(stages: str, subjects: str = "s15 s16 s17") -> set[tuple[str, str]]:
     return {(stage, subject) for stage in stages.split() for subject in subjects.split()}
 
 
-ALL = units("crop spotting recognition fold")
+FOLDS = units("fold", "s15 s16 s17 all")
+ALL = units("crop spotting recognition") | FOLDS
 
 
 @contextmanager
@@ -356,24 +369,25 @@ CHANGES = {
     "nothing": ((), nothing_changed, set()),
     "p": (("--p", "0.8"), nothing_changed, set()),
     "workers": (("--workers", "3"), nothing_changed, set()),
-    "seed": (("--seed", "2"), nothing_changed, units("fold")),
-    "epochs of spotting": (("--epochs_spot", "3"), nothing_changed, units("fold")),
-    "Keras backend": ((), attribute(train_evaluate, "keras_backend", lambda: "jax 0.9"), units("fold")),
-    "numpy": ((), attribute(np, "__version__", "9.9.9"), units("fold")),
-    "k": ((), other_k, units("spotting fold")),
-    "flow": (("--flow", "opencv"), nothing_changed, units("spotting recognition fold")),
+    "seed": (("--seed", "2"), nothing_changed, FOLDS),
+    "epochs of spotting": (("--epochs_spot", "3"), nothing_changed, FOLDS),
+    "validation": (("--validate", "True"), nothing_changed, FOLDS),
+    "Keras backend": ((), attribute(train_evaluate, "keras_backend", lambda: "jax 0.9"), FOLDS),
+    "numpy": ((), attribute(np, "__version__", "9.9.9"), FOLDS),
+    "k": ((), other_k, units("spotting") | FOLDS),
+    "flow": (("--flow", "opencv"), nothing_changed, units("spotting recognition") | FOLDS),
     "kernel": (
         (),
         attribute(feature_extraction, "KERNEL_VERSION", 99),
-        units("spotting recognition fold"),
+        units("spotting recognition") | FOLDS,
     ),
     "landmark file": (
         (),
         attribute(feature_extraction, "_landmark_model_hash", lambda: "other"),
-        units("spotting recognition fold"),
+        units("spotting recognition") | FOLDS,
     ),
-    "frame": ((), changed_frame, units("crop spotting recognition", "s16") | units("fold")),
-    "crop": ((), missing_crop, units("crop spotting recognition", "s17") | units("fold")),
+    "frame": ((), changed_frame, units("crop spotting recognition", "s16") | FOLDS),
+    "crop": ((), missing_crop, units("crop spotting recognition", "s17") | FOLDS),
     "fresh": (("--fresh", "True"), nothing_changed, ALL),
 }
 
@@ -404,7 +418,7 @@ def test_a_prediction_depends_on_its_own_subject_and_weights(computed, workplace
         assert main.main(["--weights_dir", "w", "--workers", "1"]) == 0
         return set(computed)
 
-    assert run() == ALL
+    assert run() == units("crop spotting recognition fold")
     assert run() == set()
     with changed_frame(None, workplace):
         assert run() == units("crop spotting recognition fold", "s16")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import train_evaluate
-from prepare_training import loso_folds, pseudo_labels, recognition_samples
+from prepare_training import fold_of_all, loso_folds, pseudo_labels, recognition_samples
 from train_evaluate import (
     FoldJob,
     Hyperparameters,
@@ -20,9 +20,11 @@ from train_evaluate import (
     recognition_training_set,
     run_folds,
     spotting_training_set,
+    validation_sets,
 )
 from training_utils import smooth_scores
 from Utils.datasets import DATASETS
+from Utils.errors import InputError
 from Utils.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
 from Utils.weights import find_weights
 
@@ -181,6 +183,51 @@ def test_loaded_weights_predict_what_training_predicted(trained, train, folds, t
     assert remarks == ["s15: no recognition weights, its expressions are spotted without an emotion"]
     assert spotted.probabilities(0) is None
     np.testing.assert_allclose(spotted.scores(0), loaded.scores(0), atol=1e-6)
+
+
+# The held-out subject's curves, and the fold that holds nobody out
+
+
+def test_validation_adds_curves_and_changes_nothing_else(trained, train, folds, spotted_only, tmp_path):
+    (with_curves, without_samples), _ = train(tmp_path, [folds[0], spotted_only], validate=True)
+    for validated, plain in zip((with_curves, without_samples), trained[1], strict=True):
+        assert arrays(validated) == arrays(plain)
+        assert plain.history == {name: v for name, v in validated.history.items() if not name.startswith("val_")}
+    added = {name: len(v) for name, v in with_curves.history.items() if name.startswith("val_")}
+    assert added == {"val_spot_loss": 1, "val_spot_mae": 1, "val_recog_loss": 2, "val_recog_accuracy": 2}
+    added = {name for name in without_samples.history if name.startswith("val_")}
+    assert added == {"val_spot_loss", "val_spot_mae"}
+
+
+def test_validation_is_on_all_frames_of_the_held_out_subject(trained, tiny_features, samples, folds):
+    (inputs, labels), (images, classes) = validation_sets(job(tiny_features, samples, folds[0]))
+    tested = [tiny_features.features[i] for i in folds[0].test]
+    expected = np.concatenate([np.load(f.spotting) for f in tested])
+    np.testing.assert_array_equal(np.concatenate(inputs, axis=-1), expected)
+    assert len(labels) == len(expected)
+    assert labels.sum() == sum(
+        pseudo_labels(f.n_features, f.video.expressions, tiny_features.k_prime).sum() for f in tested
+    )
+    assert [s.class_index for s in samples if s.subject == folds[0].held_out] == classes.tolist()
+    assert images.shape == (len(classes), 42, 42, 3)
+
+
+def test_the_fold_of_all_trains_on_everybody_and_tests_nobody(train, tiny_features, samples, tmp_path):
+    everybody = fold_of_all([f.video for f in tiny_features.features], samples)
+    (result,), remarks = train(tmp_path, [everybody], validate=True)
+    assert remarks == []
+    assert {p.name for p in result.folder.iterdir()} == {"fold.json"} | {f"{kind}.weights.h5" for kind in KINDS}
+    _, labels = spotting_training_set(job(tiny_features, samples, everybody))
+    assert labels.sum() == sum(
+        pseudo_labels(f.n_features, f.video.expressions, tiny_features.k_prime).sum() for f in tiny_features.features
+    )
+    assert not any(name.startswith("val_") for name in result.history)
+
+
+def test_a_fold_without_an_expression_to_train_on_is_refused(train, tiny_features, samples, folds):
+    features = [replace(f, video=replace(f.video, expressions=())) for f in tiny_features.features]
+    with pytest.raises(InputError, match=r"fold 1 \(s15 held out\): no other subject has an annotated expression"):
+        spotting_training_set(job(tiny_features, samples, folds[0], features=tuple(features)))
 
 
 # What a fold may read
