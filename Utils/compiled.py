@@ -7,6 +7,8 @@ new one before it is used: weights, random states, and an optimiser that has not
 
 from __future__ import annotations
 
+import gc
+
 import keras
 import numpy as np
 
@@ -64,6 +66,7 @@ def train(
         inputs, targets, shuffle=True, verbose=0, validation_data=validation, validation_batch_size=256, **fit
     ).history
     network.set_weights(trainer.get_weights())
+    gc.collect()  # Keras leaves the training set in a cycle of references
     return history
 
 

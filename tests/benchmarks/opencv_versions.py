@@ -52,12 +52,16 @@ class Chain(NamedTuple):
     peaks: np.ndarray
 
 
-def demo_videos(data_root: Path) -> tuple[list[Video], int]:
-    """DEMO's annotated videos with crops as frames, and k'."""
+def raw_demo_videos(data_root: Path) -> list[Video]:
+    """DEMO's annotated videos with raw frames."""
     make_demo(data_root / DEMO.name, workers=1)
     found, _ = find_videos(DEMO, data_root)
-    videos, _ = match_expressions(found, load_annotations(DEMO, data_root))
-    cropped, _ = crop_videos(videos, DEMO, data_root / DEMO.crop_dir, workers=1)
+    return match_expressions(found, load_annotations(DEMO, data_root))[0]
+
+
+def demo_videos(data_root: Path) -> tuple[list[Video], int]:
+    """DEMO's annotated videos with crops as frames, and k'."""
+    cropped, _ = crop_videos(raw_demo_videos(data_root), DEMO, data_root / DEMO.crop_dir, workers=1)
     return cropped, average_half_length(e for v in cropped for e in v.expressions)
 
 

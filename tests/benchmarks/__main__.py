@@ -1,0 +1,305 @@
+"""How fast each stage is beside the published way of doing it, measured in turns in one run on the embedded DEMO.
+
+    python -m tests.benchmarks [--data_root DIR] [--frames 60] [--samples 5000] [--epochs 10 100] [--rounds 3]
+
+Needs a quiet machine and about a quarter of an hour. One thread computes on either side, except in the rows that say
+otherwise. A ratio is the published way's time divided by ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numba
+import numpy as np
+
+from Utils.backend import seed_keras, without_chatter
+
+seed_keras(0)
+
+import keras  # noqa: E402  after the set-up
+
+from face_crop import CropJob, crop_video, cut_face, first_face  # noqa: E402
+from feature_extraction import (  # noqa: E402
+    FeatureJob,
+    extract_features,
+    extract_video,
+    face_regions,
+    feature_image,
+    flow_function,
+)
+from load_images import read_crops  # noqa: E402
+from prepare_training import loso_folds, recognition_samples  # noqa: E402
+from tests.benchmarks import published  # noqa: E402
+from tests.benchmarks.flow import processor  # noqa: E402
+from tests.benchmarks.opencv_versions import DEMO, demo_videos, raw_demo_videos  # noqa: E402
+from train_evaluate import (  # noqa: E402
+    FoldJob,
+    Hyperparameters,
+    recognition_training_set,
+    run_fold,
+    spotting_training_set,
+    validation_sets,
+)
+from Utils.images import read_image, write_jpeg  # noqa: E402
+from Utils.landmarks import detect_faces, predict_landmarks  # noqa: E402
+from Utils.records import Video  # noqa: E402
+from Utils.run_folder import version  # noqa: E402
+from Utils.tvl1 import TVL1, compile_kernel  # noqa: E402
+
+GOALS = {"crop": 15, "features": 15, "training": 3, "end to end": 12}
+SHOWN = ("tensorflow", "keras", "numpy", "numba", "opencv-contrib-python-headless", "dlib-bin", "pandas")
+SQUARE_ROOTS = 2  # float64, per pixel and inner iteration of the flow (Utils/tvl1/iteration.py)
+
+
+def seconds(function: Callable, *arguments) -> float:
+    start = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - start
+
+
+def in_turns(theirs: Callable, ours: Callable, rounds: int) -> tuple[float, float]:
+    """Median seconds of both, called in turns."""
+    pairs = [(seconds(theirs), seconds(ours)) for _ in range(rounds)]
+    return tuple(np.median(pairs, axis=0))
+
+
+def time_crop(video: Video, n: int, rounds: int) -> tuple[float, float]:
+    """Seconds per frame. Ours detects on the first frame only, so the length of the video counts: DEMO's is 300."""
+    with tempfile.TemporaryDirectory() as folder:
+        job = CropJob(video, Path(folder) / "ours", tuple(f.name for f in video.frames), fresh=True)
+        theirs, ours = in_turns(
+            lambda: published.crop(video.frames[:n], Path(folder)), lambda: crop_video(job), rounds
+        )  # fmt: skip
+    return theirs / n, ours / len(video.frames)
+
+
+def time_features(video: Video, n: int, rounds: int) -> tuple[float, float]:
+    """Seconds per pair, with the same crops; both results are compared."""
+    short = replace(video, frames=video.frames[: n + DEMO.k], expressions=())
+    made: dict[str, np.ndarray] = {}
+    with tempfile.TemporaryDirectory() as folder:
+
+        def ours() -> None:
+            found = extract_video(FeatureJob(short, DEMO.k, "kernel", Path(folder), fresh=True))
+            made["ours"] = np.load(found.spotting)
+
+        def theirs() -> None:
+            made["theirs"] = published.features(short.frames, DEMO.k)
+
+        times = in_turns(theirs, ours, rounds)
+    print(f"  features differ by at most {np.abs(made['ours'] - made['theirs']).max():.1e}")
+    return times[0] / n, times[1] / n
+
+
+def time_training(job: FoldJob, n_samples: int, epochs: tuple[int, int]) -> tuple[float, float, int]:
+    """Seconds per fold of `n_samples` thinned samples (repeated or cut to that number), and DEMO's own number."""
+    import train_evaluate
+
+    inputs, labels = spotting_training_set(job)
+    chosen = np.arange(n_samples) % len(labels)
+    spotting = [x[chosen] for x in inputs], labels[chosen]
+    held_out, samples = validation_sets(job)
+
+    def recognition(images: np.ndarray, classes: np.ndarray) -> tuple:
+        return train_evaluate.as_inputs(images), keras.utils.to_categorical(classes, job.n_classes)
+
+    validation = held_out, recognition(*samples) if samples else None
+    kept = train_evaluate.spotting_training_set
+    train_evaluate.spotting_training_set = lambda job: spotting
+    try:
+        with tempfile.TemporaryDirectory() as folder, without_chatter():
+            theirs = seconds(
+                published.train, spotting, recognition(*recognition_training_set(job)), validation, Path(folder), epochs
+            )
+            ours = seconds(run_fold, replace(job, folder=Path(folder) / "ours"))
+    finally:
+        train_evaluate.spotting_training_set = kept
+    return theirs, ours, len(labels)
+
+
+def time_whole(folder: Path, data_root: Path) -> float:
+    """Seconds of `main.py --train True` on all of DEMO, crops and features made anew, two workers."""
+    import main
+
+    flags = ["--data_root", data_root, "--cache_dir", folder / "cache", "--output_dir", folder / "runs"]
+    flags += ["--train", "True", "--workers", "2", "--fresh", "True"]
+    start = time.perf_counter()
+    if main.main([*map(str, flags)]):
+        raise SystemExit("the run of DEMO failed")
+    return time.perf_counter() - start
+
+
+def scaling(videos: list[Video], rounds: int) -> tuple[float, float]:
+    """How many times faster two processes, and two threads, extract features than one."""
+    short = [replace(v, frames=v.frames[:150], expressions=()) for v in videos[:4]]
+    with tempfile.TemporaryDirectory() as folder:
+
+        def processes(n: int) -> None:
+            extract_features(short, DEMO.k, "kernel", Path(folder), n, fresh=True)
+
+        processes(2)  # they stay, as between the stages of a run
+        of_processes = in_turns(lambda: processes(1), lambda: processes(2), rounds)
+    crops = [list(read_crops(v)) for v in short[:2]]
+
+    def flows(images: list[np.ndarray]) -> None:
+        kernel = TVL1()
+        for first, second in zip(images, images[DEMO.k :], strict=False):
+            kernel(first, second)
+
+    def threads(n: int) -> None:
+        with ThreadPoolExecutor(n) as pool:
+            list(pool.map(flows, crops))
+
+    of_threads = in_turns(lambda: threads(1), lambda: threads(2), rounds)
+    return of_processes[0] / of_processes[1], of_threads[0] / of_threads[1]
+
+
+def parts_of_crop(video: Video) -> dict[str, float]:
+    """Milliseconds per frame of what cropping does."""
+    n, parts = 60, dict.fromkeys(("read and decode", "cut and resize", "encode and write"), 0.0)
+    found = seconds(detect_faces, read_image(video.frames[0]))
+    _, rectangle = first_face(video)
+    with tempfile.TemporaryDirectory() as folder:
+        for path in video.frames[:n]:
+            start = time.perf_counter()
+            image = read_image(path)
+            decoded = time.perf_counter()
+            crop = cut_face(image, rectangle)
+            cut = time.perf_counter()
+            write_jpeg(Path(folder) / path.name, crop)
+            done = time.perf_counter()
+            for name, value in zip(parts, (decoded - start, cut - decoded, done - cut), strict=True):
+                parts[name] += value / n * 1e3
+    return {"detection, once per video": found / len(video.frames) * 1e3} | parts
+
+
+def parts_of_features(video: Video) -> dict[str, float]:
+    """Milliseconds per pair of what feature extraction does."""
+    n = 60
+    start = time.perf_counter()
+    crops = list(read_crops(replace(video, frames=video.frames[: n + DEMO.k])))
+    decoded = (time.perf_counter() - start) / len(crops) * 1e3
+    flow, regions = flow_function("kernel"), face_regions(predict_landmarks(crops[0]))
+    pairs = list(zip(crops, crops[DEMO.k :], strict=False))
+    flows = seconds(lambda: [flow(*pair) for pair in pairs]) / n * 1e3
+    whole = seconds(lambda: [feature_image(*pair, regions, flow) for pair in pairs]) / n * 1e3
+    return {"read and decode": decoded, "flow": flows, "strain, normalising, regions": whole - flows}
+
+
+@numba.njit
+def _square_roots(values: np.ndarray, times: int) -> float:
+    total = 0.0
+    for _ in range(times):
+        for i in range(values.size):
+            values[i] = np.sqrt(values[i] + 1.0)
+    return total + values[0]
+
+
+def limits(video: Video) -> list[str]:
+    """The kernel's time per pixel and inner iteration, beside what its square roots alone take; memory."""
+    crops = list(read_crops(replace(video, frames=video.frames[:13])))
+    kernel, iterations = TVL1(), 0
+    start = time.perf_counter()
+    for first, second in zip(crops, crops[3:], strict=False):
+        kernel(first, second)
+        iterations += kernel.counts[2]
+    per_iteration = (time.perf_counter() - start) / iterations * 1e9
+    values = np.ones(1024)
+    _square_roots(values, 1)
+    root = min(seconds(_square_roots, values, 20_000) for _ in range(3)) / (20_000 * values.size) * 1e9
+    source, target = np.ones((2, 1 << 26), np.float32)
+    bandwidth = 2 * source.nbytes / min(seconds(np.copyto, target, source) for _ in range(3)) / 1e9
+    return [
+        f"flow: {per_iteration:.2f} ns per pixel and inner iteration; its {SQUARE_ROOTS} float64 square roots alone "
+        f"take {SQUARE_ROOTS * root:.2f} ns here, so at most {per_iteration / (SQUARE_ROOTS * root):.1f} times faster",
+        f"memory: {bandwidth:.1f} GB/s (copy); a pair's fields (under 1 MB) stay in the second-level cache",
+    ]
+
+
+def report(rows: list[tuple[str, str, float, float]], notes: list[str]) -> None:
+    width = max(len(f"{stage}, {unit}") for stage, unit, *_ in rows)
+    print(f"\n{'':{width}}   published        ours      ratio   goal")
+    for stage, unit, theirs, ours in rows:
+        figures = (
+            f"{theirs * 1e3:9.2f} ms {ours * 1e3:8.2f} ms" if "fold" not in unit else f"{theirs:9.1f} s  {ours:8.1f} s "
+        )
+        print(f"{f'{stage}, {unit}':{width}}  {figures} {theirs / ours:9.1f}   {GOALS[stage]:4d}")
+    print()
+    for note in notes:
+        print(note)
+
+
+def machine() -> str:
+    versions = ", ".join(f"{name} {version(name)}" for name in SHOWN)
+    return f"{datetime.date.today()}, {processor()}, {os.cpu_count()} cores\n{versions}"
+
+
+def shares(title: str, parts: dict[str, float]) -> str:
+    total = sum(parts.values())
+    return f"{title} ({total:.2f} ms): " + ", ".join(f"{k} {v:.2f} ms ({v / total:.0%})" for k, v in parts.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="tests.benchmarks", description=__doc__.split("\n")[0])
+    parser.add_argument("--data_root", type=Path, default=Path("data"), metavar="DIR")
+    parser.add_argument("--frames", type=int, default=60, metavar="N", help="frames of the published crop and flow")
+    parser.add_argument("--samples", type=int, default=5000, metavar="N", help="thinned samples of the fold")
+    parser.add_argument("--epochs", type=int, nargs=2, default=(10, 100), metavar="N", help="spotting, recognition")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N")
+    arguments = parser.parse_args()
+
+    print(machine())
+    compile_kernel()
+    cv2.setNumThreads(1)
+    raw, (videos, k_prime) = raw_demo_videos(arguments.data_root), demo_videos(arguments.data_root)
+    n = arguments.frames
+    print("crop ...", flush=True)
+    crop = time_crop(raw[0], n, arguments.rounds)
+    print("features ...", flush=True)
+    pair = time_features(videos[0], n, arguments.rounds)
+    print("end to end ...", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        whole = time_whole(Path(folder), arguments.data_root)
+        found, _ = extract_features(videos, DEMO.k, "kernel", Path(folder) / "cache" / DEMO.name, 2)
+        samples = recognition_samples(videos, DEMO.classes)
+        folds = loso_folds(videos, samples, list(dict.fromkeys(v.subject for v in videos)))
+        epochs = dict(epochs_spot=arguments.epochs[0], epochs_recog=arguments.epochs[1])
+        job = FoldJob(folds[0], tuple(found), tuple(samples), 3, k_prime, Path(), Hyperparameters(**epochs))
+        print("training ...", flush=True)
+        fold_theirs, fold_ours, own_samples = time_training(job, arguments.samples, arguments.epochs)
+    print("scaling ...", flush=True)
+    processes, threads = scaling(videos, arguments.rounds)
+    frames = sum(len(v.frames) for v in videos) / 1000
+    # the published way's whole: its stages as measured above, one after the other, with one fold less than ours
+    theirs = (crop[0] + pair[0]) * 1000 + len(folds) * fold_theirs * own_samples / arguments.samples / frames
+    report(
+        [
+            ("crop", "per frame", *crop),
+            ("features", "per pair", *pair),
+            ("training", f"per fold of {arguments.samples} samples", fold_theirs, fold_ours),
+            ("end to end", f"per 1,000 frames with {len(folds)} folds, 2 workers", theirs, whole / frames),
+        ],
+        [
+            f"Two processes extract features {processes:.2f} times as fast as one, two threads compute flow "
+            f"{threads:.2f} times as fast.",
+            "End to end: ours is `main.py --train True` on DEMO, with the start of TensorFlow, figures and the network "
+            "of all subjects; the published way is the sum of its stages (the whole would take an hour).",
+            shares("Crop per frame", parts_of_crop(raw[0])),
+            shares("Features per pair", parts_of_features(videos[0])),
+            *limits(videos[0]),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
