@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -210,3 +216,47 @@ def test_recognition_training_changes_the_head_alone(through_head):
         if any((a != b).any() for a, b in zip(weights, recognition.get_layer(name).get_weights(), strict=True))
     }
     assert changed == {"recog_conv", "recog"}
+
+
+# Other backends of Keras
+
+ROOT = Path(__file__).resolve().parents[1]
+WEIGHTS = ROOT / "MEAN_Weights/DEMO/spot_recog/s1.weights.h5"
+ON_A_BACKEND = """
+import sys
+import numpy as np
+import keras
+from define_model import joint_network, recognition_network, spotting_network
+
+rng = np.random.default_rng(3)
+inputs = [rng.random((64, 42, 42, 1), np.float32) for _ in range(3)]
+spotting = spotting_network()
+joint = joint_network(spotting, recognition_network(spotting, 3))
+joint.load_weights(sys.argv[1])
+scores, probabilities = (keras.ops.convert_to_numpy(o) for o in joint(inputs, training=False))
+spotting = spotting_network()
+spotting.compile(keras.optimizers.Adam(5e-4), loss="mse")
+losses = spotting.fit(inputs, np.linspace(0, 1, 64), epochs=3, verbose=0).history["loss"]
+np.savez(sys.argv[2], scores=scores, probabilities=probabilities, losses=losses, backend=keras.backend.backend())
+"""
+
+
+def on_backend(name: str, path: Path) -> dict[str, np.ndarray]:
+    environment = os.environ | {"KERAS_BACKEND": name, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", ON_A_BACKEND, str(WEIGHTS), str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with np.load(path, allow_pickle=False) as found:
+        assert found["backend"] == name
+        return dict(found)
+
+
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_other_backends_load_the_same_weights_and_give_the_same_outputs(name, tmp_path):
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not installed (pip install {name})")
+    ours, theirs = (on_backend(backend, tmp_path / f"{backend}.npz") for backend in ("tensorflow", name))
+    for output in ("scores", "probabilities"):
+        np.testing.assert_allclose(theirs[output], ours[output], rtol=0, atol=1e-5)
+    assert ours["scores"].std() > 1e-3
+    assert np.isfinite(theirs["losses"]).all() and theirs["losses"][-1] < theirs["losses"][0]  # it trains there, too
