@@ -27,6 +27,8 @@ def main(argv: list[str] | None = None) -> int:
             return evaluate_tables(settings)
         if settings.check:
             return check(settings)
+        if settings.video:
+            return analyse_videos(settings)
         return run(settings)
     except InputError as error:
         print(f"main.py: {error}", file=sys.stderr)
@@ -190,6 +192,39 @@ def check(settings: Settings) -> int:
     report = check_dataset(DATASETS[settings.dataset_name], settings.data_root, settings.workers)
     print(report)
     return 2 if UNUSABLE in report else 0
+
+
+def analyse_videos(settings: Settings) -> int:
+    """Spot and recognise in videos of one's own; exit code 1 if some of several could not be read, 2 if none could."""
+    from Utils.video_files import find_videos_to_run
+
+    import Utils.backend  # noqa: F401  quiets TensorFlow before anything loads it
+    from feature_extraction import prepare_flow
+    from Utils.cache import remove_leftovers, require_writable
+    from Utils.datasets import DATASETS
+    from Utils.own_video_run import SYNTHETIC, jobs_of, run_videos, say_outcomes
+    from Utils.own_weights import weights_for_videos
+    from Utils.parallel import memory_report, scheduler
+    from Utils.run_folder import git_revision, versions
+
+    dataset = DATASETS[settings.dataset_name]
+    paths = find_videos_to_run(settings.video)
+    weights = weights_for_videos(settings.weights_source, dataset, settings.half_length)
+    require_writable(settings.output_dir, "--output_dir")
+    remove_leftovers(settings.output_dir)
+    print(f"MEAN on {len(paths)} video(s), {len(weights.networks)} network(s) of {dataset.title}")
+    if weights.synthetic:
+        print(f"  WARNING: {SYNTHETIC}")
+    prepare_flow(settings.flow)
+    about = dict(weights=f"{dataset.title}, {len(weights.networks)} network(s)", versions=versions())
+    with scheduler(settings.scheduler, (settings.output_dir,)):
+        jobs = jobs_of(paths, settings, weights, about | {"git_revision": git_revision()})
+        outcomes = run_videos(jobs, settings)
+    say_outcomes(outcomes, jobs)
+    if report := memory_report():
+        print(f"\n{report}")
+    failed = sum(bool(outcome.problem) for outcome in outcomes)
+    return 2 if failed == len(outcomes) else 1 if failed else 0
 
 
 def evaluate_tables(settings: Settings) -> int:

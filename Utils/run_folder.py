@@ -187,11 +187,16 @@ def describe_run(settings: Settings, dataset: Dataset, k_prime: int) -> dict:
         "k_prime": k_prime,
         "fps": dataset.fps,
         "classes": list(dataset.classes),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "versions": versions(),
         "machine": {"system": platform.platform(), "processor": platform.machine()},
         "git_revision": git_revision(),
         "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Of Python and of the packages that a result may depend on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 def version(package: str) -> str | None:

@@ -46,9 +46,20 @@ def scheduler_address(text: str) -> str:
     return text
 
 
-def flag(default, help: str, parse=str, metavar: str | None = None, choices: tuple[str, ...] | None = None):
-    """A field of `Settings` that is a flag of the same name."""
-    return field(default=default, metadata=dict(help=help, type=parse, metavar=metavar, choices=choices))
+def flag(
+    default,
+    help: str,
+    parse=str,
+    metavar: str | None = None,
+    choices: tuple[str, ...] | None = None,
+    repeated: bool = False,
+):
+    """A field of `Settings` that is a flag of the same name; `repeated`: may be given several times, with one or more
+    values each, and is a tuple."""
+    about = dict(type=parse, metavar=metavar, choices=choices)
+    if repeated:
+        about |= dict(action="extend", nargs="+")
+    return field(default=default, metadata=dict(help=help, argument=about))
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,30 @@ class Settings:
     )
     runs: int = flag(
         1, "repeat the training with seeds seed ... seed+N-1 and report mean and spread", number(int, 1, 1000), "N"
+    )
+    video: tuple[Path, ...] = flag(
+        (),
+        "instead of a dataset, videos of your own: files, folders of videos, or folders of frame images (with --fps); "
+        "the weights are those of --dataset_name",
+        Path,
+        "PATH",
+        repeated=True,
+    )
+    fps: float | None = flag(None, "frames per second of --video folders of images", number(float, 1, 1000), "RATE")
+    face: str = flag(
+        "largest", "which faces of a --video are followed: the largest at any time, or all", choices=("largest", "all")
+    )
+    absolute_threshold: float | None = flag(
+        None,
+        "score that an expression in a --video must reach besides T, for those who need silence on neutral videos",
+        number(float, -100, 100),
+        "SCORE",
+    )
+    half_length: float | None = flag(
+        None,
+        "k' in seconds for a --video, where the weights do not tell it",
+        number(float, 0, 10, open_low=True),
+        "SECONDS",
     )
     check: bool = flag(
         False, "True: only read the dataset and report what is there and what is wrong", boolean, "True|False"
@@ -141,10 +176,13 @@ class Settings:
     def with_absolute_folders(self) -> Settings:
         """The same folders for a process that works in another one."""
         names = ("data_root", "weights_dir", "output_dir", "cache_dir")
-        return replace(self, **{name: folder.absolute() for name in names if (folder := getattr(self, name))})
+        folders = {name: folder.absolute() for name in names if (folder := getattr(self, name))}
+        return replace(self, **folders, video=tuple(path.absolute() for path in self.video))
 
     def as_json(self) -> dict:
-        return {f.name: str(v) if isinstance(v := getattr(self, f.name), Path) else v for f in fields(self)}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["video"] = [str(path) for path in self.video]
+        return {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -165,15 +203,16 @@ def parse_settings(argv: list[str] | None = None) -> Settings:
         shown = "" if f.default is None or "default:" in f.metadata["help"] else " (default: %(default)s)"
         parser.add_argument(
             f"--{f.name}",
-            default=f.default,
-            type=f.metadata["type"],
-            choices=f.metadata["choices"],
-            metavar=f.metadata["metavar"],
+            default=f.default if f.default != () else None,
             help=f.metadata["help"] + shown,
+            **f.metadata["argument"],
         )
-    settings = Settings(**vars(parser.parse_args(argv)))
+    given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
+    settings = Settings(**given | {"video": tuple(given.get("video", ()))})
     if (settings.evaluate is None) != (settings.ground_truth is None):
         parser.error("--evaluate and --ground_truth go together: two CSV files")
+    if settings.video and (settings.train or settings.check or settings.evaluate):
+        parser.error("--video goes without --train, --check and --evaluate")
     if settings.runs > 1 and settings.weights_dir:
         parser.error("--runs makes several sets of weights, each in its run's folder: leave --weights_dir out")
     if settings.runs > 1 and not settings.train:

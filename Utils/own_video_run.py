@@ -1,0 +1,274 @@
+"""Videos of one's own, from files to files: one folder of results per video, and for several a table and an index.
+
+<output_dir>/<video>/expressions.csv    a row per spotted expression (Utils/own_video.py, EXPRESSION_COLUMNS)
+                     frames.csv         a row per frame and face
+                     <video>.eaf        for ELAN, a tier per face
+                     overlay.mp4        the video with box, score and emotion
+                     report.html
+                     settings.json      what it was made from and with; what is finished is not made again
+<output_dir>/predictions.csv, megc.csv, index.html   of all videos of the command
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from Utils.cache import atomic_file, atomic_folder, files_fingerprint, key_of, read_json, write_json
+from Utils.errors import InputError
+from Utils.face_tracks import Tracking
+from Utils.overlay import write_overlay
+from Utils.own_video import Spotting, score_video, scored_stretches, spot_expressions
+from Utils.own_video_files import KeepingCrops, frames_table, overlay_faces, report_curves, write_elan
+from Utils.own_weights import OwnWeights
+from Utils.parallel import run_units
+from Utils.report.pages import write_index, write_report
+from Utils.settings import Settings
+from Utils.tables import natural_key
+from Utils.video_files import open_video
+
+OWN_VIDEO_VERSION = 1  # raise it when the results for the same video change
+DONE = "settings.json"
+LOWEST_FPS = 20  # below it k is under two frames of most recordings' blur: said, not refused
+SYNTHETIC = (
+    "These weights were trained on synthetic faces: they show that the program works, and say nothing reliable about "
+    "people. Use weights trained on a real dataset (--dataset_name, --weights_dir)."
+)
+EXPLAINED = (
+    "Frames are 0-based (OpenFace counts from 1). The threshold is relative to each face's own scores, so that a video "
+    "without any expression still tends to fire; --absolute_threshold sets a score below which nothing counts."
+)
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """One video's work: from `path` to `folder`."""
+
+    path: Path
+    name: str
+    folder: Path
+    weights: OwnWeights
+    spotting: Spotting
+    fps: float | None
+    which: str
+    flow: str
+    threads: int
+    fresh: bool
+    bars: bool
+    about: dict
+
+
+@dataclass(frozen=True)
+class VideoOutcome:
+    """What became of a video: its folder, or the problem; `seconds` is its length, `took` the time it needed."""
+
+    name: str
+    subject: str
+    folder: Path
+    problem: str = ""
+    n_expressions: int = 0
+    seconds: float = 0.0
+    took: float = 0.0
+    remarks: tuple[str, ...] = ()
+
+
+def jobs_of(paths: Sequence[Path], settings: Settings, weights: OwnWeights, about: dict) -> list[VideoJob]:
+    """A job per video. Videos of one name get their folders by their whole file names, then by numbers."""
+    stems = [path.stem if path.is_file() else path.name for path in paths]
+    alone = len(paths) == 1
+    taken: set[str] = set()
+    jobs = []
+    for path, stem in zip(paths, stems, strict=True):
+        name = stem if sum(s.lower() == stem.lower() for s in stems) == 1 else path.name
+        again = 1
+        while name.lower() in taken:
+            again += 1
+            name = f"{path.name}-{again}"
+        taken.add(name.lower())
+        jobs.append(
+            VideoJob(
+                path=path,
+                name=name,
+                folder=settings.output_dir / name,
+                weights=weights,
+                spotting=Spotting(settings.p, settings.absolute_threshold),
+                fps=settings.fps,
+                which=settings.face,
+                flow=settings.flow,
+                threads=settings.workers if alone and not settings.scheduler else 1,
+                fresh=settings.fresh,
+                bars=alone,
+                about=about,
+            )
+        )
+    return jobs
+
+
+def run_videos(jobs: Sequence[VideoJob], settings: Settings) -> list[VideoOutcome]:
+    """All videos, side by side where there are several; with several also the tables and the index of all."""
+    outcomes = (
+        run_units(run_video, jobs, settings.workers, "videos", "video") if len(jobs) > 1 else [run_video(jobs[0])]
+    )
+    if len(jobs) > 1:
+        write_collection(outcomes, jobs, settings.output_dir)
+    return outcomes
+
+
+def run_video(job: VideoJob) -> VideoOutcome:
+    """One video; what cannot be read is an outcome, so that the others go on. The unit of work."""
+    outcome = VideoOutcome(job.name, job.path.resolve().parent.name, job.folder)
+    try:
+        key = _key(job)
+        done = None if job.fresh else _finished(job.folder, key)
+        if done is None:
+            done = _compute(job, key)
+    except InputError as error:
+        return replace(outcome, problem=str(error))
+    facts = {name: done[name] for name in ("n_expressions", "seconds", "took")}
+    return replace(outcome, **facts, remarks=tuple(done["remarks"]))
+
+
+def _key(job: VideoJob) -> str:
+    files = sorted(p for p in job.path.iterdir() if p.is_file()) if job.path.is_dir() else [job.path]
+    return key_of(
+        version=OWN_VIDEO_VERSION,
+        files=files_fingerprint(files),
+        fps=job.fps,
+        which=job.which,
+        flow=job.flow,
+        p=job.spotting.p,
+        absolute_threshold=job.spotting.absolute_threshold,
+        weights=job.weights.fingerprint(),
+        about=job.about,
+    )
+
+
+def _finished(folder: Path, key: str) -> dict | None:
+    done = read_json(folder / DONE)
+    return done if isinstance(done, dict) and done.get("key") == key else None
+
+
+def _compute(job: VideoJob, key: str) -> dict:
+    """Everything for one video, its folder written whole or not at all; returns what `settings.json` holds."""
+    from Utils.backend import seed_keras, without_chatter
+
+    if job.folder.exists() and read_json(job.folder / DONE) is None and any(job.folder.iterdir()):
+        raise InputError(
+            f"{job.folder}: is there and was not made by this program; name another --output_dir, or take it away"
+        )
+    start = time.perf_counter()
+    source = open_video(job.path, job.fps)
+    with without_chatter():
+        seed_keras(0)
+        tracking, faces = score_video(
+            source, job.weights, job.spotting, job.which, job.flow, job.threads, job.name if job.bars else ""
+        )
+    if not tracking.n_frames:
+        raise InputError(f"{job.path}: no frame can be decoded; is the file whole?")
+    k, k_prime = job.weights.frames_at(source.fps)
+    expressions = spot_expressions(job.name, faces, job.weights.classes, k_prime, source.fps, tracking.n_frames)
+    remarks = [*source.remarks, *source.problems, *tracking_remarks(tracking, k, k_prime, source.fps)]
+    with atomic_folder(job.folder) as folder:
+        expressions.to_csv(folder / "expressions.csv", index=False)
+        frames_table(tracking, faces, job.weights.classes, source.fps).to_csv(folder / "frames.csv", index=False)
+        write_elan(folder / f"{job.name}.eaf", job.path, job.folder / f"{job.name}.eaf", expressions, faces, source.fps)
+        kept = KeepingCrops(source, faces, expressions)
+        remarks += write_overlay(kept, folder / "overlay.mp4", overlay_faces(faces, expressions))
+        done = dict(
+            key=key,
+            video=str(job.path),
+            n_expressions=len(expressions),
+            n_frames=tracking.n_frames,
+            fps=source.fps,
+            k=k,
+            k_prime=k_prime,
+            seconds=tracking.n_frames / source.fps,
+            classes=list(job.weights.classes),
+            remarks=remarks,
+            **job.about,
+        )
+        write_report(
+            folder / "report.html",
+            job.name,
+            report_curves(job.name, source.fps, k_prime, faces, expressions, kept, job.flow, remarks),
+            job.weights.classes,
+            settings={name: value for name, value in done.items() if name not in ("key", "remarks")},
+            remarks=[*remarks, EXPLAINED],
+            warnings=[SYNTHETIC] if job.weights.synthetic else [],
+        )
+        write_json(folder / DONE, done | {"took": time.perf_counter() - start})
+    return done | {"took": time.perf_counter() - start}
+
+
+def tracking_remarks(tracking: Tracking, k: int, k_prime: int, fps: float) -> list[str]:
+    """Stretches without a face, faces and stretches too short to score, cuts, a low frame rate."""
+
+    def times(stretches: Sequence[tuple[int, int]]) -> str:
+        shown = ", ".join(f"{first / fps:.1f}-{(last + 1) / fps:.1f} s" for first, last in stretches[:20])
+        return shown + (f" and {len(stretches) - 20} more" if len(stretches) > 20 else "")
+
+    remarks = []
+    if fps < LOWEST_FPS:
+        remarks.append(f"{fps:.3g} frames per second are few: micro-expressions last 2 to 15 frames at 30")
+    if not tracking.tracks:
+        remarks.append("no face was found: nothing is scored; faces must look into the camera and be large enough")
+    elif tracking.without_face:
+        remarks.append(f"without a face, not scored: {times(tracking.without_face)}")
+    for track in tracking.tracks:
+        scored = {first for first, _ in scored_stretches(track, k, 2 * k_prime)}
+        short = [s for s in track.stretches() if s[0] not in scored]
+        if short:
+            remarks.append(f"face {track.number}: too short to score ({k + 2 * k_prime} frames needed): {times(short)}")
+    if tracking.cuts:
+        remarks.append(f"scene cuts at {', '.join(f'{c / fps:.1f} s' for c in tracking.cuts[:20])}")
+    return remarks
+
+
+def write_collection(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob], output_dir: Path) -> None:
+    """`predictions.csv` and `megc.csv` of all videos, in natural order, and `index.html`."""
+    parts, rows = [], []
+    for outcome in sorted(outcomes, key=lambda outcome: natural_key(outcome.name)):
+        if not outcome.problem:
+            table = pd.read_csv(outcome.folder / "expressions.csv", keep_default_na=False, dtype={"video": str})
+            parts += [table.assign(subject=outcome.subject, video=outcome.name)] if len(table) else []
+        rows.append(
+            dict(
+                video=outcome.name,
+                report=None if outcome.problem else f"{outcome.folder.name}/report.html",
+                expressions=outcome.n_expressions,
+                seconds=outcome.seconds,
+                status=outcome.problem,
+            )
+        )
+    columns = ["subject", "video", "onset", "offset", "emotion"]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    several_subjects = len({(o.subject, o.name) for o in outcomes}) != len({o.name for o in outcomes})
+    vid = table["subject"] + "_" + table["video"] if several_subjects else table["video"]
+    megc = pd.DataFrame({"vid": vid, "onset": table["onset"], "offset": table["offset"], "type": "me"})
+    for name, content in (("predictions.csv", table.reindex(columns=columns)), ("megc.csv", megc)):
+        with atomic_file(output_dir / name) as scratch:
+            content.to_csv(scratch, index=False)
+    warnings = [SYNTHETIC] if jobs[0].weights.synthetic else []
+    write_index(output_dir / "index.html", "MEAN: videos", rows, warnings=warnings)
+
+
+def say_outcomes(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob]) -> None:
+    """One line per video, its remarks below it; problems last, on the error stream."""
+    for outcome in outcomes:
+        if outcome.problem:
+            continue
+        speed = f", {outcome.seconds / outcome.took:.1f} times real time" if outcome.took else ""
+        print(
+            f"  {outcome.name}: {outcome.n_expressions} expression(s) in {outcome.seconds:.1f} s of video{speed}; "
+            f"{outcome.folder / 'report.html'}"
+        )
+        for remark in outcome.remarks:
+            print(f"    - {remark}")
+    for outcome in outcomes:
+        if outcome.problem:
+            print(f"main.py: {outcome.problem}", file=sys.stderr)

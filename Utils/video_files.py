@@ -1,0 +1,293 @@
+"""Reading videos: one frame at a time, at a constant rate, upright, whatever the file's header says.
+
+    for frame in open_video(Path("interview.mp4")):
+        frame.index, frame.time, frame.image
+
+Timestamps are those of the packets; the number of frames in the header is never used. A video of variable rate gets the
+frame that is on the screen at every 1/fps of a second. Audio is ignored, and only this file is read: formats that name
+other files or addresses (playlists) are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from Utils.errors import InputError
+from Utils.images import read_image
+from Utils.tables import natural_key
+
+SUFFIXES = (
+    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf",
+    ".ogv", ".ts", ".vob", ".webm", ".wmv",
+)  # fmt: skip
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,mjpeg,m4v,gif"  # demuxers of single files
+MAX_PIXELS = 8192 * 8192
+MAX_PAUSE = 600.0  # seconds; a longer one between two frames is taken for broken timestamps
+TOLERANCE = 0.02  # of the mean interval by which intervals may differ in a video of constant rate, besides a tick
+USUAL_RATES = (24, 25, 30, 48, 50, 60, 90, 100, 120, 200, 240, *(r * 1000 / 1001 for r in (24, 30, 60, 120)))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame: its number from 0 at the constant rate, `index / fps` seconds, (height, width, 3) uint8 BGR."""
+
+    index: int
+    time: float
+    image: np.ndarray
+
+
+@dataclass
+class FrameSource:
+    """A video, or a folder of frame images. Every iteration reads it from the start.
+
+    Attributes
+    ----------
+    path : Path
+    fps : float
+        Of the frames that come out.
+    width, height : int
+        Pixels, after rotation.
+    n_estimated : int
+        About how many frames there are, for progress bars.
+    resampled : bool
+        The file's rate is variable.
+    remarks : tuple of str
+        Known before decoding.
+    problems : list of str
+        Found by the latest iteration.
+    """
+
+    path: Path
+    fps: float
+    width: int
+    height: int
+    n_estimated: int
+    resampled: bool = False
+    remarks: tuple[str, ...] = ()
+    problems: list[str] = field(default_factory=list)
+    images: tuple[Path, ...] = ()
+
+    def __iter__(self) -> Iterator[Frame]:
+        self.problems.clear()
+        return self._read_images() if self.images else self._decode()
+
+    def _read_images(self) -> Iterator[Frame]:
+        for i, path in enumerate(self.images):
+            image = read_image(path)
+            if image.shape[:2] != (self.height, self.width):
+                raise InputError(
+                    f"{path}: is {image.shape[1]}x{image.shape[0]} pixels, the first image {self.width}x{self.height}; "
+                    "a video's frames must have one size"
+                )
+            yield Frame(i, i / self.fps, image)
+
+    def _decode(self) -> Iterator[Frame]:
+        """Decoded frames, each held until the next one's time: that fills gaps, and makes a variable rate constant."""
+        start, held, i = None, None, 0
+        last = 0.0
+        for time, image in self._decoded():
+            start = time if start is None else start
+            last = max(last, time - start)
+            place = round(last * self.fps) if not self.resampled else int(np.ceil(last * self.fps - 1e-6))
+            for gap in range(i, place):
+                if held is not None:
+                    yield Frame(gap, gap / self.fps, held)
+            i, held = max(i, place), image
+            if not self.resampled:
+                yield Frame(i, i / self.fps, image)
+                i += 1
+        if held is not None and self.resampled:
+            yield Frame(i, i / self.fps, held)
+
+    def _decoded(self) -> Iterator[tuple[float, np.ndarray]]:
+        """(seconds, image) of all frames that can be decoded, in order of time."""
+        broken = resized = count = 0
+        with _open(self.path) as container:
+            stream = container.streams.video[0]
+            stream.thread_type, stream.codec_context.thread_count = "AUTO", 2
+            packets, ended = container.demux(stream), False
+            latest = None
+            while not ended:
+                try:
+                    packet = next(packets)
+                    ended = packet.size == 0
+                    frames = packet.decode()
+                except StopIteration:
+                    break
+                except av.FFmpegError:
+                    broken += 1
+                    ended = broken > 1000 and not count
+                    continue
+                for decoded in frames:
+                    image = upright(decoded)
+                    if image.shape[:2] != (self.height, self.width):
+                        image, resized = cv2.resize(image, (self.width, self.height)), resized + 1
+                    time = decoded.time if decoded.time is not None else count / self.fps
+                    if latest is not None and time - latest > MAX_PAUSE:
+                        raise InputError(
+                            f"{self.path}: the time jumps by {time - latest:.0f} s after {latest:.0f} s; write the "
+                            "file again with a video tool"
+                        )
+                    latest, count = time, count + 1
+                    yield time, image
+        if broken:
+            self.problems.append(f"{self.path.name}: {broken} packet(s) cannot be decoded, the frame before is held")
+        if resized:
+            self.problems.append(f"{self.path.name}: {resized} frame(s) of another size, scaled to the first one's")
+
+
+def upright(frame: av.VideoFrame) -> np.ndarray:
+    """A decoded frame as (height, width, 3) uint8 BGR, turned as its display matrix says."""
+    image = frame.to_ndarray(format="bgr24")
+    turns = round(frame.rotation / 90) % 4  # counterclockwise
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+def open_video(path: Path, fps: float | None = None) -> FrameSource:
+    """Look at a video's packets, decoding only the first frame.
+
+    Parameters
+    ----------
+    path : Path
+        A video file, or a folder of images (natural order of their names).
+    fps : float, optional
+        Frames per second of a folder of images.
+
+    Raises
+    ------
+    InputError
+        Nothing there, empty, no video, audio only, too large, nothing that can be decoded; a folder without images or
+        without `fps`, or `fps` for a file, which has its own.
+    """
+    if path.is_dir():
+        return _open_folder(path, fps)
+    if fps is not None:
+        raise InputError(f"{path}: a video file has its own frame rate; leave --fps out")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a video file or a folder with --video")
+    if not path.stat().st_size:
+        raise InputError(f"{path}: the file is empty (0 bytes); copy it again")
+    try:
+        with _open(path) as container:
+            return _look_at(path, container)
+    except av.FFmpegError as error:
+        raise InputError(f"{path}: is not a video that can be read ({_reason(error)})") from None
+    except (OSError, MemoryError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+
+
+def _open(path: Path):
+    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    return av.open(str(path.absolute()), options=options, metadata_errors="replace")
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+def _look_at(path: Path, container) -> FrameSource:
+    if not container.streams.video:
+        kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+        raise InputError(f"{path}: has no pictures ({kinds} only); give a video file")
+    stream = container.streams.video[0]
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > MAX_PIXELS:
+        raise InputError(f"{path}: frames of {width}x{height} pixels are more than {MAX_PIXELS} pixels; scale it down")
+    tick = stream.time_base or Fraction(1, 1000)
+    times = []
+    for packet in container.demux(stream):
+        if packet.size and packet.pts is not None and not packet.is_discard:
+            times.append(packet.pts)
+    times = np.unique(np.array(times, np.int64)) * float(tick)
+    fps, resampled, remarks = _rate(path, times, float(tick), float(stream.average_rate or stream.guessed_rate or 0))
+    n = len(times) if not resampled else round((times[-1] - times[0]) * fps) + 1
+    source = FrameSource(path, fps, 0, 0, n, resampled, remarks)
+    first = _first_image(path)
+    source.height, source.width = first.shape[:2]
+    return source
+
+
+def _first_image(path: Path) -> np.ndarray:
+    with _open(path) as container:
+        for packet in container.demux(container.streams.video[0]):
+            try:
+                for frame in packet.decode():
+                    if frame.width * frame.height > MAX_PIXELS:
+                        raise InputError(f"{path}: frames of {frame.width}x{frame.height} pixels; scale it down")
+                    return upright(frame)
+            except av.FFmpegError:
+                continue
+    raise InputError(f"{path}: no frame can be decoded; is the file whole, and not encrypted?")
+
+
+def _rate(path: Path, times: np.ndarray, tick: float, declared: float) -> tuple[float, bool, tuple[str, ...]]:
+    """Frames per second, whether the rate is variable, and remarks; times ascending, in seconds."""
+    if len(times) < 2:
+        if not 1 <= declared <= 1000:
+            declared = 25.0
+        return declared, False, ()
+    intervals = np.diff(times)
+    mean = float(times[-1] - times[0]) / len(intervals)
+    if (np.abs(intervals - mean) <= tick * 1.01 + TOLERANCE * mean).all():
+        return _usual(1 / mean, 0.001), False, ()
+    fps = _usual(1 / float(np.median(intervals)), 0.02)
+    if not 1 <= fps <= 1000:
+        raise InputError(f"{path}: {fps:.3g} frames per second are outside [1, 1000]; is it a video?")
+    low, high = 1 / intervals.max(), 1 / intervals.min()
+    said = f"{path.name}: its frame rate is variable ({low:.3g} to {high:.3g} per second): resampled to {fps:.4g}"
+    return fps, True, (said,)
+
+
+def _usual(fps: float, share: float) -> float:
+    """The nearest usual rate within that share, else the rate itself."""
+    nearest = min(USUAL_RATES, key=lambda rate: abs(rate - fps))
+    return float(nearest) if abs(nearest - fps) <= share * fps else fps
+
+
+def _open_folder(folder: Path, fps: float | None) -> FrameSource:
+    images = _images(folder)
+    if not images:
+        raise InputError(f"{folder}: holds no images ({', '.join(IMAGE_SUFFIXES)}) and no videos")
+    if fps is None:
+        raise InputError(f"{folder}: is a folder of images; give their frames per second with --fps")
+    height, width = read_image(images[0]).shape[:2]
+    return FrameSource(folder, fps, width, height, len(images), images=images)
+
+
+def _images(folder: Path) -> tuple[Path, ...]:
+    found = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+    return tuple(sorted((p for p in found if p.is_file()), key=lambda p: natural_key(p.name)))
+
+
+def find_videos_to_run(paths: Sequence[Path]) -> list[Path]:
+    """The videos that command-line paths stand for: files, folders of videos (natural order), folders of images.
+
+    Raises
+    ------
+    InputError
+        A path that is not there, or a folder with neither videos nor images.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            try:
+                inside = sorted(path.iterdir(), key=lambda p: natural_key(p.name))
+            except OSError as error:
+                raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+            videos = [p for p in inside if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()]
+            if not videos and not _images(path):
+                raise InputError(f"{path}: holds neither videos ({', '.join(SUFFIXES)}) nor images")
+            found += videos or [path]
+        elif path.exists():
+            found.append(path)
+        else:
+            raise InputError(f"{path}: no such file or folder; give what --video should read")
+    return list(dict.fromkeys(found))
