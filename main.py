@@ -92,6 +92,7 @@ def prepare(settings: Settings, dataset) -> Prepared:
     from load_images import find_videos
     from prepare_training import average_half_length
     from Utils.cache import remove_leftovers
+    from Utils.parallel import release_workers
     from Utils.synthetic.dataset import make_demo
     from Utils.weights import find_weights, number_folds
 
@@ -132,6 +133,7 @@ def prepare(settings: Settings, dataset) -> Prepared:
     prepare_flow(settings.flow)
     cache_dir = settings.cache_dir / dataset.name
     features, more = extract_features(videos, dataset.k, settings.flow, cache_dir, settings.workers, settings.fresh)
+    release_workers()  # TensorFlow needs the room
     return Prepared(features, annotated + others, k_prime, weights, n_videos - len(features), remarks + more)
 
 

@@ -34,6 +34,7 @@ def train(
     network : keras.Model
         With one output: `spotting` is trained on the mean squared error, the others on the categorical cross-entropy.
     inputs, targets : list of ndarray, ndarray
+        The list is emptied: each array is given to Keras's backend and not kept twice.
     validation : (inputs, targets), optional
         Evaluated after every epoch, for the curves only ("val_loss", ...).
     learning_rate : float
@@ -61,9 +62,10 @@ def train(
     for variable in trainer.optimizer.variables:
         if variable is not trainer.optimizer._learning_rate:  # moments and step count
             variable.assign(np.zeros(variable.shape, variable.dtype))
+    tensors = [keras.ops.convert_to_tensor(inputs.pop(0)) for _ in range(len(inputs))]
     keras.utils.set_random_seed(seed)
     history = trainer.fit(
-        inputs, targets, shuffle=True, verbose=0, validation_data=validation, validation_batch_size=256, **fit
+        tensors, targets, shuffle=True, verbose=0, validation_data=validation, validation_batch_size=256, **fit
     ).history
     network.set_weights(trainer.get_weights())
     gc.collect()  # Keras leaves the training set in a cycle of references

@@ -46,9 +46,20 @@ def write_eaf(
         eaf.add_tier(tier)
         for start, end, label in apart(intervals):
             eaf.add_annotation(tier, start, end, _clean(label))
+    _order_slots(eaf)
     with atomic_file(path) as scratch:
         eaf.to_file(str(scratch))
         scratch.with_suffix(".bak").unlink(missing_ok=True)  # pympi keeps what was there
+
+
+def _order_slots(eaf: Eaf) -> None:
+    """Number the time slots in order of time: that is how the format wants them, and pympi writes them by number."""
+    by_time = sorted(eaf.timeslots, key=lambda slot: (eaf.timeslots[slot], int(slot[2:])))
+    new = {old: f"ts{i}" for i, old in enumerate(by_time, start=1)}
+    eaf.timeslots = {new[old]: eaf.timeslots[old] for old in by_time}
+    for intervals, *_ in eaf.tiers.values():
+        for name, (start, end, *rest) in intervals.items():
+            intervals[name] = (new[start], new[end], *rest)
 
 
 def _clean(text: str) -> str:

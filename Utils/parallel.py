@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import joblib
-from joblib.externals.loky import process_executor
+from joblib.externals.loky import get_reusable_executor, process_executor
 from tqdm import tqdm
 
 from Utils.errors import InputError
@@ -91,6 +91,11 @@ def _measured(function: Callable, number: int, unit, folder: Path) -> tuple[int,
     # Where psutil is installed, loky takes a worker that has loaded TensorFlow for one that leaks, and replaces it.
     process_executor._USE_PSUTIL = False
     return number, function(unit), peak_memory()
+
+
+def release_workers() -> None:
+    """End the processes that joblib keeps for the next call: what they have loaded for one step goes with them."""
+    get_reusable_executor().shutdown(wait=True)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,mjpe
 MAX_PIXELS = 8192 * 8192
 MAX_PAUSE = 600.0  # seconds; a longer one between two frames is taken for broken timestamps
 TOLERANCE = 0.02  # of the mean interval by which intervals may differ in a video of constant rate, besides a tick
+EARLY = 0.1  # of a frame by which one may come late and still count as on the screen (ticks of a millisecond)
 USUAL_RATES = (24, 25, 30, 48, 50, 60, 90, 100, 120, 200, 240, *(r * 1000 / 1001 for r in (24, 30, 60, 120)))
 
 
@@ -92,13 +93,14 @@ class FrameSource:
     def _decode(self) -> Iterator[Frame]:
         """Decoded frames, each held until the next one's time: that fills gaps, and makes a variable rate constant."""
         start, held, i = None, None, 0
-        last = 0.0
+        last, missing = 0.0, 0
         for time, image in self._decoded():
             start = time if start is None else start
             last = max(last, time - start)
-            place = round(last * self.fps) if not self.resampled else int(np.ceil(last * self.fps - 1e-6))
+            place = round(last * self.fps) if not self.resampled else int(np.ceil(last * self.fps - EARLY))
             for gap in range(i, place):
                 if held is not None:
+                    missing += not self.resampled
                     yield Frame(gap, gap / self.fps, held)
             i, held = max(i, place), image
             if not self.resampled:
@@ -106,10 +108,12 @@ class FrameSource:
                 i += 1
         if held is not None and self.resampled:
             yield Frame(i, i / self.fps, held)
+        if missing:
+            self.problems.append(f"{self.path.name}: {missing} frame(s) are missing, the frame before is held")
 
     def _decoded(self) -> Iterator[tuple[float, np.ndarray]]:
         """(seconds, image) of all frames that can be decoded, in order of time."""
-        broken = resized = count = 0
+        broken = damaged = resized = count = 0
         with _open(self.path) as container:
             stream = container.streams.video[0]
             stream.thread_type, stream.codec_context.thread_count = "AUTO", 2
@@ -127,6 +131,7 @@ class FrameSource:
                     ended = broken > 1000 and not count
                     continue
                 for decoded in frames:
+                    damaged += decoded.is_corrupt
                     image = upright(decoded)
                     if image.shape[:2] != (self.height, self.width):
                         image, resized = cv2.resize(image, (self.width, self.height)), resized + 1
@@ -139,7 +144,9 @@ class FrameSource:
                     latest, count = time, count + 1
                     yield time, image
         if broken:
-            self.problems.append(f"{self.path.name}: {broken} packet(s) cannot be decoded, the frame before is held")
+            self.problems.append(f"{self.path.name}: {broken} packet(s) cannot be decoded")
+        if damaged:
+            self.problems.append(f"{self.path.name}: {damaged} frame(s) are damaged")
         if resized:
             self.problems.append(f"{self.path.name}: {resized} frame(s) of another size, scaled to the first one's")
 
@@ -247,9 +254,9 @@ def _rate(path: Path, times: np.ndarray, tick: float, declared: float) -> tuple[
 
 
 def _usual(fps: float, share: float) -> float:
-    """The nearest usual rate within that share, else the rate itself."""
-    nearest = min(USUAL_RATES, key=lambda rate: abs(rate - fps))
-    return float(nearest) if abs(nearest - fps) <= share * fps else fps
+    """A usual rate within that share, whole ones first, else the rate itself."""
+    near = [rate for rate in USUAL_RATES if abs(rate - fps) <= share * fps]
+    return float(min(near, key=lambda rate: (share > 0.01 and rate % 1 > 0, abs(rate - fps)), default=fps))
 
 
 def _open_folder(folder: Path, fps: float | None) -> FrameSource:
