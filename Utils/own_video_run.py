@@ -175,7 +175,8 @@ def _compute(job: VideoJob, key: str) -> dict:
     remarks = [*source.remarks, *source.problems, *tracking_remarks(tracking, k, k_prime, source.fps)]
     with atomic_folder(job.folder) as folder:
         expressions.to_csv(folder / "expressions.csv", index=False)
-        frames_table(tracking, faces, job.weights.classes, source.fps).to_csv(folder / "frames.csv", index=False)
+        frames = frames_table(tracking, faces, job.weights.classes, source.fps)
+        frames.to_csv(folder / "frames.csv", index=False, float_format="%.8g")
         write_elan(folder / f"{job.name}.eaf", job.path, job.folder / f"{job.name}.eaf", expressions, faces, source.fps)
         kept = KeepingCrops(source, faces, expressions)
         remarks += write_overlay(kept, folder / "overlay.mp4", overlay_faces(faces, expressions))
