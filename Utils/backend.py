@@ -40,7 +40,7 @@ def seed_keras(seed: int) -> None:
     On TensorFlow one thread is used: the networks are too small to gain from more, folds run side by side instead, and
     sums are then always taken in the same order.
     """
-    _return_memory()
+    _share_arenas()
     import keras
 
     if keras.backend.backend() == "tensorflow":
@@ -48,18 +48,16 @@ def seed_keras(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
-M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's <malloc.h>
+M_ARENA_MAX = -8  # of glibc's <malloc.h>
 
 
-def _return_memory() -> None:
-    """Have the C library give large arrays back to the system when they are freed, where it is glibc.
+def _share_arenas() -> None:
+    """Have the threads of the C library's allocator, where it is glibc's, share two arenas.
 
-    Else it raises its threshold with every array that is freed, and a process that trains fold after fold grows.
+    Else each of TensorFlow's threads keeps what it has freed, and a process grows with every fold that it trains.
     """
     with suppress(OSError, AttributeError, TypeError):  # TypeError: Windows has no CDLL(None)
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_THRESHOLD, 1 << 20)
-        mallopt(M_ARENA_MAX, 2)
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 def compiles(steps: int) -> bool:
