@@ -17,10 +17,11 @@ from Utils.datasets import Dataset
 from Utils.errors import InputError
 from Utils.images import read_image
 from Utils.records import Video
-from Utils.tables import natural_key
+from Utils.tables import UNPRINTABLE, natural_key
 
 CROP_SIZE = 128  # pixels, width and height of a crop (paper section 3.1)
 WORKBOOK_SUFFIXES = (".xls", ".xlsx", ".xlsm")
+LONGEST_NAME = 200  # bytes of a video's name: file systems allow 255, and results' names have more in them
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
@@ -88,6 +89,11 @@ def scan_videos(dataset: Dataset, data_root: Path) -> RawVideos:
             continue
         key = match_key(match["subject"], match["video"])
         try:
+            if UNPRINTABLE.search(match.string) or len(os.fsencode(folder.name)) > LONGEST_NAME:
+                raise InputError(
+                    f"{_shown(folder)}: the name has characters that cannot be shown, or more than {LONGEST_NAME} "
+                    "bytes; rename the folder"
+                )
             frames, remarks = _frames(folder, dataset)
             if key in raw.videos:
                 raise InputError(
@@ -102,7 +108,9 @@ def scan_videos(dataset: Dataset, data_root: Path) -> RawVideos:
         raw.videos[key] = Video(subject=match["subject"], name=folder.name, frames=frames)
         raw.remarks += remarks
     if strangers:
-        raw.remarks.append(f"{strangers[0]}: not named as a video, passed over{_and_more(strangers, 'folder(s)')}")
+        raw.remarks.append(
+            f"{_shown(strangers[0])}: not named as a video, passed over{_and_more(strangers, 'folder(s)')}"
+        )
     return raw
 
 
@@ -112,6 +120,8 @@ def existing_paths(data_root: Path, candidates: tuple[str, ...], dataset: Datase
     Of those that fit one pattern the last in natural order comes first (the newest version). InputError naming the
     first candidate if there is none.
     """
+    if UNPRINTABLE.search(str(data_root)):
+        raise InputError(f"{_shown(data_root)}: the name has characters that cannot be shown; rename the folder")
     if not data_root.is_dir():
         raise InputError(f"{data_root}: no such folder; give the folder that holds {dataset.name} with --data_root")
     found = [
@@ -156,12 +166,16 @@ def _frames(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[str]
                 raise InputError(
                     f"{folder}: frame {number} is there twice, as {by_number[number].name} and {entry.name}"
                 )
+            if not entry.is_file():
+                raise InputError(f"{entry.path}: is named as a frame and is no file; copy it from the dataset again")
             by_number[number] = Path(entry.path)
     if not by_number:
         raise InputError(f"{folder}: no frames in this video folder; copy them there, or take the folder away")
     remarks = []
     if strangers:
-        remarks.append(f"{folder / strangers[0]}: not named as a frame, passed over{_and_more(strangers, 'file(s)')}")
+        remarks.append(
+            f"{_shown(folder / strangers[0])}: not named as a frame, passed over{_and_more(strangers, 'file(s)')}"
+        )
     numbers = sorted(by_number)
     missing = numbers[-1] - numbers[0] + 1 - len(numbers)
     if missing:
@@ -171,6 +185,11 @@ def _frames(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[str]
             "frames count by position"
         )
     return tuple(by_number[n] for n in numbers), remarks
+
+
+def _shown(path: Path) -> str:
+    """A path as one line of text, whatever bytes its name is made of."""
+    return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], str(path))
 
 
 def _and_more(things: list, unit: str) -> str:

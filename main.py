@@ -140,7 +140,7 @@ def prepare(settings: Settings, dataset) -> Prepared:
 def train_and_evaluate(settings: Settings, dataset, prepared: Prepared) -> dict:
     """Steps 5 and 6 with one seed; writes the run's folder, prints the metrics and returns them."""
     from prepare_training import fold_of_all, loso_folds, recognition_samples
-    from train_evaluate import Hyperparameters, collect_scores, predict_expressions, run_folds
+    from train_evaluate import Hyperparameters, run_folds
     from Utils.metrics_table import format_metrics
     from Utils.run_folder import write_run
     from Utils.upstream import upstream_recognition_entries
@@ -149,15 +149,11 @@ def train_and_evaluate(settings: Settings, dataset, prepared: Prepared) -> dict:
     features, k_prime = prepared.features, prepared.k_prime
     videos = [f.video for f in features]
     samples = recognition_samples(videos, dataset.classes)
-    entries = None
-    if settings.protocol == "upstream":
-        annotated = [s for s in prepared.subjects if any(v.subject == s and v.expressions for v in videos)]
-        listed = dict(
-            zip(annotated, upstream_recognition_entries(annotated, {s.subject for s in samples}), strict=True)
-        )
-        entries = [listed.get(s) for s in prepared.subjects]
-    folds = loso_folds(videos, samples, prepared.subjects, entries)
-    empty = {s for s, entry in zip(prepared.subjects, entries, strict=True) if entry is None} if entries else set()
+    annotated = [s for s in prepared.subjects if any(v.subject == s and v.expressions for v in videos)]
+    listed = dict(zip(annotated, upstream_recognition_entries(annotated, {s.subject for s in samples}), strict=True))
+    entries = [listed.get(s) for s in prepared.subjects]
+    folds = loso_folds(videos, samples, prepared.subjects, entries if settings.protocol == "upstream" else None)
+    empty = {s for s, entry in zip(prepared.subjects, entries, strict=True) if entry is None}
     if settings.train:
         folds.append(fold_of_all(videos, samples))  # networks for other people's videos
     results, remarks = run_folds(
@@ -174,10 +170,8 @@ def train_and_evaluate(settings: Settings, dataset, prepared: Prepared) -> dict:
     )
 
     heading("Evaluation")
-    scores = collect_scores(results, features, k_prime, settings.protocol)
-    predictions = predict_expressions(scores, dataset, k_prime, settings.p, settings.protocol)
     metrics, folder = write_run(
-        settings, dataset, k_prime, results, scores, predictions, empty, prepared.remarks + remarks
+        settings, dataset, k_prime, results, features, {"upstream": empty}, prepared.remarks + remarks
     )
     print(format_metrics(metrics, subjects=True))
     for remark in remarks:
@@ -198,8 +192,6 @@ def check(settings: Settings) -> int:
 
 def analyse_videos(settings: Settings) -> int:
     """Spot and recognise in videos of one's own; exit code 1 if some of several could not be read, 2 if none could."""
-    from Utils.video_files import find_videos_to_run
-
     import Utils.backend  # noqa: F401  quiets TensorFlow before anything loads it
     from feature_extraction import prepare_flow
     from Utils.cache import remove_leftovers, require_writable
@@ -208,6 +200,7 @@ def analyse_videos(settings: Settings) -> int:
     from Utils.own_weights import weights_for_videos
     from Utils.parallel import memory_report, scheduler
     from Utils.run_folder import git_revision, versions
+    from Utils.video_files import find_videos_to_run
 
     dataset = DATASETS[settings.dataset_name]
     paths = find_videos_to_run(settings.video)

@@ -24,7 +24,7 @@ def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     Raises
     ------
     InputError
-        Naming the file, if it is missing, empty, truncated or no image.
+        Naming the file, if it is missing, empty, truncated, no image or too large (see `Utils/__init__.py`).
     """
     try:
         data = path.read_bytes()
@@ -35,7 +35,9 @@ def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
         raise InputError(f"{path}: frame is cut short ({len(data)} bytes); copy it from the dataset again")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except cv2.error:
+    except cv2.error as error:
+        if "CV_IO_MAX_IMAGE" in str(error):
+            raise InputError(f"{path}: frame is larger than 64 megapixels; make the frames smaller") from None
         image = None
     if image is None:
         raise InputError(f"{path}: frame is not a readable image ({len(data)} bytes); copy it from the dataset again")

@@ -131,7 +131,7 @@ def report_curves(
         return Curve(
             subject="",
             video=video,
-            face=face_name(face, faces),
+            face=str(face.track.number) if len(faces) > 1 else "",
             fps=fps,
             raw=face.raw,
             smoothed=face.smoothed,

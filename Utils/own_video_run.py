@@ -241,9 +241,9 @@ def write_collection(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob],
             dict(
                 video=outcome.name,
                 report=None if outcome.problem else f"{outcome.folder.name}/report.html",
-                expressions=outcome.n_expressions,
-                seconds=outcome.seconds,
-                status=outcome.problem,
+                expressions=None if outcome.problem else outcome.n_expressions,
+                seconds=None if outcome.problem else outcome.seconds,
+                problem=outcome.problem or None,
             )
         )
     columns = ["subject", "video", "onset", "offset", "emotion"]

@@ -6,15 +6,16 @@ import importlib.metadata
 import platform
 import shutil
 import subprocess
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from feature_extraction import VideoFeatures
-from train_evaluate import FoldResult, VideoScores, annotated_expressions
+from train_evaluate import FoldResult, VideoScores, annotated_expressions, collect_scores, predict_expressions
 from training_utils import threshold
 from Utils.cache import atomic_file, atomic_folder, write_json
 from Utils.datasets import Dataset
@@ -22,13 +23,17 @@ from Utils.metrics import evaluate
 from Utils.parallel import run_units
 from Utils.plot_losses import plot_losses
 from Utils.plots import VideoFigure, draw_video
-from Utils.records import Video
-from Utils.settings import PROJECT, Settings
+from Utils.report.pages import write_report
+from Utils.run_curves import rows_of, run_curves
+from Utils.settings import PROJECT, PROTOCOLS, Settings
 from Utils.tables import write_table
 from Utils.training_logs import write_tensorboard
 from Utils.weights import DESCRIPTION, KINDS
 
 REMARKS_SHOWN = 12
+SYNTHETIC_FACES = (
+    "The faces of this dataset are synthetic: its figures show that the code works, and nothing about people."
+)
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "numba", "opencv-contrib-python-headless", "dlib-bin", "pandas")
 
@@ -49,28 +54,22 @@ def write_run(
     dataset: Dataset,
     k_prime: int,
     results: Sequence[FoldResult],
-    scores: Sequence[VideoScores],
-    predictions: pd.DataFrame,
-    not_recognised: Container[str],
+    features: Sequence[VideoFeatures],
+    not_recognised: Mapping[str, Container[str]],
     remarks: Sequence[str],
 ) -> tuple[dict, Path]:
     """Evaluate a run and write its folder, whole or not at all; returns the metrics and the folder.
 
-    `not_recognised` names subjects that are not analysed although their fold may have weights (upstream protocol).
+    The run's own protocol gives the tables, figures and metrics.json; the report has the other one's metrics beside it:
+    the same networks and annotations, counted by the other's rules. `not_recognised` names for a protocol the subjects
+    that it does not analyse although their folds may have weights.
     """
+    evaluated = {
+        protocol: _evaluate(settings, dataset, k_prime, results, features, protocol, not_recognised.get(protocol, ()))
+        for protocol in sorted(PROTOCOLS, key=lambda protocol: protocol != settings.protocol)
+    }
+    scores, predictions, ground_truth, metrics = evaluated[settings.protocol]
     features = [s.features for s in scores]
-    ground_truth = annotated_expressions(features, dataset)
-    recognised = {r.fold.held_out for r in results if r.recognised and r.fold.held_out not in not_recognised}
-    metrics = {"dataset": dataset.name, "mode": settings.mode, "seed": settings.seed} | evaluate(
-        predictions,
-        ground_truth,
-        dataset.classes,
-        one_per_video=dataset.one_per_video,
-        videos=[(f.video.subject, f.video.name, f.n_features) for f in features],
-        protocol=settings.protocol,
-        k_prime=k_prime,
-        recognition_subjects=recognised,
-    )
     final = new_run_folder(settings)
     with atomic_folder(final) as folder:
         write_json(folder / "settings.json", describe_run(settings, dataset, k_prime))
@@ -81,6 +80,16 @@ def write_run(
         if remarks:
             (folder / "remarks.txt").write_text("\n".join(remarks) + "\n", encoding="utf-8")
         draw_videos(settings, dataset, k_prime, scores, predictions, ground_truth, folder / "figures")
+        write_report(
+            folder / "report.html",
+            f"{dataset.title}, {settings.mode}, seed {settings.seed}",
+            run_curves(settings, dataset, k_prime, scores, predictions, ground_truth),
+            dataset.classes,
+            metrics={protocol: found.metrics for protocol, found in evaluated.items()},
+            settings=describe_run(settings, dataset, k_prime),
+            remarks=remarks,
+            warnings=[SYNTHETIC_FACES] if dataset.generated else [],
+        )
         if settings.train:
             histories = {r.fold.held_out: r.history for r in results}
             plot_losses(folder / "losses.png", {r.fold.held_out: r.history for r in results if r.fold.number})
@@ -89,6 +98,42 @@ def write_run(
     if settings.train and settings.weights_dir:
         save_weights(results, dataset, k_prime, settings.protocol, settings.weights_dir)
     return metrics, final
+
+
+class Evaluated(NamedTuple):
+    """A run counted by one protocol."""
+
+    scores: list[VideoScores]
+    predictions: pd.DataFrame
+    ground_truth: pd.DataFrame
+    metrics: dict
+
+
+def _evaluate(
+    settings: Settings,
+    dataset: Dataset,
+    k_prime: int,
+    results: Sequence[FoldResult],
+    features: Sequence[VideoFeatures],
+    protocol: str,
+    not_recognised: Container[str],
+) -> Evaluated:
+    scores = collect_scores(results, features, k_prime, protocol)
+    predictions = predict_expressions(scores, dataset, k_prime, settings.p, protocol)
+    tested = [s.features for s in scores]
+    ground_truth = annotated_expressions(tested, dataset)
+    recognised = {r.fold.held_out for r in results if r.recognised and r.fold.held_out not in not_recognised}
+    metrics = {"dataset": dataset.name, "mode": settings.mode, "seed": settings.seed} | evaluate(
+        predictions,
+        ground_truth,
+        dataset.classes,
+        one_per_video=dataset.one_per_video,
+        videos=[(f.video.subject, f.video.name, f.n_features) for f in tested],
+        protocol=protocol,
+        k_prime=k_prime,
+        recognition_subjects=recognised,
+    )
+    return Evaluated(scores, predictions, ground_truth, metrics)
 
 
 def megc_table(predictions: pd.DataFrame, features: Sequence[VideoFeatures]) -> pd.DataFrame:
@@ -120,10 +165,6 @@ def draw_videos(
     folder: Path,
 ) -> None:
     """One figure per video."""
-
-    def rows(table: pd.DataFrame, video: Video) -> pd.DataFrame:
-        return table[(table["subject"] == video.subject) & (table["video"] == video.name)].reset_index(drop=True)
-
     folder.mkdir()
     figures = [
         VideoFigure(
@@ -134,8 +175,8 @@ def draw_videos(
             threshold=None if dataset.one_per_video else threshold(s.smoothed, settings.p),
             k_prime=k_prime,
             fps=dataset.fps,
-            predictions=rows(predictions, s.features.video),
-            annotations=rows(ground_truth, s.features.video),
+            predictions=rows_of(predictions, s.features.video),
+            annotations=rows_of(ground_truth, s.features.video),
             classes=dataset.classes,
         )
         for s in scores

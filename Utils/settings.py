@@ -11,6 +11,7 @@ from pathlib import Path
 from Utils.parallel import cores
 
 PROJECT = Path(__file__).resolve().parents[1]
+PROTOCOLS = ("paper", "upstream")
 DATASET_NAMES = ("DEMO", "CASME_sq", "SAMMLV", "CASME2", "SMIC_HS", "SMIC_VIS", "SMIC_NIR")
 
 
@@ -75,7 +76,7 @@ class Settings:
     protocol: str = flag(
         "paper",
         "how samples and figures are counted: as the paper says, or as the authors' published code does",
-        choices=("paper", "upstream"),
+        choices=PROTOCOLS,
     )
     videos: str = flag(
         "annotated",

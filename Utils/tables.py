@@ -36,6 +36,10 @@ KEY_COLUMNS = ("subject", "video")  # text that must be there
 FRAME_COLUMNS = ("onset", "offset")  # whole numbers that must be there
 NUMBER_COLUMNS = ("apex", "onset_s", "offset_s", "score", "confidence")  # numbers that may be missing
 MAX_FRAME = 10**9  # 58 days at 200 frames a second: beyond it a frame number is a mistake
+MAX_NAME = 255  # characters of a subject, a video or an emotion: what file names can have
+MAX_EMOTIONS = 100  # different ones in a table: beyond, it is another column
+MAX_PAIRS = 1_000_000  # of predictions and annotations of one video, summed over videos: 100 bytes each to compare
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # what a terminal obeys, and what is no Unicode
 
 
 class Interval(NamedTuple):
@@ -103,10 +107,19 @@ def group_by_video(
     ------
     ValueError
         A table breaks a rule (see `validate`), or has a row in a video that `videos` does not hold.
+    InputError
+        More intervals in one video than can be compared with one another.
     """
     validate(predictions, "predictions")
     validate(ground_truth, "ground truth")
     predicted, annotated = _rows_by_video(predictions), _rows_by_video(ground_truth)
+    pairs = {key: len(predicted[key]) * len(annotated[key]) for key in predicted.keys() & annotated.keys()}
+    if sum(pairs.values()) > MAX_PAIRS:
+        key = max(pairs, key=pairs.__getitem__)
+        raise InputError(
+            f"{'/'.join(key)}: {len(predicted[key])} predictions and {len(annotated[key])} annotations are too many to "
+            "compare; does the column video name the right videos?"
+        )
     named = predicted.keys() | annotated.keys()
     if videos is None:
         keys = sorted(named, key=lambda key: (natural_key(key[0]), natural_key(key[1])))
@@ -214,6 +227,8 @@ def read_table(path: str | Path, *, ground_truth: bool = False) -> pd.DataFrame:
         for name, fields in zip(header, zip(*rows, strict=True) if rows else [()] * len(header), strict=True)
         if name
     }
+    if len(emotions := set(columns["emotion"])) > MAX_EMOTIONS:
+        raise InputError(f"{path}, column emotion: {len(emotions)} different emotions; is it the right column?")
     for line, onset, offset in zip(lines, columns["onset"], columns["offset"], strict=True):
         if onset > offset:
             raise InputError(f"{path}, line {line}: onset {onset} is after offset {offset}; mend or remove the row")
@@ -253,6 +268,10 @@ def _read_fields(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
         raise InputError(f"{path}: is empty; its first line must name the columns {', '.join(REQUIRED_COLUMNS)}")
     if "\0" in "".join(header):
         raise InputError(f"{path}: is not a text file; save it as CSV in UTF-8")
+    if any(len(name) > MAX_NAME or UNPRINTABLE.search(name) for name in header):
+        raise InputError(
+            f"{path}, line 1: a column's name is too long or has characters that cannot be shown; rename it"
+        )
     return header, lines, rows
 
 
@@ -265,6 +284,8 @@ def _parse(text: str, column: str, path: Path, line: int):
     where = f"{path}, line {line}, column {column}"
     if column in KEY_COLUMNS and not text:
         raise InputError(f"{where}: is empty; name the {column}")
+    if column in (*KEY_COLUMNS, "emotion") and (len(text) > MAX_NAME or UNPRINTABLE.search(text)):
+        raise InputError(f"{where}: {_shown(text)} is too long or has characters that cannot be shown; rename it")
     if column == "emotion":
         return text or None
     if column not in FRAME_COLUMNS and column not in NUMBER_COLUMNS:

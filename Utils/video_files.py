@@ -18,6 +18,8 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 
 from Utils.errors import InputError
 from Utils.images import read_image
@@ -30,8 +32,12 @@ SUFFIXES = (
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,mjpeg,m4v,gif"  # demuxers of single files
 MAX_PIXELS = 8192 * 8192
+LOWEST_RATE, HIGHEST_RATE = 1, 1000  # frames per second
 MAX_PAUSE = 600.0  # seconds; a longer one between two frames is taken for broken timestamps
+MAX_BACK = 1.0  # seconds; timestamps that fall by more begin anew (recordings joined without care)
 TOLERANCE = 0.02  # of the mean interval by which intervals may differ in a video of constant rate, besides a tick
+DRIFT = 0.5  # of the mean interval by which frames may be off index / fps in one
+CUT_OFF = 0.05  # of the header's duration, and half a second, by which a whole file may be shorter
 EARLY = 0.1  # of a frame by which one may come late and still count as on the screen (ticks of a millisecond)
 USUAL_RATES = (24, 25, 30, 48, 50, 60, 90, 100, 120, 200, 240, *(r * 1000 / 1001 for r in (24, 30, 60, 120)))
 
@@ -97,7 +103,7 @@ class FrameSource:
         for time, image in self._decoded():
             start = time if start is None else start
             last = max(last, time - start)
-            place = round(last * self.fps) if not self.resampled else int(np.ceil(last * self.fps - EARLY))
+            place = int(np.ceil(last * self.fps - EARLY)) if self.resampled else round(last * self.fps)
             for gap in range(i, place):
                 if held is not None:
                     missing += not self.resampled
@@ -114,9 +120,11 @@ class FrameSource:
     def _decoded(self) -> Iterator[tuple[float, np.ndarray]]:
         """(seconds, image) of all frames that can be decoded, in order of time."""
         broken = damaged = resized = count = 0
+        reformatter = VideoReformatter()
         with _open(self.path) as container:
-            stream = container.streams.video[0]
+            stream = _pictures(self.path, container)
             stream.thread_type, stream.codec_context.thread_count = "AUTO", 2
+            by_order = container.format.name == "avi"  # holds no times of display: what stands for them is out of order
             packets, ended = container.demux(stream), False
             latest = None
             while not ended:
@@ -132,15 +140,14 @@ class FrameSource:
                     continue
                 for decoded in frames:
                     damaged += decoded.is_corrupt
-                    image = upright(decoded)
+                    image = upright(decoded, reformatter)
                     if image.shape[:2] != (self.height, self.width):
                         image, resized = cv2.resize(image, (self.width, self.height)), resized + 1
-                    time = decoded.time if decoded.time is not None else count / self.fps
-                    if latest is not None and time - latest > MAX_PAUSE:
-                        raise InputError(
-                            f"{self.path}: the time jumps by {time - latest:.0f} s after {latest:.0f} s; write the "
-                            "file again with a video tool"
-                        )
+                    ticks = decoded.dts if by_order else decoded.pts
+                    if ticks is not None:
+                        time = float(ticks * decoded.time_base)
+                    else:
+                        time = 0.0 if latest is None else latest + 1 / self.fps
                     latest, count = time, count + 1
                     yield time, image
         if broken:
@@ -151,9 +158,9 @@ class FrameSource:
             self.problems.append(f"{self.path.name}: {resized} frame(s) of another size, scaled to the first one's")
 
 
-def upright(frame: av.VideoFrame) -> np.ndarray:
+def upright(frame: av.VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
     """A decoded frame as (height, width, 3) uint8 BGR, turned as its display matrix says."""
-    image = frame.to_ndarray(format="bgr24")
+    image = reformatter.reformat(frame, format="bgr24").to_ndarray()
     turns = round(frame.rotation / 90) % 4  # counterclockwise
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
@@ -171,8 +178,9 @@ def open_video(path: Path, fps: float | None = None) -> FrameSource:
     Raises
     ------
     InputError
-        Nothing there, empty, no video, audio only, too large, nothing that can be decoded; a folder without images or
-        without `fps`, or `fps` for a file, which has its own.
+        Nothing there, empty, no video, audio only, encrypted, too large, nothing that can be decoded; less than 1 or
+        more than 1000 frames per second; a folder without images or without `fps`, or `fps` for a file, which has
+        its own; times that jump.
     """
     if path.is_dir():
         return _open_folder(path, fps)
@@ -192,8 +200,20 @@ def open_video(path: Path, fps: float | None = None) -> FrameSource:
 
 
 def _open(path: Path):
-    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
-    return av.open(str(path.absolute()), options=options, metadata_errors="replace")
+    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_pixels": str(MAX_PIXELS)}
+    container = av.open(str(path.absolute()), options=options, metadata_errors="replace")
+    for stream in container.streams.video:
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # FFmpeg refuses larger frames before they are
+    return container
+
+
+def _pictures(path: Path, container) -> av.VideoStream:
+    """The first stream of moving pictures; the cover of a song is none."""
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    kinds = ", ".join(sorted({s.type for s in container.streams} - {"video"})) or "nothing"
+    raise InputError(f"{path}: has no moving pictures ({kinds} only); give a video file")
 
 
 def _reason(error: Exception) -> str:
@@ -201,56 +221,94 @@ def _reason(error: Exception) -> str:
 
 
 def _look_at(path: Path, container) -> FrameSource:
-    if not container.streams.video:
-        kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
-        raise InputError(f"{path}: has no pictures ({kinds} only); give a video file")
-    stream = container.streams.video[0]
-    width, height = stream.codec_context.width, stream.codec_context.height
+    stream = _pictures(path, container)
+    _check_size(path, stream.codec_context.width, stream.codec_context.height)
+    tick, declared = stream.time_base or Fraction(1, 1000), stream.average_rate or stream.guessed_rate
+    ticks, n = [], 0
+    try:
+        for packet in container.demux(stream):
+            if packet.has_sidedata("encryption_info"):
+                raise InputError(f"{path}: is encrypted; give a copy without protection")
+            if packet.size and not packet.is_discard:
+                n += 1
+                if packet.pts is not None:
+                    ticks.append(packet.pts)
+    except av.FFmpegError:
+        pass  # what comes before it can be read; decoding meets it again, and says so
+    times = np.array(ticks, np.int64) * float(tick)
+    _check_times(path, times)
+    times = np.unique(times)
+    if len(times) > 1:
+        fps, resampled, remark = _rate(path.name, times, float(tick))
+    else:
+        fps, resampled = float(declared or 0), False
+        fps = fps if LOWEST_RATE <= fps <= HIGHEST_RATE else 25.0
+        remark = f"{path.name}: has no timestamps; taken for {fps:.4g} frames per second" if n > 1 else ""
+    _check_rate(path, fps)
+    said = (remark, _cut_off(path.name, times, stream, container))
+    n = round((times[-1] - times[0]) * fps) + 1 if resampled else max(len(times), n)
+    height, width = _first_image(path).shape[:2]
+    return FrameSource(path, fps, width, height, n, resampled, tuple(filter(None, said)))
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise InputError(f"{path}: frames of {width}x{height} pixels are more than {MAX_PIXELS} pixels; scale it down")
-    tick = stream.time_base or Fraction(1, 1000)
-    times = []
-    for packet in container.demux(stream):
-        if packet.size and packet.pts is not None and not packet.is_discard:
-            times.append(packet.pts)
-    times = np.unique(np.array(times, np.int64)) * float(tick)
-    fps, resampled, remarks = _rate(path, times, float(tick), float(stream.average_rate or stream.guessed_rate or 0))
-    n = len(times) if not resampled else round((times[-1] - times[0]) * fps) + 1
-    source = FrameSource(path, fps, 0, 0, n, resampled, remarks)
-    first = _first_image(path)
-    source.height, source.width = first.shape[:2]
-    return source
+
+
+def _check_times(path: Path, times: np.ndarray) -> None:
+    """Refuse times, in order of decoding, that no recording has: held frames would fill hours, or frames be lost."""
+    steps = np.diff(times)
+    wrong = np.flatnonzero((steps < -MAX_BACK) | (steps > MAX_PAUSE))
+    if len(wrong):
+        jump, after = steps[wrong[0]], times[wrong[0]]
+        raise InputError(f"{path}: the time jumps by {jump:.0f} s after {after:.0f} s; write it again with a video tool")
+
+
+def _check_rate(path: Path, fps: float) -> None:
+    if not LOWEST_RATE <= fps <= HIGHEST_RATE:  # NaN, too
+        raise InputError(f"{path}: {fps:.4g} frames per second are outside [{LOWEST_RATE}, {HIGHEST_RATE}]")
 
 
 def _first_image(path: Path) -> np.ndarray:
     with _open(path) as container:
-        for packet in container.demux(container.streams.video[0]):
+        for packet in container.demux(_pictures(path, container)):
             try:
                 for frame in packet.decode():
-                    if frame.width * frame.height > MAX_PIXELS:
-                        raise InputError(f"{path}: frames of {frame.width}x{frame.height} pixels; scale it down")
-                    return upright(frame)
+                    _check_size(path, frame.width, frame.height)
+                    return upright(frame, VideoReformatter())
             except av.FFmpegError:
                 continue
-    raise InputError(f"{path}: no frame can be decoded; is the file whole, and not encrypted?")
+    raise InputError(f"{path}: no frame can be decoded; is it whole, not encrypted, of at most 8192x8192 pixels?")
 
 
-def _rate(path: Path, times: np.ndarray, tick: float, declared: float) -> tuple[float, bool, tuple[str, ...]]:
-    """Frames per second, whether the rate is variable, and remarks; times ascending, in seconds."""
-    if len(times) < 2:
-        if not 1 <= declared <= 1000:
-            declared = 25.0
-        return declared, False, ()
+def _cut_off(name: str, times: np.ndarray, stream: av.VideoStream, container) -> str:
+    """A remark where the header tells of more than there is, which is not relied on for anything else."""
+    if not len(times):
+        return ""
+    if stream.duration is not None:
+        told = float(stream.duration * stream.time_base)
+    else:
+        told = (container.duration or 0) / av.time_base
+    there = float(times[-1] - times[0])
+    if told - there <= max(0.5, CUT_OFF * told):
+        return ""
+    return f"{name}: its pictures end after {there:.1f} s, its header tells of {told:.1f} s: it may be cut off"
+
+
+def _rate(name: str, times: np.ndarray, tick: float) -> tuple[float, bool, str]:
+    """Frames per second, whether the rate is variable, and a remark; times ascending, at least two, in seconds."""
     intervals = np.diff(times)
-    mean = float(times[-1] - times[0]) / len(intervals)
-    if (np.abs(intervals - mean) <= tick * 1.01 + TOLERANCE * mean).all():
-        return _usual(1 / mean, 0.001), False, ()
+    n, span = len(intervals), float(times[-1] - times[0])
+    mean = span / n
+    even = np.abs(intervals - mean) <= tick * 1.01 + TOLERANCE * mean
+    off = np.abs(times - times[0] - mean * np.arange(n + 1))
+    if even.all() and (off <= tick * 1.01 + DRIFT * mean).all():
+        share = max(min(0.001, DRIFT / n), 1.01 * tick / span)  # the last frame stays in its place
+        return _usual(1 / mean, share), False, ""
     fps = _usual(1 / float(np.median(intervals)), 0.02)
-    if not 1 <= fps <= 1000:
-        raise InputError(f"{path}: {fps:.3g} frames per second are outside [1, 1000]; is it a video?")
     low, high = 1 / intervals.max(), 1 / intervals.min()
-    said = f"{path.name}: its frame rate is variable ({low:.3g} to {high:.3g} per second): resampled to {fps:.4g}"
-    return fps, True, (said,)
+    return fps, True, f"{name}: its frame rate is variable ({low:.3g} to {high:.3g} per second): resampled to {fps:.4g}"
 
 
 def _usual(fps: float, share: float) -> float:
@@ -265,6 +323,7 @@ def _open_folder(folder: Path, fps: float | None) -> FrameSource:
         raise InputError(f"{folder}: holds no images ({', '.join(IMAGE_SUFFIXES)}) and no videos")
     if fps is None:
         raise InputError(f"{folder}: is a folder of images; give their frames per second with --fps")
+    _check_rate(folder, fps)
     height, width = read_image(images[0]).shape[:2]
     return FrameSource(folder, fps, width, height, len(images), images=images)
 

@@ -21,6 +21,7 @@ from Utils.errors import InputError
 KINDS = ("spot", "recog", "spot_recog")
 ENDINGS = (".weights.h5", ".hdf5")
 DESCRIPTION = "weights.json"
+MAX_BYTES = 16 * 2**20  # of all arrays of a file; the published ones hold 0.1 MB
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def number_folds(
     held_out = description.get("held_out")
     if not isinstance(held_out, dict):
         return in_order
-    numbers = {subject: int(name[1:]) for name, subject in held_out.items() if re.fullmatch(r"s\d+", name)}
+    numbers = {str(subject): int(name[1:]) for name, subject in held_out.items() if re.fullmatch(r"s\d{1,9}", name)}
     absent = max(numbers.values(), default=0)  # numbers beyond have no files, which is said later, by name
     return {subject: numbers.get(subject, absent + number) for subject, number in in_order.items()}
 
@@ -152,6 +153,7 @@ def load_network(network, path: Path) -> None:
     """
     try:
         with h5py.File(path, "r") as file:
+            _require_plain(file, path)
             _require_finite(file, path)
             published = _published_layers(file) if path.suffix == ".hdf5" else None
         if published is None:
@@ -164,6 +166,31 @@ def load_network(network, path: Path) -> None:
         ) from None
     if published is not None:
         _set_published(network, published, path)
+
+
+def _require_plain(file: h5py.File, path: Path) -> None:
+    """Raise InputError if reading the file would read another one, or more than the networks can hold.
+
+    HDF5 can name other files in links, virtual datasets and external storage, and gives an array's size before its
+    values (known from Keras as CVE-2026-1669 and CVE-2026-0897).
+    """
+    n_bytes = 0
+
+    def check(name: str, item) -> None:
+        nonlocal n_bytes
+        if isinstance(item, h5py.Group):
+            kinds = (item.get(child, getlink=True) for child in item)
+            elsewhere = not all(isinstance(kind, h5py.HardLink) for kind in kinds)
+        else:
+            elsewhere = isinstance(item, h5py.Dataset) and (item.is_virtual or bool(item.external))
+        if elsewhere:
+            raise InputError(f"{path}: {name} lies elsewhere or in another file; get weights from a source you trust")
+        n_bytes += item.nbytes if isinstance(item, h5py.Dataset) else 0
+        if n_bytes > MAX_BYTES:
+            raise InputError(f"{path}: {name} is larger than any weights of MEAN; get weights from a source you trust")
+
+    check("/", file)
+    file.visititems(check)
 
 
 def _require_finite(file: h5py.File, path: Path) -> None:

@@ -14,9 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from Utils.errors import InputError
+from Utils.tables import UNPRINTABLE
 
 LARGEST_FRAME = 100_000_000  # beyond any real frame number: a larger one is a typing error, not an annotation
+LONGEST_FAULT = 300  # characters; a cell may hold 32,767
+
+# A workbook of 13 kB can be made to unpack to what takes minutes and gigabytes; an annotation's row is some 40 XML tags
+MAX_UNPACKED = 32 * 2**20  # bytes, all parts of an .xlsx together, or an .xls
+MAX_TAGS = 250_000  # reading the slowest (styles) takes 20 us each
+MAX_READ = 4 * MAX_TAGS  # tags of the longest part times sheets: several sheets may be one part
+MAX_ROWS = 4 * 2**20  # also blank ones, of all sheets; one may have 1,048,576
+MAX_CELLS = 4 * 2**20  # also blank ones
+
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)  # a number typed as text; float() would take `1_2` and `nan`, too
+SHEET = re.compile(rb"<(?:\w+:)?sheet\b")  # in the list of sheets
 
 
 class CellError(ValueError):
@@ -42,7 +53,12 @@ class Row:
             raise self.fault(column, f"{what} is empty")
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             raise self.fault(column, f"{what} is {_shown(value)}, not text")
-        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+        if isinstance(value, float) and value.is_integer():
+            return str(int(value))
+        text = re.sub(r"[\t\r\n]+", " ", str(value))
+        if UNPRINTABLE.search(text):
+            raise self.fault(column, f"{what} is {_shown(value)}, with characters that cannot be shown")
+        return text
 
     def number(self, column: int, what: str) -> float:
         """The cell as a finite number (digits typed as text count). CellError otherwise."""
@@ -76,6 +92,7 @@ class Row:
 
     def fault(self, column: int, text: str) -> CellError:
         """An error about one cell, to be raised."""
+        text = text if len(text) <= LONGEST_FAULT else f"{text[:LONGEST_FAULT]}..."
         return CellError(f"{self.where}, column {column_letter(column)}: {text}")
 
 
@@ -132,6 +149,8 @@ def open_workbook(path: Path) -> list[Sheet]:
 
     Formulas count as the value last computed. Raises InputError for a file that is missing or no workbook.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is not a file; put the workbook of the dataset's release there")
     try:
         with path.open("rb") as file:
             magic = file.read(8)
@@ -148,13 +167,26 @@ def open_workbook(path: Path) -> list[Sheet]:
     return [Sheet(where, rows) for where, rows in sheets]
 
 
-def _rows(cells: Iterable[tuple], where: str) -> tuple[Row, ...]:
+class _Size:
+    """Counts what the sheets of one workbook hold, and refuses too much."""
+
+    def __init__(self) -> None:
+        self.rows = self.cells = 0
+
+    def add(self, row: Sequence) -> None:
+        self.rows, self.cells = self.rows + 1, self.cells + len(row)
+        if self.rows > MAX_ROWS or self.cells > MAX_CELLS:
+            raise ValueError(f"more than {MAX_ROWS} rows or {MAX_CELLS} cells; delete empty rows and columns")
+
+
+def _rows(cells: Iterable[tuple], where: str, size: _Size) -> tuple[Row, ...]:
     """The rows that are not blank."""
-    return tuple(
-        Row(tuple(row), f"{where}, row {i}")
-        for i, row in enumerate(cells, start=1)
-        if any(value is not None and value != "" for value in row)
-    )
+    rows = []
+    for i, row in enumerate(cells, start=1):
+        size.add(row)
+        if any(value is not None and value != "" for value in row):
+            rows.append(Row(tuple(row), f"{where}, row {i}"))
+    return tuple(rows)
 
 
 def _where(path: Path, sheet: str) -> str:
@@ -167,32 +199,51 @@ def _read_xlsx(path: Path) -> list[tuple[str, tuple[Row, ...]]]:
     try:
         with path.open("rb") as file, warnings.catch_warnings():  # a file, not a path: openpyxl judges by the name
             warnings.simplefilter("ignore", UserWarning)  # about styles and extensions, which are not read
+            _require_small(file)
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)  # a sheet may have 1,048,576 rows
-            sheets = []
+            sheets, size = [], _Size()
             for sheet in book.worksheets:
                 sheet.reset_dimensions()  # some programs write wrong ones
                 where = _where(path, sheet.title)
-                sheets.append((where, _rows(sheet.iter_rows(values_only=True), where)))
+                sheets.append((where, _rows(sheet.iter_rows(values_only=True), where, size)))
             return sheets
     except (
         zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, EOFError,
         SyntaxError, RuntimeError, AssertionError,
     ) as error:  # fmt: skip
-        raise InputError(
-            f"{path}: cannot be read as an .xlsx workbook ({_one_line(error)}); is the file complete?"
-        ) from None
+        reason = _one_line(error.__cause__ or error)
+        raise InputError(f"{path}: cannot be read as an .xlsx workbook ({reason}); is the file complete?") from None
+
+
+def _require_small(file) -> None:
+    """ValueError for an .xlsx that unpacks to more than an annotation workbook can be, before any of it is parsed.
+
+    The sizes in the directory can be relied on: Python reads no more of a part than its size there.
+    """
+    with zipfile.ZipFile(file) as parts:
+        unpacked = sum(part.file_size for part in parts.infolist())
+        if unpacked > MAX_UNPACKED:
+            raise ValueError(f"it unpacks to {unpacked >> 20} MiB, more than {MAX_UNPACKED >> 20}")
+        contents = [parts.read(part) for part in parts.infolist()]
+    tags = [content.count(b"<") for content in contents]
+    sheets = sum(len(SHEET.findall(content)) for content in contents)
+    if sum(tags) > MAX_TAGS or sheets * max(tags, default=0) > MAX_READ:
+        raise ValueError(f"{sum(tags)} XML tags for {sheets} sheet(s); keep the sheets with annotations only")
+    file.seek(0)
 
 
 def _read_xls(path: Path) -> list[tuple[str, tuple[Row, ...]]]:
     import xlrd
 
     try:
-        book = xlrd.open_workbook(path, logfile=io.StringIO())
-        sheets = []
+        if path.stat().st_size > MAX_UNPACKED:
+            raise ValueError(f"it has {path.stat().st_size >> 20} MiB, more than {MAX_UNPACKED >> 20}")
+        book = xlrd.open_workbook(path, logfile=io.StringIO(), ragged_rows=True)
+        sheets, size = [], _Size()
         for sheet in book.sheets():
             cells = (tuple(_xls_values(sheet.row(i), book.datemode)) for i in range(sheet.nrows))
             where = _where(path, sheet.name)
-            sheets.append((where, _rows(cells, where)))
+            sheets.append((where, _rows(cells, where, size)))
         return sheets
     except Exception as error:  # xlrd lets struct, assertion, index and decoding errors of a broken file through
         raise InputError(

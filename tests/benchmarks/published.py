@@ -1,8 +1,8 @@
 """The published way of computing each stage, written anew as the baseline of `python -m tests.benchmarks`.
 
 The detector looks at every frame, the flow is OpenCV's, the strain is taken with pandas, networks are of plain Keras
-layers and trained with a validation pass and a checkpoint per epoch. Results are the project's own (but for the last bits
-of training); what differs is the time.
+layers and trained with a validation pass and a checkpoint per epoch. Results are the project's own (but for the last
+bits of training); what differs is the time.
 """
 
 from __future__ import annotations

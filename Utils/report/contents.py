@@ -1,0 +1,256 @@
+"""What a report shows of each video: the score curve, its intervals, their rows in the table of expressions."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from Utils.metrics import match_intervals
+from Utils.plots import GREY, finite
+from Utils.report.pictures import Pictures, picture_data
+from Utils.tables import Interval, VideoIntervals, bounds, group_by_video
+
+CSV_COLUMNS = (
+    "subject", "video", "face", "kind", "onset", "apex", "offset", "onset_s", "apex_s", "offset_s", "score", "emotion",
+    "confidence", "matched",
+)  # fmt: skip
+MAX_LANES = 6  # of a track; further overlapping intervals are drawn over others
+
+Kind = Literal["predicted", "annotated"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One video of a dataset, or one face of an own video.
+
+    Attributes
+    ----------
+    subject, video : str
+        As in the tables.
+    face : str
+        Which face of the video; "" if there is only one.
+    fps : float
+        Frames per second.
+    raw, smoothed : ndarray, (n,)
+        Spotting score of each feature; feature i stands at frame i. NaN where not scored: a gap in the curve.
+    threshold : float or None
+        Height from which peaks are taken; None where it does not select (one prediction per video).
+    k_prime : int
+        In frames; the score is smoothed over 2k'.
+    predictions, annotations : DataFrame
+        The rows of this video, with the columns of Utils/tables.py; either may be empty. Frames may lie outside the
+        curve.
+    pictures : callable or None
+        ("predicted" or "annotated", row position in that table) -> Pictures; called once per interval.
+    remarks : sequence of str
+        For example stretches without a face.
+    """
+
+    subject: str
+    video: str
+    face: str
+    fps: float
+    raw: np.ndarray
+    smoothed: np.ndarray
+    threshold: float | None
+    k_prime: int
+    predictions: pd.DataFrame
+    annotations: pd.DataFrame
+    pictures: Callable[[Kind, int], Pictures] | None
+    remarks: Sequence[str] = ()
+
+    @property
+    def label(self) -> str:
+        """`subject/video, face`, as headings and the selector show it."""
+        name = f"{self.subject}/{self.video}" if self.subject else self.video
+        return f"{name}, face {self.face}" if self.face else name
+
+
+class CurveContents(NamedTuple):
+    """What the page holds of one curve.
+
+    `data` is what the script draws from (see `curve_contents`), `rows` are its rows of the table of expressions in
+    order of onset, `intervals` and `pairs` are what the confusion matrix counts.
+    """
+
+    label: str
+    option: str
+    data: dict
+    rows: list[dict]
+    intervals: VideoIntervals
+    pairs: list[tuple[int, int]]
+
+
+def curve_contents(number: int, curve: Curve, colours: Mapping[str, str]) -> CurveContents:
+    """Everything the page says about one curve; draws its pictures.
+
+    Parameters
+    ----------
+    number : int
+        0-based position among the page's curves.
+    colours : mapping
+        Emotion -> "#rrggbb"; any other emotion is grey.
+
+    Raises
+    ------
+    ValueError
+        Scores of unequal length or none, a frame rate that is not positive, a table that breaks a rule of
+        Utils/tables.py, rows of another video, or pictures of a shape or type that cannot be drawn.
+    """
+    n = len(curve.raw)
+    if n == 0 or np.ndim(curve.raw) != 1 or np.shape(curve.smoothed) != (n,):
+        raise ValueError(f"{curve.label}: raw and smoothed scores {np.shape(curve.raw)}, {np.shape(curve.smoothed)}")
+    if not (math.isfinite(curve.fps) and curve.fps > 0):
+        raise ValueError(f"{curve.label}: {curve.fps} frames per second")
+    video = group_by_video(curve.predictions, curve.annotations, [(curve.subject, curve.video)])[0].in_time_order()
+    pairs = match_intervals(bounds(video.predicted), bounds(video.annotated))
+    partner = {("predicted", i): j for i, j in pairs} | {("annotated", j): i for i, j in pairs}
+    rows = [
+        _row(number, curve, kind, interval, (kind, i) in partner, bool(video.annotated), colours)
+        for kind, intervals in (("predicted", video.predicted), ("annotated", video.annotated))
+        for i, interval in enumerate(intervals)
+    ]
+    lanes = [lane for intervals in (video.predicted, video.annotated) for lane in _lanes(intervals)]
+    drawn = [_drawn(curve, row, lane) for row, lane in zip(rows, lanes, strict=True)]
+    data = {
+        "label": curve.label,
+        "fps": float(curve.fps),
+        "raw": float32_base64(curve.raw),
+        "smoothed": float32_base64(curve.smoothed),
+        "threshold": curve.threshold if curve.threshold is None else float(curve.threshold),
+        "summary": summary(curve, video, len(pairs)),
+        "remarks": [str(remark) for remark in curve.remarks],
+        "intervals": drawn,
+    }
+    counts = _counts(video, len(pairs))
+    for position, row in enumerate(rows):
+        row["position"] = position
+    rows.sort(key=lambda row: (row["onset"], row["offset"], row["kind"] == "predicted"))
+    return CurveContents(curve.label, f"{curve.label} ({counts})", data, rows, video, pairs)
+
+
+def summary(curve: Curve, video: VideoIntervals, matched: int) -> str:
+    """The plot in words, for those who do not see it."""
+    n, smoothed = len(curve.raw), finite(curve.smoothed)
+    scored = smoothed[np.isfinite(smoothed)]
+    parts = [f"{n / curve.fps:.1f} seconds ({n:,} frames at {curve.fps:g} frames per second)"]
+    if len(scored):
+        highest = int(np.nanargmax(smoothed))
+        parts.append(
+            f"the smoothed score lies between {scored.min():.3g} and {scored.max():.3g}, highest at "
+            f"{highest / curve.fps:.2f} s (frame {highest})"
+        )
+    parts.append(f"it is the mean over {2 * curve.k_prime} frames, {2 * curve.k_prime / curve.fps:.2f} s")
+    if n > len(scored):
+        parts.append(f"{(n - len(scored)) / curve.fps:.1f} seconds are not scored")
+    parts.append("the highest point is taken" if curve.threshold is None else f"threshold {curve.threshold:.3g}")
+    return "; ".join([*parts, _counts(video, matched)]) + "."
+
+
+def float32_base64(values: np.ndarray) -> str:
+    """Values as little-endian float32 in base64; infinite ones become NaN."""
+    return base64.b64encode(finite(values).astype("<f4").tobytes()).decode("ascii")
+
+
+def _counts(video: VideoIntervals, matched: int) -> str:
+    predicted = f"{len(video.predicted)} predicted"
+    return f"{predicted}, {len(video.annotated)} annotated, {matched} matched" if video.annotated else predicted
+
+
+def _row(
+    number: int, curve: Curve, kind: Kind, interval: Interval, matched: bool, annotated: bool, colours: Mapping
+) -> dict:
+    """A row of the table of expressions; None where something is unknown."""
+    table = curve.predictions if kind == "predicted" else curve.annotations
+    source = table.iloc[interval.row]
+    apex = None if math.isnan(interval.apex) else interval.apex
+    onset_s = _number(source.get("onset_s"), interval.onset / curve.fps)
+    row = {
+        "subject": curve.subject,
+        "video": curve.video,
+        "face": curve.face,
+        "kind": kind,
+        "onset": interval.onset,
+        "apex": int(apex) if apex is not None and apex == int(apex) else apex,
+        "offset": interval.offset,
+        "onset_s": onset_s,
+        "apex_s": None if apex is None else onset_s + (apex - interval.onset) / curve.fps,
+        "offset_s": _number(source.get("offset_s"), interval.offset / curve.fps),
+        "score": _number(source.get("score")),
+        "emotion": interval.emotion,
+        "confidence": _number(source.get("confidence")),
+        "matched": matched if annotated else None,
+    }
+    colour = colours.get(interval.emotion, GREY)
+    return row | {"curve": number, "source": interval.row, "colour": colour, "csv": csv_line(row)}
+
+
+def csv_line(row: Mapping) -> str:
+    """The row in the columns of `CSV_COLUMNS`, one line of a CSV file without its line end."""
+    values = (row[column] for column in CSV_COLUMNS)
+    cells = [
+        ""
+        if v is None
+        else ("yes" if v else "no")
+        if isinstance(v, bool)
+        else round(v, 6)
+        if isinstance(v, float)
+        else v
+        for v in values
+    ]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()
+
+
+def _drawn(curve: Curve, row: Mapping, lane: int) -> dict:
+    """An interval as the script draws it; `start` and `end` are seconds on the curve's axis."""
+    keys = (
+        "kind",
+        "onset",
+        "apex",
+        "offset",
+        "onset_s",
+        "offset_s",
+        "score",
+        "emotion",
+        "confidence",
+        "matched",
+        "colour",
+    )
+    peak = (row["onset"] + row["offset"]) / 2 if row["apex"] is None or row["apex"] < 0 else row["apex"]
+    pictures = curve.pictures(row["kind"], row["source"]) if curve.pictures else None
+    return {key: row[key] for key in keys} | {
+        "start": (row["onset"] - 0.5) / curve.fps,
+        "end": (row["offset"] + 0.5) / curve.fps,
+        "peak": peak / curve.fps,
+        "peak_frame": round(peak),
+        "lane": lane,
+        "pictures": None if pictures is None else picture_data(pictures),
+    }
+
+
+def _lanes(intervals: Sequence[Interval]) -> list[int]:
+    """The first lane in which each interval, given in order of onset, overlaps none before it."""
+    ends: list[int] = []
+    lanes = []
+    for interval in intervals:
+        lane = next((i for i, end in enumerate(ends) if end < interval.onset), len(ends))
+        if lane == MAX_LANES:
+            lane = int(np.argmin(ends))
+        ends[lane : lane + 1] = [interval.offset]
+        lanes.append(lane)
+    return lanes
+
+
+def _number(value, default: float | None = None) -> float | None:
+    """A cell as float; `default` where it is missing."""
+    return default if value is None or pd.isna(value) or not math.isfinite(value) else float(value)

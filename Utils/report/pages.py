@@ -1,0 +1,208 @@
+"""Writes the pages: a report with everything in one file, and an index over many reports.
+
+Security
+--------
+Names of videos, subjects and emotions come from other people's files. Text is escaped by Jinja; JSON inside script
+elements has no `<`, `>` or `&`; and the page's Content-Security-Policy lets only the scripts run that it names by hash,
+and nothing be loaded.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path, PurePath
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs, get_plotlyjs_version
+
+from Utils.cache import atomic_file
+from Utils.metrics import IOU_THRESHOLD
+from Utils.plots import GREY, OTHERS
+from Utils.plots import _colours as emotion_colours
+from Utils.report.contents import CSV_COLUMNS, Curve, CurveContents, curve_contents
+from Utils.report.results import (
+    SUBJECT_COLUMNS,
+    confusion_tables,
+    flattened,
+    metric_groups,
+    protocol_name,
+    subject_table,
+)
+
+FOLDER = Path(__file__).resolve().parent
+IN_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+def write_report(
+    path: Path,
+    title: str,
+    curves: Iterable[Curve],
+    classes: Sequence[str],
+    *,
+    metrics: Mapping[str, dict] = {},
+    settings: Mapping[str, object] = {},
+    remarks: Sequence[str] = (),
+    warnings: Sequence[str] = (),
+) -> None:
+    """Write the report of a run on a dataset, or of one video.
+
+    Equal input gives equal bytes.
+
+    Parameters
+    ----------
+    path : Path
+        The .html file; written whole or not at all.
+    curves : iterable of Curve
+        One after the other is looked at, so they may be made on the way.
+    classes : sequence of str
+        The evaluated emotions; they set the colours.
+    metrics : mapping
+        Protocol ("paper", "upstream") -> what `Utils.metrics.evaluate` returns. Empty where nothing is annotated.
+    settings : mapping
+        Settings and versions, nested or not.
+    remarks, warnings : sequence of str
+        Warnings stand at the top of the page, remarks further down.
+
+    Raises
+    ------
+    ValueError
+        See `Utils.report.contents.curve_contents`.
+    """
+    colours = emotion_colours(classes)
+    contents, data = [], []
+    for number, curve in enumerate(curves):
+        content = curve_contents(number, curve, colours)
+        data.append(script_json(content.data))
+        contents.append(content._replace(data={}))  # the pictures are not kept twice
+    rows = [row for content in contents for row in content.rows]
+    counts = _counts(contents)
+    scripts = [Markup(get_plotlyjs()), *(_asset(name) for name in ("tables.js", "plot.js", "report.js"))]
+    page = _environment().get_template("report.html").render(
+        title=title,
+        policy=content_policy(scripts),
+        scripts=scripts,
+        style=_asset("report.css"),
+        contents=contents,
+        data=[Markup(text) for text in data],
+        rows=rows,
+        csv_header=",".join(CSV_COLUMNS),
+        columns={
+            "video": counts["videos"] > 1,
+            "face": any(row["face"] for row in rows),
+            "annotated": counts["annotated"] > 0,
+        },
+        legend=_legend(rows, colours),
+        counts=counts,
+        protocols=[protocol_name(name) for name in metrics],
+        metric_groups=metric_groups(metrics) if metrics else [],
+        subjects=[(protocol_name(name), table) for name, m in metrics.items() if (table := subject_table(m))],
+        subject_columns=SUBJECT_COLUMNS,
+        notes=[(protocol_name(name), m["notes"]) for name, m in metrics.items() if m.get("notes")],
+        confusions=[t | {"name": protocol_name(t["protocol"])} for t in confusion_tables(contents, classes, metrics)],
+        settings=[*flattened(settings), ("plotly.js", get_plotlyjs_version())],
+        remarks=remarks,
+        warnings=warnings,
+        iou=IOU_THRESHOLD,
+    )  # fmt: skip
+    _write(path, page)
+
+
+def write_index(path: Path, title: str, rows: Sequence[Mapping], *, warnings: Sequence[str] = ()) -> None:
+    """Write the page that lists the videos of a folder.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        "video": its name; "report": path of its report relative to the index, or None; "expressions": how many were
+        found, or None; "seconds": its length, or None; "problem": why it failed, or None; optionally "status": what to
+        show where there is no problem, by default "done".
+    """
+    shown = [
+        {
+            "video": str(row["video"]),
+            "link": None if row.get("report") is None else relative_link(row["report"]),
+            "expressions": row.get("expressions"),
+            "seconds": row.get("seconds"),
+            "failed": bool(row.get("problem")),
+            "status": str(row.get("problem") or row.get("status") or "done"),
+        }
+        for row in rows
+    ]
+    scripts = [_asset("tables.js")]
+    page = _environment().get_template("index.html").render(
+        title=title,
+        policy=content_policy(scripts),
+        scripts=scripts,
+        style=_asset("report.css"),
+        rows=shown,
+        failed=sum(row["failed"] for row in shown),
+        warnings=warnings,
+    )  # fmt: skip
+    _write(path, page)
+
+
+def script_json(value) -> str:
+    """JSON that may stand in a script element, whatever text is in it. NaN is refused: it is no JSON."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).translate(IN_SCRIPT)
+
+
+def content_policy(scripts: Sequence[str]) -> str:
+    """Content-Security-Policy under which only these inline scripts run and nothing is loaded.
+
+    Plotly writes styles into the page; pictures are data URIs.
+    """
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def relative_link(path: str | PurePath) -> str:
+    """A relative path as the target of a link: every character that means something in a URL is escaped."""
+    return "./" + quote(os.fsencode(PurePath(path).as_posix()))
+
+
+def _legend(rows: Sequence[Mapping], colours: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The emotions' names and colours; grey stands for every other one, if there is any."""
+    named = [(name, colour) for name, colour in colours.items() if name != OTHERS]
+    return named + ([("others, unknown", GREY)] if OTHERS in colours or any(r["colour"] == GREY for r in rows) else [])
+
+
+def _counts(contents: Sequence[CurveContents]) -> dict[str, int]:
+    return {
+        "videos": len({(c.intervals.subject, c.intervals.video) for c in contents}),
+        "predicted": sum(len(c.intervals.predicted) for c in contents),
+        "annotated": sum(len(c.intervals.annotated) for c in contents),
+        "matched": sum(len(c.pairs) for c in contents),
+    }
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _asset(name: str) -> Markup:
+    """A file of this folder, to stand in a script or style element as it is."""
+    return Markup((FOLDER / name).read_text(encoding="utf-8"))
+
+
+def _write(path: Path, page: str) -> None:
+    with atomic_file(Path(path)) as scratch:
+        scratch.write_bytes(page.encode("utf-8", "replace"))  # a name that is not text has "?" in it

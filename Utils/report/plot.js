@@ -1,0 +1,164 @@
+"use strict";
+// Draws one score curve with Plotly: the scores above, tracks of annotated and predicted intervals below.
+
+const LANE = 20; // pixels
+const SCORES = 270; // pixels of the score panel
+const NARROW = 12; // pixels; in a narrower bar the apex has the bar's colour, so that it does not hide it
+const MARGIN = { l: 74, r: 12, t: 12, b: 46 };
+const darkMode = window.matchMedia("(prefers-color-scheme: dark)");
+const coarsePointer = window.matchMedia("(pointer: coarse)");
+
+function decodeFloats(text) {
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
+}
+
+/** Text as Plotly shows it: it reads a little HTML, which names must not be. */
+function plain(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+function themeColours() {
+  const style = getComputedStyle(document.documentElement);
+  const names = ["page", "panel", "text", "faint", "rule", "grid", "raw", "accent", "shade"];
+  return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+}
+
+function withAlpha(hex, alpha) {
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  return `rgba(${red},${green},${blue},${alpha})`;
+}
+
+/** Which lane each track begins at; the annotated track is there if anything is annotated. */
+function trackLayout(intervals) {
+  const lanes = (kind) => Math.max(0, ...intervals.filter((i) => i.kind === kind).map((i) => i.lane + 1));
+  const annotated = lanes("annotated");
+  const gap = annotated ? 0.4 : 0;
+  const predicted = Math.max(1, lanes("predicted"));
+  return { starts: { annotated: 0, predicted: annotated + gap }, annotated, predicted, total: annotated + gap + predicted };
+}
+
+function describe(interval) {
+  const emotion = interval.emotion ?? "unknown";
+  const matched = interval.matched === null ? "" : interval.matched ? ", matched" : ", not matched";
+  return `${interval.kind} ${emotion}, ${interval.onset_s.toFixed(2)} to ${interval.offset_s.toFixed(2)} s, ` +
+    `frames ${interval.onset} to ${interval.offset}${matched}`;
+}
+
+function scoreTraces(curve, colours) {
+  const time = Float64Array.from({ length: curve.raw.length }, (_, frame) => frame / curve.fps);
+  const common = { type: "scatter", mode: curve.raw.length > 1 ? "lines" : "markers", x: time, connectgaps: false };
+  return [
+    { ...common, name: "raw", y: curve.raw, line: { color: colours.raw, width: 1 }, hoverinfo: "skip" },
+    {
+      ...common,
+      name: "smoothed",
+      y: curve.smoothed,
+      customdata: curve.raw,
+      line: { color: colours.text, width: 2 },
+      hovertemplate: "%{x:.3f} s, frame %{pointNumber}<br>score %{y:.3f}, raw %{customdata:.3f}<extra></extra>",
+    },
+  ];
+}
+
+/** Bars in the tracks, peaks on the curve. `customdata` is the interval's position. */
+function intervalTraces(curve, tracks, colours, pixelsPerSecond) {
+  const all = curve.intervals.map((interval, position) => ({ ...interval, position }));
+  const lane = (interval) => tracks.starts[interval.kind] + interval.lane + 0.5;
+  const hover = (intervals) => ({
+    customdata: intervals.map((i) => i.position),
+    hovertext: intervals.map((i) => plain(describe(i))),
+    hovertemplate: "%{hovertext}<extra></extra>",
+  });
+  const isNarrow = (interval) => (interval.end - interval.start) * pixelsPerSecond < NARROW;
+  const apexColour = (interval) => (isNarrow(interval) ? interval.colour : colours.text);
+  const bars = {
+    type: "bar", orientation: "h", name: "intervals", yaxis: "y2", width: 0.76,
+    base: all.map((i) => i.start), x: all.map((i) => i.end - i.start), y: all.map(lane), ...hover(all),
+    marker: {
+      color: all.map((i) => i.colour),
+      line: { color: all.map((i) => i.colour), width: 1.5 },
+      pattern: { shape: all.map((i) => (i.matched === false ? "/" : "")), fillmode: "replace", size: 6, solidity: 0.35 },
+    },
+  };
+  const apexes = {
+    type: "scatter", mode: "markers", name: "apexes", yaxis: "y2", x: all.map((i) => i.peak), y: all.map(lane),
+    marker: { symbol: "line-ns", size: 10, line: { color: all.map(apexColour), width: 2 } }, ...hover(all),
+  };
+  const peaks = all.filter((i) => i.kind === "predicted" && Number.isFinite(curve.smoothed[i.peak_frame]));
+  const dots = {
+    type: "scatter", mode: "markers", name: "peaks", x: peaks.map((i) => i.peak),
+    y: peaks.map((i) => curve.smoothed[i.peak_frame]), ...hover(peaks),
+    marker: {
+      size: 10, symbol: peaks.map((i) => (i.matched === false ? "circle-open" : "circle")),
+      color: peaks.map((i) => i.colour),
+      line: {
+        color: peaks.map((i) => (i.matched === false ? i.colour : colours.text)),
+        width: peaks.map((i) => (i.matched === false ? 2.5 : 1)),
+      },
+    },
+  };
+  return [bars, apexes, dots];
+}
+
+/** Shades behind the curve (annotated intervals, or predicted ones where nothing is annotated), threshold, selection. */
+function shapes(curve, selected, colours) {
+  const kind = curve.intervals.some((i) => i.kind === "annotated") ? "annotated" : "predicted";
+  const drawn = curve.intervals.filter((i) => i.kind === kind).map((i) => ({
+    type: "rect", layer: "below", xref: "x", yref: "y domain", x0: i.start, x1: i.end, y0: 0, y1: 1,
+    fillcolor: withAlpha(i.colour, colours.shade), line: { width: 0 },
+  }));
+  if (curve.threshold !== null) {
+    drawn.push({
+      type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: curve.threshold, y1: curve.threshold,
+      line: { color: colours.text, width: 1.3, dash: "dash" },
+    });
+  }
+  const chosen = curve.intervals[selected];
+  if (chosen) {
+    drawn.push({
+      type: "rect", xref: "x", yref: "paper", x0: chosen.start, x1: chosen.end, y0: 0, y1: 1,
+      fillcolor: "rgba(0,0,0,0)", line: { color: colours.accent, width: 2.5 },
+    });
+  }
+  return drawn;
+}
+
+function fullRange(curve) {
+  const starts = curve.intervals.map((i) => i.start);
+  const ends = curve.intervals.map((i) => i.end);
+  return [Math.min(-0.5 / curve.fps, ...starts), Math.max((curve.raw.length - 0.5) / curve.fps, ...ends)];
+}
+
+function plotLayout(curve, selected, tracks, colours, range) {
+  const tracksHeight = tracks.total * LANE;
+  const height = SCORES + tracksHeight + MARGIN.t + MARGIN.b + 10;
+  const inner = height - MARGIN.t - MARGIN.b;
+  const axis = { gridcolor: colours.grid, linecolor: colours.faint, zeroline: false, tickfont: { color: colours.text } };
+  const middle = (kind) => tracks.starts[kind] + tracks[kind] / 2;
+  const named = tracks.annotated ? ["annotated", "predicted"] : ["predicted"];
+  const [first, last] = fullRange(curve);
+  return {
+    height, margin: MARGIN, showlegend: false, hovermode: "closest", hoverdistance: 24, barmode: "overlay",
+    dragmode: coarsePointer.matches ? false : "zoom", // a finger scrolls the page
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: colours.text, family: "system-ui, sans-serif", size: 13 },
+    hoverlabel: { bgcolor: colours.panel, bordercolor: colours.faint, font: { color: colours.text }, align: "left", namelength: -1 },
+    xaxis: { ...axis, anchor: "y2", title: { text: "time (s)", standoff: 6 }, range, minallowed: first, maxallowed: last, showline: true, nticks: 12 },
+    yaxis: { ...axis, domain: [(tracksHeight + 10) / inner, 1], title: { text: "score" }, fixedrange: true, nticks: 7, showline: true },
+    yaxis2: { ...axis, domain: [0, tracksHeight / inner], range: [tracks.total, 0], fixedrange: true, showgrid: false,
+      tickvals: named.map(middle), ticktext: named, ticks: "" },
+    shapes: shapes(curve, selected, colours),
+  };
+}
+
+/** Draws the curve, the selected interval outlined, between the two times of `range`. */
+function drawCurve(element, curve, selected, range) {
+  const colours = themeColours();
+  const tracks = trackLayout(curve.intervals);
+  const pixelsPerSecond = (element.clientWidth - MARGIN.l - MARGIN.r) / (range[1] - range[0]);
+  const traces = [...scoreTraces(curve, colours), ...intervalTraces(curve, tracks, colours, pixelsPerSecond)];
+  const config = { displayModeBar: false, responsive: true, showTips: false, doubleClick: false };
+  return Plotly.react(element, traces, plotLayout(curve, selected, tracks, colours, range), config);
+}

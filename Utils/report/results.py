@@ -1,0 +1,135 @@
+"""A report's tables of results: metrics of each protocol, subjects, confusion of emotions, settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from Utils.metrics import recognised_subjects, total_row
+from Utils.report.contents import CurveContents
+
+PROTOCOL_NAMES = {"paper": "Paper's protocol", "upstream": "Published code's protocol"}
+SPOTTING = {
+    "tp": "True positives",
+    "fp": "False positives",
+    "fn": "Missed",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "ap": "AP, mean over IoU 0.5 to 0.95",
+    "ap_greedy": "AP at IoU 0.5, greedy",
+    "asr": "Apex spotting rate",
+    "mae": "Apex error (frames)",
+}
+CLASSIFICATION = {
+    "evaluated": "Evaluated",
+    "correct": "Correct",
+    "accuracy": "Accuracy",
+    "precision": "Precision, mean over emotions",
+    "recall": "Recall, mean over emotions",
+    "f1": "F1 of these two",
+    "uf1": "UF1",
+    "uar": "UAR",
+}
+SECTIONS = (
+    ("spotting", "Spotting: is an expression found where one is annotated?", SPOTTING),
+    ("analysis", "Analysis: of those found, is the emotion right?", CLASSIFICATION),
+    ("recognition", "Recognition: the emotion of each video's one prediction", CLASSIFICATION),
+)
+SUBJECT_COLUMNS = {
+    "subject": "Subject", "videos": "Videos", "annotated": "Annotated", "predicted": "Predicted", "tp": "Found",
+    "fp": "False", "fn": "Missed", "analysed": "Analysed", "correct": "Correct", "f1": "Spotting F1",
+}  # fmt: skip
+NEITHER = "other or none"
+
+
+def protocol_name(protocol: str) -> str:
+    """How the page calls a protocol."""
+    return PROTOCOL_NAMES.get(protocol, protocol)
+
+
+def metric_groups(metrics: Mapping[str, Mapping]) -> list[dict]:
+    """Groups of rows, each a name and a value per protocol; rows that no protocol has are left out."""
+    groups = []
+    for section, title, names in SECTIONS:
+        scores = [protocol.get(section) or {} for protocol in metrics.values()]
+        rows = [
+            {"name": name, "values": [cell(score.get(key)) for score in scores]}
+            for key, name in names.items()
+            if any(key in score for score in scores)
+        ]
+        if rows:
+            groups.append({"title": title, "rows": rows})
+    together = [cell(protocol.get("strs")) for protocol in metrics.values()]
+    return [*groups, {"title": "Both", "rows": [{"name": "STRS, spotting F1 × analysis F1", "values": together}]}]
+
+
+def subject_table(metrics: Mapping) -> list[dict]:
+    """The rows of one protocol's subjects, and a total: column -> text."""
+    rows = list(metrics.get("per_subject") or ())
+    if not rows:
+        return []
+    start = {"subject": "All", "videos": sum(row.get("videos", 0) for row in rows)}
+    return [{key: cell(row.get(key)) for key in SUBJECT_COLUMNS} for row in [*rows, total_row(rows, start)]]
+
+
+def confusion_tables(
+    contents: Sequence[CurveContents], classes: Sequence[str], metrics: Mapping[str, Mapping]
+) -> list[dict]:
+    """A confusion matrix for each protocol: of the paper's from the matched intervals, of upstream's from its pairs."""
+    tables = []
+    if pairs := analysis_pairs(contents, classes):
+        tables.append({"protocol": "paper"} | confusion(pairs, classes))
+    for protocol, scores in metrics.items():
+        if protocol != "paper" and scores.get("pairs"):
+            named = [tuple(None if i is None else classes[i] for i in pair) for pair in scores["pairs"]]
+            tables.append({"protocol": protocol} | confusion(named, classes))
+    return tables
+
+
+def analysis_pairs(contents: Sequence[CurveContents], classes: Sequence[str]) -> list[tuple[str, str | None]]:
+    """(annotated, predicted emotion) of the matched intervals that `Utils.metrics.evaluate` analyses."""
+    recognised = recognised_subjects([content.intervals for content in contents])
+    pairs = [
+        (content.intervals.annotated[j].emotion, content.intervals.predicted[i].emotion)
+        for content in contents
+        if content.intervals.subject in recognised
+        for i, j in content.pairs
+    ]
+    return [pair for pair in pairs if pair[0] in classes]
+
+
+def confusion(pairs: Sequence[tuple], classes: Sequence[str]) -> dict:
+    """The "columns" (predicted emotions) and "rows" (an annotated emotion each: counts and shares of the row)."""
+    others = any(guess not in classes for _, guess in pairs)
+    columns = [*classes, *([NEITHER] if others else [])]
+    rows = []
+    for label in classes:
+        guesses = [guess if guess in classes else NEITHER for annotated, guess in pairs if annotated == label]
+        counts = [guesses.count(column) for column in columns]
+        cells = [
+            {"count": count, "share": count / len(guesses) if guesses else 0.0, "right": column == label}
+            for column, count in zip(columns, counts, strict=True)
+        ]
+        rows.append({"label": label, "cells": cells, "total": len(guesses)})
+    return {"columns": columns, "rows": rows}
+
+
+def flattened(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Names and values of nested settings: {"versions": {"numpy": "2"}} gives ("versions.numpy", "2")."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from flattened(value, f"{prefix}{name}.")
+        elif isinstance(value, (list, tuple)):
+            yield f"{prefix}{name}", ", ".join(map(_shown, value))
+        else:
+            yield f"{prefix}{name}", _shown(value)
+
+
+def cell(value) -> str:
+    """A value as the tables show it."""
+    return "–" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _shown(value) -> str:
+    return "–" if value is None else json.dumps(value) if isinstance(value, (bool, float)) else str(value)

@@ -1,0 +1,80 @@
+"""Fuzzing, guided by coverage: `python -m tests.fuzz --seconds 600` (all targets, one after the other).
+
+python -m tests.fuzz --target csv --seconds 60
+python -m tests.fuzz --seconds 600 --keep True    # what was found to reach more code is added to tests/fuzz/corpus
+
+Needs atheris (Linux, Python 3.11 to 3.13). An input that raises anything but InputError, takes longer than 5 s or more
+than 500 MB ends the run, and is left in `fuzz-findings`. Exit code 0 if there was none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+CORPUS = TESTS / "fuzz/corpus"
+NAMES = ("csv", "workbook", "names")
+LIMITS = ("-timeout=5", "-rss_limit_mb=500", "-max_len=20000")
+KEPT = 4000  # bytes at most of an input that is kept
+
+
+def fuzz_here(name: str, arguments: list[str]) -> None:
+    """Fuzz one target in this process; libFuzzer ends it."""
+    import atheris
+
+    sys.path[:0] = [str(TESTS), str(TESTS.parent)]
+    import pandas  # noqa: F401  not instrumented: it is large, and not what is looked at
+
+    with atheris.instrument_imports(include=["Utils", "main", "openpyxl", "xlrd", "fuzz"]):
+        import openpyxl  # noqa: F401
+        import xlrd  # noqa: F401
+        from fuzz.targets import TARGETS
+    itself = f"{sys.executable} -m tests.fuzz --here {name}"  # what libFuzzer gives to a shell when it merges
+    atheris.Setup([itself, *arguments], TARGETS[name])
+    atheris.Fuzz()
+
+
+def fuzz(name: str, seconds: int, keep: bool) -> int:
+    """Fuzz one target in a process of its own, and say in a line what was done."""
+    findings = Path("fuzz-findings")
+    findings.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as found:
+        command = [sys.executable, "-m", "tests.fuzz", "--here", name]
+        limits = [f"-max_total_time={seconds}", f"-artifact_prefix={findings}/{name}-", *LIMITS]
+        done = subprocess.run(
+            [*command, *limits, found, str(CORPUS / name)], capture_output=True, text=True, errors="replace"
+        )
+        if keep:
+            merge = ["-merge=1", f"-max_len={KEPT}", str(CORPUS / name), found]
+            subprocess.run([*command, *merge], capture_output=True)
+    ran = re.search(r"Done (\d+) runs in (\d+) second", done.stderr)
+    tried = [int(n) for n in re.findall(r"^#(\d+)\t", done.stderr, re.MULTILINE)]
+    executions = int(ran[1]) if ran else max(tried, default=0)
+    print(f"{name}: {executions} executions in {ran[2] if ran else '?'} s, {'ok' if not done.returncode else 'FAILED'}")
+    if done.returncode:
+        print(done.stdout[-4000:], done.stderr[-2000:])
+    if not any(findings.iterdir()):
+        findings.rmdir()
+    return done.returncode
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["--here"]:
+        fuzz_here(sys.argv[2], sys.argv[3:])
+        return 0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=60, help="for each target")
+    parser.add_argument("--target", choices=NAMES, action="append", help="one of them (default: all)")
+    parser.add_argument("--keep", choices=("True", "False"), default="False", help="add to the saved corpus")
+    given = parser.parse_args()
+    codes = [fuzz(name, given.seconds, given.keep == "True") for name in given.target or NAMES]
+    return int(any(codes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
