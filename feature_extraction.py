@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from load_images import CROP_SIZE, read_crop, read_crops
-from Utils.cache import atomic_folder, file_hash, files_fingerprint, key_of, read_json, write_json
+from Utils.cache import atomic_folder, file_hash, files_fingerprint, is_array, key_of, read_json, write_json
 from Utils.errors import InputError
 from Utils.landmarks import landmark_model, predict_landmarks
 from Utils.parallel import run_units
@@ -127,7 +127,7 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
     )
     key = key_of(k=job.k, **settings)
     spotting = job.folder / key
-    if job.fresh or not _is_finished(spotting):
+    if job.fresh or not (_is_finished(spotting) and is_array(spotting / "landmarks.npy")):
         landmarks = predict_landmarks(read_crop(video.frames[0]))
         with atomic_folder(spotting, lambda: not job.fresh and _is_finished(spotting)) as scratch:
             np.save(scratch / "landmarks.npy", landmarks, allow_pickle=False)
@@ -137,7 +137,7 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
     marks = [(e.onset, e.apex, e.offset) for e in video.expressions]
     recognition_key = key_of(expressions=marks, **settings)
     recognition = job.folder / f"recognition-{recognition_key}"
-    if job.fresh or not _is_finished(recognition):
+    if job.fresh or not (_is_finished(recognition) and isinstance(read_json(recognition / "apexes.json"), list)):
         images, apexes = recognition_features(video, landmarks, flow_function(job.flow))
         with atomic_folder(recognition, lambda: not job.fresh and _is_finished(recognition)) as scratch:
             np.save(scratch / "features.npy", images, allow_pickle=False)
@@ -153,7 +153,7 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
 
 
 def _is_finished(folder: Path) -> bool:
-    return (folder / "features.npy").is_file()
+    return is_array(folder / "features.npy")
 
 
 @lru_cache(maxsize=1)

@@ -11,21 +11,18 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from feature_extraction import FEATURE_SIZE, VideoFeatures
 from prepare_training import RecognitionSample, pseudo_labels
-from training_utils import find_expression_peaks, majority_class, smooth_scores, thin
+from training_utils import thin
 from Utils.backend import keras_backend
-from Utils.cache import atomic_folder, key_of, read_json, write_json
-from Utils.datasets import Dataset
+from Utils.cache import atomic_folder, is_array, key_of, read_json, write_json
 from Utils.errors import InputError
 from Utils.parallel import run_units
 from Utils.records import Fold
-from Utils.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
 from Utils.weights import FoldWeights
 
-FOLD_VERSION = 2  # raise it when training or prediction changes
+FOLD_VERSION = 3  # raise it when training or prediction changes
 DONE = "fold.json"
 
 
@@ -134,16 +131,26 @@ def run_folds(
 def run_fold(job: FoldJob) -> FoldResult:
     """Train or load, then predict one fold. The unit of work of this step."""
     folder = job.folder / _fold_key(job)
-    done = read_json(folder / DONE)
+    done = _finished(folder, job)
     if done is None or job.fresh:
         from Utils.backend import without_chatter
 
-        with atomic_folder(folder, lambda: not job.fresh and read_json(folder / DONE) is not None) as scratch:
+        with atomic_folder(folder, lambda: not job.fresh and _finished(folder, job) is not None) as scratch:
             with without_chatter():
                 done = _compute_fold(job, scratch)
             write_json(scratch / DONE, done)
     history = {name: [np.nan if x is None else x for x in values] for name, values in done["history"].items()}
     return FoldResult(job.fold, folder, done["recognised"], history)
+
+
+def _finished(folder: Path, job: FoldJob) -> dict | None:
+    """What `fold.json` holds, None if the fold is not finished or a file of it is damaged."""
+    done = read_json(folder / DONE)
+    if not isinstance(done, dict):
+        return None
+    kinds = ("scores", "probabilities") if done["recognised"] else ("scores",)
+    whole = all(is_array(folder / f"{kind}-{i}.npy") for kind in kinds for i in range(len(job.fold.test)))
+    return done if whole else None
 
 
 def _fold_key(job: FoldJob) -> str:
@@ -189,11 +196,13 @@ def _compute_fold(job: FoldJob, folder: Path) -> dict:
             joint_network(spotting, recognition).save_weights(folder / "spot_recog.weights.h5")
     network = spotting if recognition is None else joint_network(spotting, recognition)
     for i, video in enumerate(job.fold.test):
-        scores, *probabilities = predict(network, as_inputs(np.load(job.features[video].spotting, mmap_mode="r")))
+        scores, *probabilities = predict(
+            network, as_inputs(np.load(job.features[video].spotting, mmap_mode="r", allow_pickle=False))
+        )
         _require_finite((scores, *probabilities), job)
-        np.save(folder / f"scores-{i}.npy", np.asarray(scores, np.float32)[:, 0])
+        np.save(folder / f"scores-{i}.npy", np.asarray(scores, np.float32)[:, 0], allow_pickle=False)
         if probabilities:
-            np.save(folder / f"probabilities-{i}.npy", np.asarray(probabilities[0], np.float32))
+            np.save(folder / f"probabilities-{i}.npy", np.asarray(probabilities[0], np.float32), allow_pickle=False)
     written = {name: [float(x) if np.isfinite(x) else None for x in values] for name, values in history.items()}
     return {"held_out": job.fold.held_out, "recognised": recognition is not None, "history": written}
 
@@ -256,7 +265,7 @@ def train_fold(job: FoldJob):
     head = recognition_head(recognition)
     log = train(
         head, *of_streams(images, classes), validation,
-        jit_compile=False, epochs=h.epochs_recog, **common,  # few steps: compiling is not worth it
+        jit_compile=False, short_epochs=True, epochs=h.epochs_recog, **common,  # too few steps to compile
     )  # fmt: skip
     return spotting, recognition, history | _curves("recog", log)
 
@@ -281,7 +290,7 @@ def spotting_training_set(job: FoldJob) -> tuple[list[np.ndarray], np.ndarray]:
     inputs = [np.empty((len(kept), FEATURE_SIZE, FEATURE_SIZE, 1), np.float32) for _ in range(3)]
     for video, start, stop in zip(videos, starts, starts[1:], strict=False):
         first, last = np.searchsorted(kept, [start, stop])
-        chosen = np.load(video.spotting, mmap_mode="r")[kept[first:last] - start]
+        chosen = np.load(video.spotting, mmap_mode="r", allow_pickle=False)[kept[first:last] - start]
         for channel, array in enumerate(inputs):
             array[first:last, ..., 0] = chosen[..., channel]
     return inputs, np.concatenate(labels)[kept]
@@ -305,14 +314,16 @@ def validation_sets(job: FoldJob) -> tuple[tuple | None, tuple | None]:
     videos = [job.features[i] for i in job.fold.test]
     if not videos:
         return None, None
-    images = np.concatenate([np.load(v.spotting, mmap_mode="r") for v in videos])
+    images = np.concatenate([np.load(v.spotting, mmap_mode="r", allow_pickle=False) for v in videos])
     labels = [pseudo_labels(v.n_features, v.video.expressions, job.k_prime) for v in videos]
     samples = _recognition_images(job, [s for s in job.samples if s.video in job.fold.test])
     return (as_inputs(images), np.concatenate(labels)), samples if len(samples[1]) else None
 
 
 def _recognition_images(job: FoldJob, samples: Sequence[RecognitionSample]) -> tuple[np.ndarray, np.ndarray]:
-    images = [np.load(job.features[s.video].recognition, mmap_mode="r")[s.expression] for s in samples]
+    images = [
+        np.load(job.features[s.video].recognition, mmap_mode="r", allow_pickle=False)[s.expression] for s in samples
+    ]
     usable = [i for i, image in enumerate(images) if np.isfinite(image).all()]
     shape = (-1, FEATURE_SIZE, FEATURE_SIZE, 3)
     return (
@@ -324,80 +335,3 @@ def _recognition_images(job: FoldJob, samples: Sequence[RecognitionSample]) -> t
 def as_inputs(images: np.ndarray) -> list[np.ndarray]:
     """(n, 42, 42, 3) features -> the networks' three inputs, each (n, 42, 42, 1)."""
     return [np.ascontiguousarray(images[..., channel : channel + 1]) for channel in range(3)]
-
-
-@dataclass(frozen=True)
-class VideoScores:
-    """What was computed for one tested video; `probabilities` is None where its fold has no recognition network."""
-
-    features: VideoFeatures
-    raw: np.ndarray
-    smoothed: np.ndarray
-    probabilities: np.ndarray | None
-
-
-def collect_scores(
-    results: Sequence[FoldResult], features: Sequence[VideoFeatures], k_prime: int, protocol: str = "paper"
-) -> list[VideoScores]:
-    """The scores of all tested videos: folds in order, videos in natural order."""
-    return [
-        VideoScores(
-            features[video],
-            result.scores(i),
-            smooth_scores(result.scores(i), k_prime, keep_length=protocol == "paper"),
-            result.probabilities(i),
-        )
-        for result in results
-        for i, video in enumerate(result.fold.test)
-    ]
-
-
-def predict_expressions(
-    scores: Sequence[VideoScores], dataset: Dataset, k_prime: int, p: float, protocol: str = "paper"
-) -> pd.DataFrame:
-    """Spot expressions in the scores and recognise them: the predictions table, in order of videos and time.
-
-    An interval is [peak - k', peak + k'] around its apex; it may begin before frame 0 or end after the last one. Under
-    the upstream protocol a video without a peak gives the interval [0, 0].
-    """
-    rows = []
-    for s in scores:
-        intervals = [
-            (peak - k_prime, peak, peak + k_prime)
-            for peak in find_expression_peaks(s.smoothed, k_prime, p, dataset.one_per_video)
-        ]
-        if not intervals and protocol == "upstream":
-            intervals = [(0, 0, 0)]
-        for onset, apex, offset in intervals:
-            vote = None if s.probabilities is None else majority_class(s.probabilities, int(apex), k_prime)
-            rows.append(
-                _row(s.features.video, onset, apex, offset, dataset.fps)
-                | dict(
-                    score=float(s.smoothed[apex]),
-                    emotion=dataset.classes[vote[0]] if vote else "",
-                    confidence=vote[1] if vote else np.nan,
-                )
-            )
-    return pd.DataFrame(rows, columns=list(PREDICTION_COLUMNS))
-
-
-def annotated_expressions(features: Sequence[VideoFeatures], dataset: Dataset) -> pd.DataFrame:
-    """The ground-truth table, in order of videos and onsets."""
-    rows = [
-        _row(f.video, e.onset, e.apex, e.offset, dataset.fps) | dict(emotion=e.emotion)
-        for f in features
-        for e in f.video.expressions
-    ]
-    return pd.DataFrame(rows, columns=list(GROUND_TRUTH_COLUMNS))
-
-
-def _row(video, onset: int, apex: int | None, offset: int, fps: int) -> dict:
-    return dict(
-        subject=video.subject,
-        video=video.name,
-        onset=int(onset),
-        apex=None if apex is None else int(apex),
-        offset=int(offset),
-        onset_s=round(onset / fps, 4),
-        offset_s=round(offset / fps, 4),
-    )

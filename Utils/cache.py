@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from Utils.errors import InputError
 
 UMASK = os.umask(0)  # what the user keeps from others; it can only be read by setting it
@@ -163,8 +165,17 @@ def read_json(path: Path):
     """The value of a JSON file, or None if the file is missing or not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
+
+
+def is_array(path: Path) -> bool:
+    """Whether a `.npy` file is there and whole; one that is damaged, or not made of numbers, is to be made anew."""
+    try:
+        np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    return True
 
 
 def require_writable(folder: Path, flag: str) -> None:

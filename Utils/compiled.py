@@ -25,7 +25,9 @@ def train(
     learning_rate: float,
     seed: int,
     jit_compile: bool,
-    **fit,
+    batch_size: int,
+    epochs: int,
+    short_epochs: bool = False,
 ) -> dict[str, list[float]]:
     """Train a new network with a new Adam optimiser; returns the loss and the metric per epoch.
 
@@ -41,8 +43,10 @@ def train(
     seed : int
         Of the order of the samples. It is set here, since tracing draws random numbers, too, in the first fold only.
     jit_compile : bool
-    fit
-        `batch_size`, `epochs`, ... of `keras.Model.fit`.
+    batch_size, epochs : int
+    short_epochs : bool
+        Epochs are of a few steps: setting up to read the samples, which TensorFlow does anew for every epoch, would
+        take most of the time. It is then done once.
     """
     key = (network.name, network.output_shape, learning_rate, jit_compile)
     if key not in _TRAINERS:
@@ -65,11 +69,25 @@ def train(
     tensors = [keras.ops.convert_to_tensor(inputs.pop(0)) for _ in range(len(inputs))]
     keras.utils.set_random_seed(seed)
     history = trainer.fit(
-        tensors, targets, shuffle=True, verbose=0, validation_data=validation, validation_batch_size=256, **fit
-    ).history
+        **_samples(tensors, targets, seed, batch_size, short_epochs),
+        epochs=epochs, verbose=0, validation_data=validation, validation_batch_size=256,
+    ).history  # fmt: skip
     network.set_weights(trainer.get_weights())
     gc.collect()  # Keras leaves the training set in a cycle of references
     return history
+
+
+def _samples(inputs: list, targets: np.ndarray, seed: int, batch_size: int, short_epochs: bool) -> dict:
+    """What `keras.Model.fit` trains on: the arrays, or one TensorFlow dataset that goes on from epoch to epoch."""
+    if not short_epochs or keras.backend.backend() != "tensorflow":
+        return dict(x=inputs, y=targets, batch_size=batch_size, shuffle=True)
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 1
+    samples = tf.data.Dataset.from_tensor_slices((tuple(inputs), targets))
+    samples = samples.shuffle(len(targets), seed=seed, reshuffle_each_iteration=True).batch(batch_size).repeat()
+    return dict(x=samples.with_options(options), steps_per_epoch=-(-len(targets) // batch_size))
 
 
 def predict(network: keras.Model, inputs: list[np.ndarray]) -> list[np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,12 @@ from pympi.Elan import Eaf
 from Utils.cache import atomic_file
 
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
+MIME_TYPES = {
+    ".3gp": "video/3gpp", ".asf": "video/x-ms-asf", ".avi": "video/x-msvideo", ".flv": "video/x-flv",
+    ".m2ts": "video/mp2t", ".mkv": "video/x-matroska", ".mov": "video/quicktime", ".mpeg": "video/mpeg",
+    ".mpg": "video/mpeg", ".mts": "video/mp2t", ".ogv": "video/ogg", ".ts": "video/mp2t", ".vob": "video/mpeg",
+    ".webm": "video/webm", ".wmv": "video/x-ms-wmv",
+}  # fmt: skip  # other suffixes are taken for MP4; Python's own table depends on the system
 DATE = "2000-01-01T00:00:00+00:00"  # a fixed one: the same results give the same file
 
 
@@ -26,7 +31,7 @@ def write_eaf(
     path : Path
         The .eaf.
     media : Path
-        The video, linked by its address and relative to the .eaf.
+        The video, linked by its address and relative to the .eaf. A folder of images is not linked: no player shows it.
     tiers : dict of str to sequence of (float, float, str)
         Tier's name -> onset and offset in seconds, and label. ELAN allows no overlaps within a tier: where two meet,
         both end halfway. None is lost.
@@ -37,9 +42,11 @@ def write_eaf(
     eaf.adocument["DATE"] = DATE
     eaf.remove_tier("default")
     media = Path(os.path.abspath(media))  # noqa: PTH100  not resolved: the name that the user knows
-    kind = mimetypes.guess_type(media.name)[0] or "video/mp4"
-    relative = os.path.relpath(media, Path(os.path.abspath((final or path).parent)))  # noqa: PTH100
-    eaf.add_linked_file(media.as_uri(), relpath="./" + Path(relative).as_posix(), mimetype=kind)
+    if not media.is_dir():
+        relative = os.path.relpath(media, Path(os.path.abspath((final or path).parent)))  # noqa: PTH100
+        link = _clean("./" + Path(relative).as_posix())
+        kind = MIME_TYPES.get(media.suffix.lower(), "video/mp4")
+        eaf.add_linked_file(media.as_uri(), relpath=link, mimetype=kind)
     names = set()
     for name, intervals in tiers.items():
         tier = _unique(_clean(name) or "tier", names)
@@ -47,6 +54,7 @@ def write_eaf(
         for start, end, label in apart(intervals):
             eaf.add_annotation(tier, start, end, _clean(label))
     _order_slots(eaf)
+    eaf.properties = [("lastUsedAnnotationId", str(eaf.maxaid))]  # ELAN numbers new annotations from there
     with atomic_file(path) as scratch:
         eaf.to_file(str(scratch))
         scratch.with_suffix(".bak").unlink(missing_ok=True)  # pympi keeps what was there

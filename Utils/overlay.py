@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,13 +13,15 @@ import numpy as np
 
 from face_crop import Rectangle
 from Utils.cache import atomic_file
-from Utils.plots import PALETTE
+from Utils.plots import _colours as emotion_colours
 
 MAX_WIDTH = 1280  # pixels of the overlay; larger videos are scaled down
 STRIP = 64  # pixels of height for each face's score, below the picture
 SPAN = 6.0  # seconds of score that the strip shows, the present in the middle
-ENCODERS = {"libx264": {"crf": "23", "preset": "veryfast"}, "mpeg4": {"qscale": "4"}}
+ENCODERS = {"libx264": {"crf": "25", "preset": "superfast"}, "mpeg4": {"flags": "+qscale", "global_quality": "472"}}
+MAX_TICKS = 65535  # per second, of MPEG-4 part 2
 FONT, WHITE, GREY, DARK = cv2.FONT_HERSHEY_SIMPLEX, (255, 255, 255), (150, 150, 150), (32, 32, 32)
+Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ class OverlayFace:
         return next((label for onset, _, offset, label in self.expressions if onset <= frame <= offset), "")
 
 
-def write_overlay(source: Iterable, path: Path, faces: Sequence[OverlayFace]) -> list[str]:
+def write_overlay(
+    source: Iterable, path: Path, faces: Sequence[OverlayFace], classes: Sequence[str] | None = None
+) -> list[str]:
     """Write the overlay, H.264 in MP4 where the encoder is there, whole or not at all.
 
     Parameters
@@ -60,6 +64,9 @@ def write_overlay(source: Iterable, path: Path, faces: Sequence[OverlayFace]) ->
     path : Path
         The .mp4.
     faces : sequence of OverlayFace
+    classes : sequence of str, optional
+        The emotions, in the order in which the report colours them; labels besides them are white. Without it, all
+        labels are coloured, in the order of their names.
 
     Returns
     -------
@@ -69,15 +76,17 @@ def write_overlay(source: Iterable, path: Path, faces: Sequence[OverlayFace]) ->
     codec = next(name for name in ENCODERS if name in av.codecs_available)
     scale = min(1.0, MAX_WIDTH / source.width)
     width, height = (max(2, round(x * scale)) for x in (source.width, source.height))
-    strips = [_Strip(face, source.fps, width) for face in faces]
+    colours = label_colours(sorted({e[3] for face in faces for e in face.expressions}) if classes is None else classes)
+    strips = [_Strip(face, source.fps, width, colours) for face in faces]
+    rate = Fraction(source.fps).limit_denominator(max(1, int(MAX_TICKS / source.fps)))
     total = height + STRIP * len(faces)
     with (
         atomic_file(path) as scratch,
         av.open(str(scratch), "w", format="mp4", options={"movflags": "faststart"}) as out,
     ):
-        stream = out.add_stream(codec, rate=Fraction(source.fps).limit_denominator(100_000), options=ENCODERS[codec])
+        stream = out.add_stream(codec, rate=rate, options=ENCODERS[codec])
         stream.width, stream.height, stream.pix_fmt = width + width % 2, total + total % 2, "yuv420p"
-        stream.codec_context.thread_count = 2
+        stream.thread_type, stream.codec_context.thread_count = "AUTO", 2
         canvas = np.zeros((stream.height, stream.width, 3), np.uint8)
         for frame in source:
             image = (
@@ -85,7 +94,7 @@ def write_overlay(source: Iterable, path: Path, faces: Sequence[OverlayFace]) ->
             )
             canvas[:height, :width] = image
             for i, (face, strip) in enumerate(zip(faces, strips, strict=True)):
-                _draw_box(canvas, face, frame.index, scale)
+                _draw_box(canvas[:height, :width], face, frame.index, scale, colours)
                 top = height + i * STRIP
                 strip.draw(canvas[top : top + STRIP, :width], frame.index)
             out.mux(stream.encode(av.VideoFrame.from_ndarray(canvas, format="bgr24")))
@@ -93,23 +102,30 @@ def write_overlay(source: Iterable, path: Path, faces: Sequence[OverlayFace]) ->
     return [] if codec == "libx264" else [f"overlay.mp4 is {codec}, not H.264: this PyAV has no encoder for it"]
 
 
-def colour_of(label: str) -> tuple[int, int, int]:
-    """BGR; the same label has the same colour."""
-    code = PALETTE[sum(label.encode()) % len(PALETTE)].lstrip("#")
-    return tuple(int(code[i : i + 2], 16) for i in (4, 2, 0))
+def label_colours(classes: Sequence[str]) -> dict[str, Colour]:
+    """BGR of each emotion, as in the report."""
+    return {
+        name: tuple(int(code.lstrip("#")[i : i + 2], 16) for i in (4, 2, 0))
+        for name, code in emotion_colours(classes).items()
+    }
 
 
-def _draw_box(canvas: np.ndarray, face: OverlayFace, frame: int, scale: float) -> None:
+def _draw_box(picture: np.ndarray, face: OverlayFace, frame: int, scale: float, colours: Mapping[str, Colour]) -> None:
     box = face.box(frame)
     if box is None:
         return
     left, top, right, bottom = (round(x * scale) for x in box)
     label = face.running(frame)
-    colour = colour_of(label) if label else GREY
-    cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), colour, 3 if label else 1, cv2.LINE_AA)
+    colour = colours.get(label, WHITE) if label else GREY
+    cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), colour, 3 if label else 1, cv2.LINE_AA)
     text = " ".join(part for part in (face.name, _plain(label)) if part)
-    if text:
-        _write(canvas, text, (left, max(14, top - 6)), colour if label else WHITE, 0.6 if label else 0.45)
+    if not text:
+        return
+    (wide, high), _ = cv2.getTextSize(text, FONT, 0.5, 1)
+    left, top = max(0, left), max(high + 8, top)  # written inside the picture
+    if label:
+        cv2.rectangle(picture, (left - 1, top - high - 8), (left + wide + 6, top), colour, cv2.FILLED)
+    _write(picture, text, (left + 3, top - 5), WHITE, 0.5)
 
 
 def _plain(text: str) -> str:
@@ -117,7 +133,7 @@ def _plain(text: str) -> str:
     return text.encode("ascii", "replace").decode()
 
 
-def _write(canvas: np.ndarray, text: str, place: tuple[int, int], colour: tuple[int, int, int], size: float) -> None:
+def _write(canvas: np.ndarray, text: str, place: tuple[int, int], colour: Colour, size: float) -> None:
     cv2.putText(canvas, text, place, FONT, size, (0, 0, 0), 3, cv2.LINE_AA)
     cv2.putText(canvas, text, place, FONT, size, colour, 1, cv2.LINE_AA)
 
@@ -125,8 +141,8 @@ def _write(canvas: np.ndarray, text: str, place: tuple[int, int], colour: tuple[
 class _Strip:
     """The score of one face: the curve of some seconds, the threshold, expressions as blocks, the present as a line."""
 
-    def __init__(self, face: OverlayFace, fps: float, width: int) -> None:
-        self.face, self.width = face, width
+    def __init__(self, face: OverlayFace, fps: float, width: int, colours: Mapping[str, Colour]) -> None:
+        self.face, self.width, self.colours = face, width, colours
         self.half = max(1, round(SPAN / 2 * fps))
         known = face.scores[np.isfinite(face.scores)]
         levels = [*known, *([] if face.threshold is None else [face.threshold])]
@@ -144,7 +160,7 @@ class _Strip:
         for onset, _, offset, label in self.face.expressions:
             if offset >= now - self.half and onset <= now + self.half:
                 left, right = (int(x) for x in np.clip(self._x(np.array([onset, offset + 1]), now), 0, self.width - 1))
-                band[2:, left : max(right, left + 1)] = np.array(colour_of(label)) * 0.45
+                band[2:, left : max(right, left + 1)] = np.array(self.colours.get(label, WHITE)) * 0.45
                 cv2.putText(band, _plain(label), (left + 3, 13), FONT, 0.4, WHITE, 1, cv2.LINE_AA)
         if self.face.threshold is not None:
             y = int(self._y(self.face.threshold))

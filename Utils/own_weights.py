@@ -15,6 +15,8 @@ from Utils.errors import InputError
 from Utils.records import ALL
 from Utils.weights import DESCRIPTION, ENDINGS, KINDS, FoldWeights, load_fold
 
+MAX_CLASSES = 100
+
 
 @dataclass(frozen=True)
 class OwnWeights:
@@ -90,7 +92,11 @@ def weights_for_videos(weights_dir: Path, dataset: Dataset, half_length: float |
         if not _is_positive(facts[name]):
             raise InputError(f"{folder / DESCRIPTION}: {name} is {facts[name]!r}, not a positive number")
     classes = facts["classes"]
-    if not isinstance(classes, list) or not classes or not all(isinstance(c, str) for c in classes):
+    if (
+        not isinstance(classes, list)
+        or not 0 < len(classes) <= MAX_CLASSES
+        or not all(isinstance(c, str) for c in classes)
+    ):
         raise InputError(f"{folder / DESCRIPTION}: classes are {classes!r}, not a list of names")
     return OwnWeights(
         networks, facts["k"], facts["k_prime"], facts["fps"], tuple(classes), dataset.title, dataset.generated
@@ -98,7 +104,7 @@ def weights_for_videos(weights_dir: Path, dataset: Dataset, half_length: float |
 
 
 def _is_positive(value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value) and value > 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
 
 
 def _names(folder: Path) -> list[str]:
@@ -107,7 +113,7 @@ def _names(folder: Path) -> list[str]:
     for kind in ("spot", "spot_recog"):
         for path in (folder / kind).glob("*"):
             name = next((path.name.removesuffix(e) for e in ENDINGS if path.name.endswith(e)), "")
-            if name == ALL or re.fullmatch(r"s\d+", name):
+            if name == ALL or re.fullmatch(r"s\d{1,9}", name):
                 found.add(name)
     return sorted(found, key=lambda name: int(name[1:]) if name != ALL else 0)
 

@@ -10,10 +10,10 @@ import pandas as pd
 
 from feature_extraction import flow_function
 from load_images import read_crop
-from train_evaluate import VideoScores
 from training_utils import threshold
 from Utils.datasets import Dataset
 from Utils.images import read_image
+from Utils.predictions import VideoScores
 from Utils.records import Video
 from Utils.report.contents import Curve
 from Utils.report.pictures import Pictures

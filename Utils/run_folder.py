@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from feature_extraction import VideoFeatures
-from train_evaluate import FoldResult, VideoScores, annotated_expressions, collect_scores, predict_expressions
+from train_evaluate import FoldResult
 from training_utils import threshold
 from Utils.cache import atomic_file, atomic_folder, write_json
 from Utils.datasets import Dataset
@@ -23,6 +23,7 @@ from Utils.metrics import evaluate
 from Utils.parallel import run_units
 from Utils.plot_losses import plot_losses
 from Utils.plots import VideoFigure, draw_video
+from Utils.predictions import VideoScores, annotated_expressions, collect_scores, predict_expressions
 from Utils.report.pages import write_report
 from Utils.run_curves import rows_of, run_curves
 from Utils.settings import PROJECT, PROTOCOLS, Settings

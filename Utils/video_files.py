@@ -125,18 +125,15 @@ class FrameSource:
             stream = _pictures(self.path, container)
             stream.thread_type, stream.codec_context.thread_count = "AUTO", 2
             by_order = container.format.name == "avi"  # holds no times of display: what stands for them is out of order
-            packets, ended = container.demux(stream), False
-            latest = None
-            while not ended:
+            packets, latest = container.demux(stream), None
+            while broken < 1000 or count:
                 try:
                     packet = next(packets)
-                    ended = packet.size == 0
-                    frames = packet.decode()
+                    frames = packet.decode() if packet.size or packet.dts is None else []  # the last one has no time
                 except StopIteration:
                     break
                 except av.FFmpegError:
                     broken += 1
-                    ended = broken > 1000 and not count
                     continue
                 for decoded in frames:
                     damaged += decoded.is_corrupt
@@ -213,7 +210,7 @@ def _pictures(path: Path, container) -> av.VideoStream:
         if not stream.disposition & Disposition.attached_pic:
             return stream
     kinds = ", ".join(sorted({s.type for s in container.streams} - {"video"})) or "nothing"
-    raise InputError(f"{path}: has no moving pictures ({kinds} only); give a video file")
+    raise InputError(f"{path}: has no pictures ({kinds} only); give a video file")
 
 
 def _reason(error: Exception) -> str:
@@ -222,7 +219,9 @@ def _reason(error: Exception) -> str:
 
 def _look_at(path: Path, container) -> FrameSource:
     stream = _pictures(path, container)
-    _check_size(path, stream.codec_context.width, stream.codec_context.height)
+    if stream.width * stream.height > MAX_PIXELS:
+        size = f"{stream.width}x{stream.height} pixels"
+        raise InputError(f"{path}: frames of {size} are more than {MAX_PIXELS} pixels; scale it down")
     tick, declared = stream.time_base or Fraction(1, 1000), stream.average_rate or stream.guessed_rate
     ticks, n = [], 0
     try:
@@ -251,18 +250,13 @@ def _look_at(path: Path, container) -> FrameSource:
     return FrameSource(path, fps, width, height, n, resampled, tuple(filter(None, said)))
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise InputError(f"{path}: frames of {width}x{height} pixels are more than {MAX_PIXELS} pixels; scale it down")
-
-
 def _check_times(path: Path, times: np.ndarray) -> None:
     """Refuse times, in order of decoding, that no recording has: held frames would fill hours, or frames be lost."""
     steps = np.diff(times)
     wrong = np.flatnonzero((steps < -MAX_BACK) | (steps > MAX_PAUSE))
     if len(wrong):
-        jump, after = steps[wrong[0]], times[wrong[0]]
-        raise InputError(f"{path}: the time jumps by {jump:.0f} s after {after:.0f} s; write it again with a video tool")
+        said = f"jumps by {steps[wrong[0]]:.0f} s after {times[wrong[0]]:.0f} s"
+        raise InputError(f"{path}: the time {said}; write the file again with a video tool")
 
 
 def _check_rate(path: Path, fps: float) -> None:
@@ -275,7 +269,6 @@ def _first_image(path: Path) -> np.ndarray:
         for packet in container.demux(_pictures(path, container)):
             try:
                 for frame in packet.decode():
-                    _check_size(path, frame.width, frame.height)
                     return upright(frame, VideoReformatter())
             except av.FFmpegError:
                 continue
@@ -286,10 +279,9 @@ def _cut_off(name: str, times: np.ndarray, stream: av.VideoStream, container) ->
     """A remark where the header tells of more than there is, which is not relied on for anything else."""
     if not len(times):
         return ""
+    told = (container.duration or 0) / av.time_base
     if stream.duration is not None:
         told = float(stream.duration * stream.time_base)
-    else:
-        told = (container.duration or 0) / av.time_base
     there = float(times[-1] - times[0])
     if told - there <= max(0.5, CUT_OFF * told):
         return ""
@@ -301,10 +293,11 @@ def _rate(name: str, times: np.ndarray, tick: float) -> tuple[float, bool, str]:
     intervals = np.diff(times)
     n, span = len(intervals), float(times[-1] - times[0])
     mean = span / n
-    even = np.abs(intervals - mean) <= tick * 1.01 + TOLERANCE * mean
+    rounding = 1.01 * tick if tick < mean / 3 else 0.0  # coarse ticks count frames: they are exact
+    even = np.abs(intervals - mean) <= rounding + TOLERANCE * mean
     off = np.abs(times - times[0] - mean * np.arange(n + 1))
-    if even.all() and (off <= tick * 1.01 + DRIFT * mean).all():
-        share = max(min(0.001, DRIFT / n), 1.01 * tick / span)  # the last frame stays in its place
+    if even.all() and (off <= rounding + DRIFT * mean).all():
+        share = min(max(min(0.001, DRIFT / n), rounding / span), 0.005)  # the last frame stays in its place
         return _usual(1 / mean, share), False, ""
     fps = _usual(1 / float(np.median(intervals)), 0.02)
     low, high = 1 / intervals.max(), 1 / intervals.min()

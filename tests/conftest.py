@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import Utils  # noqa: F401  isort: skip; before cv2: it sets the limit of pixels
 import cv2
 import numpy as np
 import pytest

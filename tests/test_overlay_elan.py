@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote, unquote_to_bytes, urlparse
 from xml.etree import ElementTree
 
 import av
@@ -15,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pympi.Elan import Eaf
 
-from tests.video_clips import numbered, write_video
+from tests.video_clips import number_of, numbered, write_video
 from Utils.elan import apart, write_eaf
-from Utils.overlay import STRIP, OverlayFace, colour_of, write_overlay
+from Utils.overlay import ENCODERS, STRIP, OverlayFace, label_colours, write_overlay
 from Utils.video_files import open_video
 
 # Overlay
@@ -63,7 +64,7 @@ def test_boxes_follow_faces_and_expressions(overlay):
     assert edge(5, 20).mean() > 90 and edge(25, 20).mean() < 60  # the first face's left edge, then it is gone
     quiet, running = edge(5, 100), edge(12, 100)
     assert np.abs(quiet - quiet.mean()).max() < 25  # grey
-    assert np.abs(running - colour_of("surprise – übt")).max() < 60
+    assert np.abs(running - label_colours(["surprise – übt"])["surprise – übt"]).max() < 60
     assert np.abs(edge(15, 100) - quiet).max() < 30  # inclusive frames 10 to 14
 
 
@@ -72,6 +73,34 @@ def test_the_strip_shows_scores_up_to_where_they_end(overlay):
     first, second = (slice(121 + i * STRIP + 18, 121 + (i + 1) * STRIP - 14) for i in range(2))
     bright = [(frames[30][rows, 83:90] > 80).all(axis=-1).sum() for rows in (first, second)]
     assert bright[0] == 0 and bright[1] > 0  # right of the present
+
+
+def test_emotions_have_the_colours_of_the_report(tmp_path):
+    """Blue, orange, green as classes come; what is no class is white."""
+    classes = ("negative", "positive", "surprise")
+    bgr = [np.argmax(colour) for colour in label_colours(classes).values()]
+    assert bgr == [0, 2, 1]
+    source = open_video(write_video(tmp_path / "a.mkv", [np.zeros((96, 128, 3), np.uint8)] * 30, 25))
+    runs = [(0, 2, 4, "positive"), (10, 12, 14, "unknown"), (20, 22, 24, "surprise")]
+    face = OverlayFace("", lambda frame: (20, 30, 60, 90), np.zeros(30), None, runs)
+    write_overlay(source, tmp_path / "o.mp4", [face], classes)
+    frames = decoded(tmp_path / "o.mp4")
+    edges = [frames[i][50:70, 20].mean(axis=0) for i in (2, 12, 22, 28)]
+    assert np.argmax(edges[0]) == 2 and np.argmax(edges[2]) == 1
+    assert edges[1].min() > 190 and edges[3].max() < 190
+
+
+@pytest.mark.parametrize("fps", [25, 30000 / 1001, 29.9437123])
+def test_without_libx264_it_is_mpeg4_and_said(tmp_path, monkeypatch, fps):
+    monkeypatch.delitem(ENCODERS, "libx264")
+    source = open_video(write_video(tmp_path / "a.mp4", numbered(5)))
+    source.fps = fps
+    (remark,) = write_overlay(source, tmp_path / "o.mp4", [])
+    assert "is mpeg4, not H.264" in remark
+    written = open_video(tmp_path / "o.mp4")
+    numbers = [number_of(f.image) for f in written]  # twice encoded: a little darker, in the same order
+    assert np.diff(numbers).tolist() == [1, 1, 1, 1]
+    assert written.fps == pytest.approx(fps, rel=1e-3)
 
 
 def test_large_videos_are_scaled(tmp_path):
@@ -108,6 +137,8 @@ def check_eaf(path: Path) -> ElementTree.Element:
     assert list(slots.values()) == sorted(slots.values()) and min(slots.values(), default=0) >= 0
     ids = [a.get("ANNOTATION_ID") for a in root.iter("ALIGNABLE_ANNOTATION")]
     assert len(ids) == len(set(ids))
+    (last,) = (p.text for p in root.iter("PROPERTY") if p.get("NAME") == "lastUsedAnnotationId")
+    assert int(last) >= max((int(name[1:]) for name in ids), default=0)
     types = {t.get("LINGUISTIC_TYPE_ID") for t in root.iter("LINGUISTIC_TYPE")}
     names = [t.get("TIER_ID") for t in root.iter("TIER")]
     assert len(names) == len(set(names))
@@ -147,6 +178,21 @@ def test_an_eaf_is_read_back(tmp_path):
     write_eaf(path, media, tiers)
     assert path.read_bytes() == first
     assert [p.name for p in path.parent.iterdir()] == ["a.eaf"]
+
+
+@pytest.mark.parametrize("name", ["bl ank#1%.webm", "ctrl\x01.webm", os.fsdecode(b"lat\xe9in.webm")])
+def test_names_of_videos_are_linked(tmp_path, name):
+    """What XML cannot hold is in the absolute address only, escaped."""
+    write_eaf(tmp_path / "a.eaf", tmp_path / name, {"t": [(0, 1, "x")]})
+    (link,) = check_eaf(tmp_path / "a.eaf").iter("MEDIA_DESCRIPTOR")
+    assert os.fsdecode(unquote_to_bytes(urlparse(link.get("MEDIA_URL")).path)) == str(tmp_path / name)
+    assert link.get("RELATIVE_MEDIA_URL") == "./" + re.sub("[\x01\udce9]", "�", name)
+    assert link.get("MIME_TYPE") == "video/webm"
+
+
+def test_a_folder_of_images_is_not_linked(tmp_path):
+    write_eaf(tmp_path / "a.eaf", tmp_path, {"t": [(0, 1, "x")]})
+    assert not list(check_eaf(tmp_path / "a.eaf").iter("MEDIA_DESCRIPTOR"))
 
 
 def test_tiers_of_one_name_stay_apart(tmp_path):

@@ -13,10 +13,6 @@ from prepare_training import fold_of_all, loso_folds, pseudo_labels, recognition
 from train_evaluate import (
     FoldJob,
     Hyperparameters,
-    VideoScores,
-    annotated_expressions,
-    collect_scores,
-    predict_expressions,
     recognition_training_set,
     run_folds,
     spotting_training_set,
@@ -25,6 +21,7 @@ from train_evaluate import (
 from training_utils import smooth_scores
 from Utils.datasets import DATASETS
 from Utils.errors import InputError
+from Utils.predictions import VideoScores, annotated_expressions, collect_scores, predict_expressions
 from Utils.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
 from Utils.weights import find_weights
 

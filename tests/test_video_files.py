@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from tests.video_clips import number_of, numbered, turn, write_sound, write_video
 from Utils.errors import InputError
-from Utils.video_files import FrameSource, find_videos_to_run, open_video
+from Utils.video_files import FrameSource, _rate, find_videos_to_run, open_video
 
 VIDEOS = Path(__file__).resolve().parents[2] / "shared" / "video"
 
@@ -77,6 +80,35 @@ def test_one_frame(tmp_path):
     assert numbers(source) == [0] and source.fps == 30
 
 
+def test_frames_of_an_avi_keep_their_order(tmp_path):
+    """AVI holds no times of display; H.264 with B-frames stores frames in another order."""
+    source = open_video(write_video(tmp_path / "a.avi", numbered(40), 25, options={"bf": "3"}))
+    assert numbers(source) == list(range(40))
+    assert (source.n_estimated, source.problems) == (40, [])
+
+
+def test_without_timestamps_the_usual_rate_is_taken_and_said(tmp_path):
+    source = open_video(write_video(tmp_path / "a.h264", numbered(12), 25))
+    assert numbers(source) == list(range(12))
+    assert (source.fps, source.n_estimated) == (25, 12)
+    assert source.remarks == ("a.h264: has no timestamps; taken for 25 frames per second",)
+
+
+def test_frames_stay_in_their_places_in_a_long_video():
+    """29.96 per second is 29.97 for some frames, but not for an hour: the last would be 1.2 s off."""
+    for fps, n, expected in ((29.96, 40, 30000 / 1001), (29.96, 108_000, 29.96), (30000 / 1001, 108_000, 30000 / 1001)):
+        times = np.round(np.arange(n) / fps, 3)
+        found, variable, _ = _rate("a", times, 0.001)
+        assert not variable and abs(times[-1] * found - (n - 1)) <= 0.6
+        assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_rate_that_changes_little_but_for_long_is_variable():
+    times = np.cumsum(np.r_[0, np.full(5000, 0.033), np.full(5000, 0.0336)])
+    found, variable, remark = _rate("a", times, 1e-5)
+    assert variable and found == 30 and "variable (29.8 to 30.3 per second)" in remark
+
+
 # Variable rate
 
 
@@ -91,6 +123,12 @@ def test_a_variable_rate_becomes_constant(tmp_path):
     assert "variable (10 to 30.3 per second): resampled to 30" in source.remarks[0]
 
 
+def test_a_tick_as_long_as_a_frame_is_no_rounding():
+    """AVI and some MP4 count frames: one that was dropped makes no slower video of constant rate."""
+    found, variable, _ = _rate("a", np.delete(np.arange(100), 50) / 25, 1 / 25)
+    assert (found, variable) == (25, True)
+
+
 def test_frames_that_come_too_fast_are_passed_over(tmp_path):
     times = [0, 40, 80, 90, 100, 110, 120, 160, 200, 240, 280, 320]
     source = open_video(write_video(tmp_path / "a.mkv", numbered(12), times=times))
@@ -100,9 +138,15 @@ def test_frames_that_come_too_fast_are_passed_over(tmp_path):
 
 def test_a_time_that_jumps_by_hours_is_refused(tmp_path):
     times = [0, 40, 80, 7_200_000, 7_200_040]
-    source = open_video(write_video(tmp_path / "a.mkv", numbered(5), times=times))
-    with pytest.raises(InputError, match="the time jumps by 7200 s"):
-        list(source)
+    with pytest.raises(InputError, match="the time jumps by 7200 s after 0 s"):
+        open_video(write_video(tmp_path / "a.mkv", numbered(5), times=times))
+
+
+def test_a_time_that_begins_anew_is_refused(tmp_path):
+    one, other = (write_video(tmp_path / f"{name}.ts", numbered(40), 25).read_bytes() for name in "ab")
+    (tmp_path / "joined.ts").write_bytes(one + other)
+    with pytest.raises(InputError, match=r"joined.ts: the time jumps by -2 s"):
+        open_video(tmp_path / "joined.ts")
 
 
 # Turned
@@ -130,6 +174,42 @@ def test_a_cut_off_file_gives_what_is_there(tmp_path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     frames = list(open_video(path))
     assert 10 < len(frames) < 30
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("a.mkv", {}), ("a.mp4", {"movflags": "faststart"})], ids=["matroska", "mp4"]
+)
+def test_a_cut_off_file_is_said_to_be_one(tmp_path, name, options):
+    """The header, at the beginning, tells how long the video was."""
+    images = [np.random.default_rng(i).integers(0, 255, (48, 64, 3), np.uint8) for i in range(60)]
+    path = write_video(tmp_path / name, images, container_options=options)
+    whole = open_video(path)
+    assert sum(1 for _ in whole) == 60 and whole.remarks == ()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    source = open_video(path)
+    assert 20 < sum(1 for _ in source) < 40
+    (remark,) = source.remarks
+    assert re.fullmatch(
+        rf"{name}: its pictures end after (0.9|1.0) s, its header tells of 2.0 s: it may be cut off", remark
+    )
+
+
+def test_an_encrypted_file_is_refused(tmp_path):
+    key = "00112233445566778899aabbccddeeff"
+    options = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": key, "encryption_kid": key}
+    path = write_video(tmp_path / "a.mp4", numbered(5), container_options=options)
+    with pytest.raises(InputError, match=r"a\.mp4: is encrypted"):
+        open_video(path)
+
+
+def test_a_size_that_changes_is_scaled_to_the_first(tmp_path):
+    one = write_video(tmp_path / "a.h264", numbered(10)).read_bytes()
+    other = write_video(tmp_path / "b.h264", numbered(10, (96, 64))).read_bytes()
+    (tmp_path / "both.h264").write_bytes(one + other)
+    source = open_video(tmp_path / "both.h264")
+    assert (source.width, source.height) == (64, 48)
+    assert numbers(source) == [*range(10), *range(10)]
+    assert source.problems == ["both.h264: 10 frame(s) of another size, scaled to the first one's"]
 
 
 def test_broken_packets_are_held_over_and_said(tmp_path):
@@ -173,6 +253,21 @@ def test_an_mp4_without_its_table_of_contents(tmp_path):
         open_video(path)
 
 
+def test_the_cover_of_a_song_is_no_video(tmp_path):
+    with av.open(str(tmp_path / "a.m4a"), "w", format="mp4") as container:
+        sound, cover = container.add_stream("aac", rate=44100, layout="mono"), container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.rate = 44100
+        container.mux(sound.encode(frame))
+        picture = av.VideoFrame.from_ndarray(numbered(1)[0], format="bgr24")
+        for packet in (*cover.encode(picture), *cover.encode(), *sound.encode()):
+            container.mux(packet)
+    with pytest.raises(InputError, match=r"a\.m4a: has no pictures \(audio only\)"):
+        open_video(tmp_path / "a.m4a")
+
+
 def test_sound_only_and_nothing(tmp_path):
     with pytest.raises(InputError, match=r"has no pictures \(audio only\)"):
         open_video(write_sound(tmp_path / "a.m4a"))
@@ -181,9 +276,29 @@ def test_sound_only_and_nothing(tmp_path):
 
 
 def test_frames_that_are_too_large(tmp_path, monkeypatch):
-    monkeypatch.setattr("Utils.video_files.MAX_PIXELS", 1000)
-    with pytest.raises(InputError, match="64x48 pixels"):
-        open_video(write_video(tmp_path / "a.mp4", numbered(2)))
+    path = write_video(tmp_path / "a.mp4", numbered(2, (160, 128)))
+    monkeypatch.setattr("Utils.video_files.MAX_PIXELS", 128 * 128)
+    with pytest.raises(InputError, match="160x128 pixels"):
+        open_video(path)
+
+
+def test_frames_whose_size_is_known_by_decoding_only(tmp_path, monkeypatch):
+    """Looking at the file decodes them, too: not above the limit."""
+    path = write_video(tmp_path / "a.avi", numbered(2, (160, 128)), codec="mjpeg", pix_fmt="yuvj420p")
+    monkeypatch.setattr("Utils.video_files.MAX_PIXELS", 128 * 128)
+    with pytest.raises(InputError, match="no frame can be decoded; is it whole, .* of at most 8192x8192 pixels"):
+        open_video(path)
+
+
+def test_frames_that_grow_too_large_are_not_decoded(tmp_path, monkeypatch):
+    """The decoder refuses them before it makes room for them."""
+    one = write_video(tmp_path / "a.h264", numbered(10)).read_bytes()
+    other = write_video(tmp_path / "b.h264", numbered(10, (256, 192))).read_bytes()
+    (tmp_path / "both.h264").write_bytes(one + other)
+    monkeypatch.setattr("Utils.video_files.MAX_PIXELS", 128 * 128)
+    source = open_video(tmp_path / "both.h264")
+    assert numbers(source) == list(range(10))
+    assert "packet(s) cannot be decoded" in source.problems[0]
 
 
 # Folders
@@ -202,6 +317,9 @@ def test_a_folder_of_images(tmp_path):
     assert numbers(source) == [0, 1, 2, 3, 4, 5, 9, 10, 11]
     with pytest.raises(InputError, match="--fps"):
         open_video(tmp_path)
+    for fps in (0, -25, 1001, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="frames per second are outside"):
+            open_video(tmp_path, fps)
     cv2.imwrite(str(tmp_path / "img7.png"), images[7][:20])
     with pytest.raises(InputError, match=r"img7.png: is 64x20 pixels, the first image 64x48"):
         list(open_video(tmp_path, fps=100))

@@ -46,15 +46,17 @@ def write_video(
     times: Sequence[int] | None = None,
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
+    options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
 ) -> Path:
     """Write BGR frames; `times` are their moments in milliseconds, else the rate is constant."""
     rate = Fraction(fps).limit_denominator(1001)
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=rate if times is None else 1000)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pix_fmt
         if codec == "libx264":
-            stream.options = {"crf": "8", "preset": "ultrafast"}
+            stream.options = {"crf": "8", "preset": "ultrafast", **(options or {})}
         tick = 1 / rate if times is None else Fraction(1, 1000)
         stream.codec_context.time_base = tick
         for i, image in enumerate(images):

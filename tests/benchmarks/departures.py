@@ -36,16 +36,7 @@ from load_images import find_videos  # noqa: E402
 from prepare_training import average_half_length, loso_folds, recognition_samples  # noqa: E402
 from tests.benchmarks.opencv_versions import DEMO, demo_videos  # noqa: E402
 from tests.layouts import shared_layout  # noqa: E402
-from train_evaluate import (  # noqa: E402
-    FoldJob,
-    VideoScores,
-    annotated_expressions,
-    as_inputs,
-    collect_scores,
-    predict_expressions,
-    recognition_training_set,
-    run_folds,
-)
+from train_evaluate import FoldJob, as_inputs, recognition_training_set, run_folds  # noqa: E402
 from training_utils import P, find_expression_peaks, smooth_scores  # noqa: E402
 from Utils.datasets import DATASETS  # noqa: E402
 from Utils.images import read_image  # noqa: E402
@@ -57,6 +48,12 @@ from Utils.metrics import (  # noqa: E402
     evaluate,
     interval_iou,
     match_intervals,
+)
+from Utils.predictions import (  # noqa: E402
+    VideoScores,
+    annotated_expressions,
+    collect_scores,
+    predict_expressions,
 )
 from Utils.records import OTHERS, Video  # noqa: E402
 from Utils.settings import PROJECT  # noqa: E402

@@ -4,7 +4,7 @@
     python -m tests.benchmarks.growth memory [--videos 10 40]   # CASME_sq's layout, videos of 1,000 frames
 
 Every row is one `main.py --train True` in a process of its own on a new synthetic dataset, which is removed again;
-epochs are a fifth of the paper's, which keeps a row's shape and not its length. "CPU" is what all its processes used.
+epochs are a tenth of the paper's, which keeps a row's shape and not its length. "CPU" is what all its processes used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from Utils.settings import PROJECT
 from Utils.synthetic.clips import ClipSettings
 from Utils.synthetic.dataset import WORKBOOK_NAME, plan, render_video, write_workbook
 
-EPOCHS = (2, 20)
+EPOCHS = (1, 10)
 # frames of the annotated videos, folds, expressions, k' (METHOD.md section 3, issue 4)
 PROJECTED = {"CAS(ME)^2": (80_661, 14, 57, 6), "SAMM-LV": (313_605, 29, 159, 37)}
 CLUSTERS = {"2 cores": 2, "16 cores": 16, "10 machines of 16 cores": 160}
@@ -110,7 +110,7 @@ def departure_from_line(rows: list[Row]) -> float:
 def project(row: Row, workers: int) -> None:
     """Scale the largest row: crops and features by frames, training by folds x thinned samples, paper's epochs."""
     per_frame = (row.stages["crop"] + row.stages["features"]) * workers / row.frames
-    per_sample = row.stages["training"] * workers * 5 / ((row.folds + 1) * row.samples)
+    per_sample = row.stages["training"] * workers * 10 / ((row.folds + 1) * row.samples)
     print("\nProjection, not a measurement (this machine's core, paper's epochs, every core busy):")
     for name, (frames, folds, expressions, k_prime) in PROJECTED.items():
         fold = per_sample * thinned_samples(expressions, k_prime)
