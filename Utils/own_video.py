@@ -22,7 +22,7 @@ from feature_extraction import face_regions, feature_image, flow_function
 from training_utils import majority_class, smooth_scores, threshold
 from Utils.face_tracks import Track, Tracking, runs_of, track_faces
 from Utils.landmarks import predict_landmarks
-from Utils.own_weights import Ensemble, OwnWeights
+from Utils.own_weights import OwnWeights, ensemble_of
 
 BATCH = 256  # features per prediction
 EXPRESSION_COLUMNS = (
@@ -94,7 +94,7 @@ def score_video(source, weights: OwnWeights, spotting: Spotting, which: str, flo
     images = (frame.image for frame in tqdm(source, desc="  faces", **bar))
     tracking = track_faces(images, source.fps, which)
     bar["total"] = tracking.n_frames
-    ensemble = Ensemble(weights)
+    ensemble = ensemble_of(weights)
     shape = (len(tracking.tracks), tracking.n_frames)
     raw = np.full(shape, np.nan)
     probabilities = np.full((*shape, len(weights.classes)), np.nan, np.float32)

@@ -25,7 +25,7 @@ from Utils.face_tracks import Tracking
 from Utils.overlay import write_overlay
 from Utils.own_video import Spotting, score_video, scored_stretches, spot_expressions
 from Utils.own_video_files import KeepingCrops, frames_table, overlay_faces, report_curves, write_elan
-from Utils.own_weights import OwnWeights
+from Utils.own_weights import OwnWeights, ensemble_of
 from Utils.parallel import run_units
 from Utils.report.pages import write_index, write_report
 from Utils.settings import Settings
@@ -65,7 +65,8 @@ class VideoJob:
 
 @dataclass(frozen=True)
 class VideoOutcome:
-    """What became of a video: its folder, or the problem; `seconds` is its length, `took` the time it needed."""
+    """What became of a video: its folder, or the problem; `seconds` is its length, `took` the time it needed, without
+    that for loading TensorFlow."""
 
     name: str
     subject: str
@@ -161,10 +162,11 @@ def _compute(job: VideoJob, key: str) -> dict:
         raise InputError(
             f"{job.folder}: is there and was not made by this program; name another --output_dir, or take it away"
         )
-    start = time.perf_counter()
     source = open_video(job.path, job.fps)
     with without_chatter():
         seed_keras(0)
+        ensemble_of(job.weights)  # TensorFlow and the networks are loaded once per process: that is not counted
+        start = time.perf_counter()
         tracking, faces = score_video(
             source, job.weights, job.spotting, job.which, job.flow, job.threads, job.name if job.bars else ""
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,12 @@ def _files(folder: Path, name: str) -> FoldWeights:
         for kind in KINDS
     )
     return FoldWeights(spot, recog, joint if spot is None or (joint and joint.suffix == ".hdf5") else None)
+
+
+@lru_cache(maxsize=1)
+def ensemble_of(weights: OwnWeights) -> Ensemble:
+    """The networks of `weights`, loaded once per process."""
+    return Ensemble(weights)
 
 
 class Ensemble:
