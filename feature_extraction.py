@@ -127,9 +127,9 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
     )
     key = key_of(k=job.k, **settings)
     spotting = job.folder / key
-    if job.fresh or not (_is_finished(spotting) and is_array(spotting / "landmarks.npy")):
+    if job.fresh or not _has_spotting(spotting):
         landmarks = predict_landmarks(read_crop(video.frames[0]))
-        with atomic_folder(spotting, lambda: not job.fresh and _is_finished(spotting)) as scratch:
+        with atomic_folder(spotting, lambda: not job.fresh and _has_spotting(spotting)) as scratch:
             np.save(scratch / "landmarks.npy", landmarks, allow_pickle=False)
             _write_spotting_features(video, landmarks, job, scratch / "features.npy")
     landmarks = np.load(spotting / "landmarks.npy", allow_pickle=False)
@@ -137,9 +137,9 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
     marks = [(e.onset, e.apex, e.offset) for e in video.expressions]
     recognition_key = key_of(expressions=marks, **settings)
     recognition = job.folder / f"recognition-{recognition_key}"
-    if job.fresh or not (_is_finished(recognition) and isinstance(read_json(recognition / "apexes.json"), list)):
+    if job.fresh or not _has_recognition(recognition):
         images, apexes = recognition_features(video, landmarks, flow_function(job.flow))
-        with atomic_folder(recognition, lambda: not job.fresh and _is_finished(recognition)) as scratch:
+        with atomic_folder(recognition, lambda: not job.fresh and _has_recognition(recognition)) as scratch:
             np.save(scratch / "features.npy", images, allow_pickle=False)
             write_json(scratch / "apexes.json", apexes)
     apexes = read_json(recognition / "apexes.json")
@@ -152,8 +152,12 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
     )
 
 
-def _is_finished(folder: Path) -> bool:
-    return is_array(folder / "features.npy")
+def _has_spotting(folder: Path) -> bool:
+    return is_array(folder / "features.npy") and is_array(folder / "landmarks.npy")
+
+
+def _has_recognition(folder: Path) -> bool:
+    return is_array(folder / "features.npy") and isinstance(read_json(folder / "apexes.json"), list)
 
 
 @lru_cache(maxsize=1)

@@ -181,7 +181,7 @@ def _compute(job: VideoJob, key: str) -> dict:
         frames.to_csv(folder / "frames.csv", index=False, float_format="%.8g")
         write_elan(folder / f"{job.name}.eaf", job.path, job.folder / f"{job.name}.eaf", expressions, faces, source.fps)
         kept = KeepingCrops(source, faces, expressions)
-        remarks += write_overlay(kept, folder / "overlay.mp4", overlay_faces(faces, expressions))
+        remarks += write_overlay(kept, folder / "overlay.mp4", overlay_faces(faces, expressions), job.weights.classes)
         done = dict(
             key=key,
             video=str(job.path),

@@ -286,7 +286,7 @@ def test_frames_whose_size_is_known_by_decoding_only(tmp_path, monkeypatch):
     """Looking at the file decodes them, too: not above the limit."""
     path = write_video(tmp_path / "a.avi", numbered(2, (160, 128)), codec="mjpeg", pix_fmt="yuvj420p")
     monkeypatch.setattr("Utils.video_files.MAX_PIXELS", 128 * 128)
-    with pytest.raises(InputError, match="no frame can be decoded; is it whole, .* of at most 8192x8192 pixels"):
+    with pytest.raises(InputError, match=r"no frame can be decoded; is it whole, .* of at most 8192x8192 pixels"):
         open_video(path)
 
 
