@@ -246,4 +246,6 @@ def heading(text: str) -> None:
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # names with characters that the terminal does not have
     sys.exit(main())

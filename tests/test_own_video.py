@@ -269,3 +269,11 @@ def test_numbered_frames_have_no_face(tmp_path):
     write_video(tmp_path / "a.mp4", numbered(20))
     assert run("--video", tmp_path / "a.mp4", "--output_dir", tmp_path / "out") == 0
     assert len(expressions_of(tmp_path / "out/a")) == 0
+
+
+@pytest.mark.parametrize("flag", ["--output_dir", "--cache_dir", "--weights_dir", "--video"])
+def test_names_that_are_no_unicode_are_refused(flag, capsys):
+    with pytest.raises(SystemExit) as left:
+        run(flag, "a\udcffb")
+    assert left.value.code == 2
+    assert "is no Unicode name" in capsys.readouterr().err
