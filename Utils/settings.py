@@ -214,9 +214,10 @@ def parse_settings(argv: list[str] | None = None) -> Settings:
         parser.error("--evaluate and --ground_truth go together: two CSV files")
     if settings.video and (settings.train or settings.check or settings.evaluate):
         parser.error("--video goes without --train, --check and --evaluate")
-    for name in ("output_dir", "cache_dir", "weights_dir", "video"):
-        if re.search("[\ud800-\udfff]", str(getattr(settings, name))):  # as Python reads bytes that are no UTF-8
-            parser.error(f"--{name}: {str(getattr(settings, name))!a} is no Unicode name; rename the folder or file")
+    folders = (settings.output_dir, settings.cache_dir, settings.weights_dir, *settings.video)
+    for path in map(str, folders):
+        if re.search("[\ud800-\udfff]", path):  # as Python reads bytes that are no UTF-8
+            parser.error(f"{path!a} is no Unicode name; rename the folder or file")
     if settings.runs > 1 and settings.weights_dir:
         parser.error("--runs makes several sets of weights, each in its run's folder: leave --weights_dir out")
     if settings.runs > 1 and not settings.train:
