@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from feature_extraction import FEATURE_VERSION
+
 from Utils.cache import atomic_file, atomic_folder, files_fingerprint, key_of, read_json, write_json
 from Utils.errors import InputError
 from Utils.face_tracks import Tracking
@@ -30,6 +32,7 @@ from Utils.parallel import run_units
 from Utils.report.pages import write_index, write_report
 from Utils.settings import Settings
 from Utils.tables import natural_key
+from Utils.tvl1 import KERNEL_VERSION
 from Utils.video_files import open_video
 
 OWN_VIDEO_VERSION = 1  # raise it when the results for the same video change
@@ -141,12 +144,18 @@ def _key(job: VideoJob) -> str:
         files=files_fingerprint(files),
         fps=job.fps,
         which=job.which,
-        flow=job.flow,
+        flow=[job.flow, KERNEL_VERSION, FEATURE_VERSION],
         p=job.spotting.p,
         absolute_threshold=job.spotting.absolute_threshold,
         weights=job.weights.fingerprint(),
-        about=job.about,
+        versions=job.about["versions"],
     )
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder may be replaced: empty, or results of this command (a run's folder has settings without a key)."""
+    done = read_json(folder / DONE)
+    return isinstance(done, dict) and "key" in done or not any(folder.iterdir())
 
 
 def _finished(folder: Path, key: str) -> dict | None:
@@ -158,7 +167,7 @@ def _compute(job: VideoJob, key: str) -> dict:
     """Everything for one video, its folder written whole or not at all; returns what `settings.json` holds."""
     from Utils.backend import seed_keras, without_chatter
 
-    if job.folder.exists() and read_json(job.folder / DONE) is None and any(job.folder.iterdir()):
+    if job.folder.exists() and not _is_ours(job.folder):
         raise InputError(
             f"{job.folder}: is there and was not made by this program; name another --output_dir, or take it away"
         )

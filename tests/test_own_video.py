@@ -233,9 +233,10 @@ def test_names_that_collide_and_names_that_are_html(videos, tmp_path):
 def test_results_of_others_are_not_overwritten(videos, tmp_path, capsys):
     (tmp_path / "face").mkdir()
     (tmp_path / "face/mine.txt").write_text("mine")
+    (tmp_path / "face/settings.json").write_text("{}")  # as a run of a dataset has it
     assert run("--video", videos / "face.mp4", "--output_dir", tmp_path) == 2
     assert "was not made by this program" in capsys.readouterr().err
-    assert [p.name for p in (tmp_path / "face").iterdir()] == ["mine.txt"]
+    assert {p.name for p in (tmp_path / "face").iterdir()} == {"mine.txt", "settings.json"}
 
 
 @pytest.mark.parametrize(
