@@ -20,7 +20,6 @@ from pathlib import Path
 import pandas as pd
 
 from feature_extraction import FEATURE_VERSION
-
 from Utils.cache import atomic_file, atomic_folder, files_fingerprint, key_of, read_json, write_json
 from Utils.errors import InputError
 from Utils.face_tracks import Tracking
@@ -153,9 +152,9 @@ def _key(job: VideoJob) -> str:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether a folder may be replaced: empty, or results of this command (a run's folder has settings without a key)."""
+    """Whether a folder may be replaced: empty, or results of this command (a run's settings have no key)."""
     done = read_json(folder / DONE)
-    return isinstance(done, dict) and "key" in done or not any(folder.iterdir())
+    return (isinstance(done, dict) and "key" in done) or not any(folder.iterdir())
 
 
 def _finished(folder: Path, key: str) -> dict | None:
