@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from load_images import CROP_SIZE, read_crop, read_crops
-from Utils.cache import atomic_folder, file_hash, files_fingerprint, is_array, key_of, read_json, write_array, write_json
+from Utils.cache import atomic_folder, file_hash, files_fingerprint, is_array, key_of, read_json, write_json
 from Utils.errors import InputError
 from Utils.landmarks import landmark_model, predict_landmarks
 from Utils.parallel import run_units
@@ -130,7 +130,7 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
     if job.fresh or not _has_spotting(spotting):
         landmarks = predict_landmarks(read_crop(video.frames[0]))
         with atomic_folder(spotting, lambda: not job.fresh and _has_spotting(spotting)) as scratch:
-            write_array(scratch / "landmarks.npy", landmarks)
+            np.save(scratch / "landmarks.npy", landmarks, allow_pickle=False)
             _write_spotting_features(video, landmarks, job, scratch / "features.npy")
     landmarks = np.load(spotting / "landmarks.npy", allow_pickle=False)
 
@@ -140,7 +140,7 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
     if job.fresh or not _has_recognition(recognition):
         images, apexes = recognition_features(video, landmarks, flow_function(job.flow))
         with atomic_folder(recognition, lambda: not job.fresh and _has_recognition(recognition)) as scratch:
-            write_array(scratch / "features.npy", images)
+            np.save(scratch / "features.npy", images, allow_pickle=False)
             write_json(scratch / "apexes.json", apexes)
     apexes = read_json(recognition / "apexes.json")
     expressions = tuple(replace(e, apex=a) for e, a in zip(video.expressions, apexes, strict=True))
@@ -166,19 +166,16 @@ def _landmark_model_hash() -> str:
 
 
 def _write_spotting_features(video: Video, landmarks: np.ndarray, job: FeatureJob, path: Path) -> None:
-    """Features of the pairs (i, i + k), i = 0 ... n - k - 1, one after the other; k + 1 crops are held at a time.
-
-    Not through a memory map: there a full disk ends the process without a word.
-    """
+    """Features of the pairs (i, i + k), i = 0 ... n - k - 1, in a memory map; k + 1 crops are held at a time."""
     shape = (len(video.frames) - job.k, FEATURE_SIZE, FEATURE_SIZE, 3)
+    features = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     regions, flow = face_regions(landmarks), flow_function(job.flow)
     window: deque[np.ndarray] = deque(maxlen=job.k + 1)
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-        for j, crop in enumerate(read_crops(video)):
-            window.append(crop)
-            if j >= job.k:
-                file.write(feature_image(window[0], window[-1], regions, flow).astype("<f4").tobytes())
+    for j, crop in enumerate(read_crops(video)):
+        window.append(crop)
+        if j >= job.k:
+            features[j - job.k] = feature_image(window[0], window[-1], regions, flow)
+    features.flush()
 
 
 def recognition_features(video: Video, landmarks: np.ndarray, flow: Callable) -> tuple[np.ndarray, list[int | None]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import platform
@@ -125,8 +124,7 @@ def _machine() -> str:
 def remove_leftovers(folder: Path, depth: int = 0) -> None:
     """Remove the scratch that killed runs left in a folder, and in the folders down to `depth` levels below it.
 
-    Scratch is left over if its process was one of this machine and is gone; where that cannot be told, if nothing in it
-    changed for a week.
+    Scratch is left over if its process was one of this machine and is gone, or if nothing in it changed for a week.
     """
     try:
         entries = list(os.scandir(folder))
@@ -150,7 +148,6 @@ def _is_left_over(scratch: Path, owner: re.Match) -> bool:
             return True
         except OSError:
             pass  # there, and another user's
-        return False  # whatever the clock says: it may have jumped since
     try:
         changed = max(path.lstat().st_mtime for path in (scratch, *(scratch.iterdir() if scratch.is_dir() else ())))
     except OSError:
@@ -170,13 +167,6 @@ def read_json(path: Path):
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-
-
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write a `.npy` file. Raises OSError with a reason if the disk is full, which `np.save` to a file does not."""
-    content = io.BytesIO()
-    np.save(content, array, allow_pickle=False)
-    path.write_bytes(content.getbuffer())
 
 
 def is_array(path: Path) -> bool:
