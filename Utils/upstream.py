@@ -199,12 +199,31 @@ def match_in_order(overlap: np.ndarray, threshold: float = IOU_THRESHOLD, *, sof
     soft : bool
         Go down the annotations by falling IoU to the first free one, instead of looking at the best one only.
     """
-    taken: list[int] = []
-    for row in overlap:
-        best_first = np.argsort(row, kind="stable")[::-1]
-        candidates = [int(j) for j in (best_first if soft else best_first[:1]) if row[j] >= threshold]
-        taken.append(next((j for j in candidates if j not in taken), -1))
-    return taken
+    return _first_free(_candidates(overlap, threshold, soft), threshold)
+
+
+def _candidates(overlap: np.ndarray, threshold: float, soft: bool) -> list[list[tuple[float, int]]]:
+    """(IoU, annotation) of those that each prediction looks at and that reach the threshold, the best first."""
+    if not overlap.size:
+        return [[] for _ in overlap]
+    best_first = np.argsort(overlap, axis=1, kind="stable")[:, ::-1]
+    if not soft:
+        best_first = best_first[:, :1]
+    iou = np.take_along_axis(overlap, best_first, axis=1)
+    reached = (iou >= threshold).sum(axis=1).tolist()
+    return [
+        list(zip(ious[:n], annotations[:n], strict=True))
+        for ious, annotations, n in zip(iou.tolist(), best_first.tolist(), reached, strict=True)
+    ]
+
+
+def _first_free(candidates: Sequence[Sequence[tuple[float, int]]], threshold: float) -> list[int]:
+    matched, taken = [], set()
+    for of_prediction in candidates:
+        found = next((j for iou, j in of_prediction if iou >= threshold and j not in taken), -1)
+        matched.append(found)
+        taken.add(found)  # -1 is no candidate
+    return matched
 
 
 def list_order_ap(
@@ -213,9 +232,11 @@ def list_order_ap(
     """Average precision without ranking, mean over the thresholds, rounded to single precision where upstream does."""
     if annotated == 0:
         return None
+    thresholds = list(thresholds)
+    candidates = [_candidates(overlap, min(thresholds), soft) for overlap in overlaps]
     areas = []
     for threshold in thresholds:
-        hits = [j >= 0 for overlap in overlaps for j in match_in_order(overlap, threshold, soft=soft)]
+        hits = [j >= 0 for of_video in candidates for j in _first_free(of_video, threshold)]
         areas.append(average_precision(hits, annotated))
     return float(np.mean(np.array(areas, dtype=np.float32)))
 
