@@ -20,6 +20,7 @@ TESTS = Path(__file__).resolve().parents[1]
 CORPUS = TESTS / "fuzz/corpus"
 NAMES = ("csv", "workbook", "names")
 LIMITS = ("-timeout=5", "-rss_limit_mb=500", "-max_len=20000")
+ROUND = 120  # seconds after which another process goes on: the fuzzer itself grows, by 0.4 KB per input
 KEPT = 4000  # bytes at most of an input that is kept
 
 
@@ -40,27 +41,33 @@ def fuzz_here(name: str, arguments: list[str]) -> None:
 
 
 def fuzz(name: str, seconds: int, keep: bool) -> int:
-    """Fuzz one target in a process of its own, and say in a line what was done."""
+    """Fuzz one target in processes of its own, and say in a line what was done."""
     findings = Path("fuzz-findings")
     findings.mkdir(exist_ok=True)
+    executions, ran, code = 0, 0, 0
     with tempfile.TemporaryDirectory() as found:
         command = [sys.executable, "-m", "tests.fuzz", "--here", name]
-        limits = [f"-max_total_time={seconds}", f"-artifact_prefix={findings}/{name}-", *LIMITS]
-        done = subprocess.run(
-            [*command, *limits, found, str(CORPUS / name)], capture_output=True, text=True, errors="replace"
-        )
+        while ran < seconds and not code:
+            limits = [f"-max_total_time={min(ROUND, seconds - ran)}", f"-artifact_prefix={findings}/{name}-", *LIMITS]
+            done = subprocess.run(
+                [*command, *limits, found, str(CORPUS / name)], capture_output=True, text=True, errors="replace"
+            )
+            code = done.returncode
+            end = re.search(r"Done (\d+) runs in (\d+) second", done.stderr)
+            tried = [int(n) for n in re.findall(r"^#(\d+)\t", done.stderr, re.MULTILINE)]
+            executions += int(end[1]) if end else max(tried, default=0)
+            ran += int(end[2]) if end else 0
+            if not (end or code):
+                raise SystemExit(f"{name}: the fuzzer did not say what it has done\n{done.stderr[-2000:]}")
         if keep:
             merge = ["-merge=1", f"-max_len={KEPT}", str(CORPUS / name), found]
             subprocess.run([*command, *merge], capture_output=True)
-    ran = re.search(r"Done (\d+) runs in (\d+) second", done.stderr)
-    tried = [int(n) for n in re.findall(r"^#(\d+)\t", done.stderr, re.MULTILINE)]
-    executions = int(ran[1]) if ran else max(tried, default=0)
-    print(f"{name}: {executions} executions in {ran[2] if ran else '?'} s, {'ok' if not done.returncode else 'FAILED'}")
-    if done.returncode:
+    print(f"{name}: {executions} executions in {ran} s, {'FAILED after them' if code else 'ok'}", flush=True)
+    if code:
         print(done.stdout[-4000:], done.stderr[-2000:])
     if not any(findings.iterdir()):
         findings.rmdir()
-    return done.returncode
+    return code
 
 
 def main() -> int:
