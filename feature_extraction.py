@@ -16,7 +16,16 @@ import cv2
 import numpy as np
 
 from load_images import CROP_SIZE, read_crop, read_crops
-from Utils.cache import atomic_folder, file_hash, files_fingerprint, is_array, key_of, read_json, write_json
+from Utils.cache import (
+    atomic_folder,
+    file_hash,
+    files_fingerprint,
+    is_array,
+    key_of,
+    read_json,
+    write_array,
+    write_json,
+)
 from Utils.errors import InputError
 from Utils.landmarks import landmark_model, predict_landmarks
 from Utils.parallel import run_units
@@ -130,17 +139,17 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
     if job.fresh or not _has_spotting(spotting):
         landmarks = predict_landmarks(read_crop(video.frames[0]))
         with atomic_folder(spotting, lambda: not job.fresh and _has_spotting(spotting)) as scratch:
-            np.save(scratch / "landmarks.npy", landmarks, allow_pickle=False)
+            write_array(scratch / "landmarks.npy", landmarks)
             _write_spotting_features(video, landmarks, job, scratch / "features.npy")
     landmarks = np.load(spotting / "landmarks.npy", allow_pickle=False)
 
     marks = [(e.onset, e.apex, e.offset) for e in video.expressions]
     recognition_key = key_of(expressions=marks, **settings)
     recognition = job.folder / f"recognition-{recognition_key}"
-    if job.fresh or not _has_recognition(recognition):
+    if job.fresh or not _has_recognition(recognition, len(marks)):
         images, apexes = recognition_features(video, landmarks, flow_function(job.flow))
-        with atomic_folder(recognition, lambda: not job.fresh and _has_recognition(recognition)) as scratch:
-            np.save(scratch / "features.npy", images, allow_pickle=False)
+        with atomic_folder(recognition, lambda: not job.fresh and _has_recognition(recognition, len(marks))) as scratch:
+            write_array(scratch / "features.npy", images)
             write_json(scratch / "apexes.json", apexes)
     apexes = read_json(recognition / "apexes.json")
     expressions = tuple(replace(e, apex=a) for e, a in zip(video.expressions, apexes, strict=True))
@@ -156,8 +165,9 @@ def _has_spotting(folder: Path) -> bool:
     return is_array(folder / "features.npy") and is_array(folder / "landmarks.npy")
 
 
-def _has_recognition(folder: Path) -> bool:
-    return is_array(folder / "features.npy") and isinstance(read_json(folder / "apexes.json"), list)
+def _has_recognition(folder: Path, n: int) -> bool:
+    apexes = read_json(folder / "apexes.json")
+    return is_array(folder / "features.npy") and isinstance(apexes, list) and len(apexes) == n
 
 
 @lru_cache(maxsize=1)
@@ -166,16 +176,19 @@ def _landmark_model_hash() -> str:
 
 
 def _write_spotting_features(video: Video, landmarks: np.ndarray, job: FeatureJob, path: Path) -> None:
-    """Features of the pairs (i, i + k), i = 0 ... n - k - 1, in a memory map; k + 1 crops are held at a time."""
+    """Features of the pairs (i, i + k), i = 0 ... n - k - 1, one after the other; k + 1 crops are held at a time.
+
+    Not through a memory map: there a full disk ends the process without a word.
+    """
     shape = (len(video.frames) - job.k, FEATURE_SIZE, FEATURE_SIZE, 3)
-    features = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     regions, flow = face_regions(landmarks), flow_function(job.flow)
     window: deque[np.ndarray] = deque(maxlen=job.k + 1)
-    for j, crop in enumerate(read_crops(video)):
-        window.append(crop)
-        if j >= job.k:
-            features[j - job.k] = feature_image(window[0], window[-1], regions, flow)
-    features.flush()
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        for j, crop in enumerate(read_crops(video)):
+            window.append(crop)
+            if j >= job.k:
+                file.write(feature_image(window[0], window[-1], regions, flow).astype("<f4").tobytes())
 
 
 def recognition_features(video: Video, landmarks: np.ndarray, flow: Callable) -> tuple[np.ndarray, list[int | None]]:

@@ -15,8 +15,13 @@ from dataclasses import dataclass, replace
 from Utils.errors import InputError
 from Utils.settings import Settings, parse_settings
 
-# what the machine refuses, not the program: no permission, disk full, read-only, broken disk, long name
-ENVIRONMENT_ERRORS = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EIO, errno.ENAMETOOLONG)
+# what the machine refuses, not the program: no permission, disk or quota full, file too large, read-only, broken or
+# lost disk, long name
+ENVIRONMENT_ERRORS = {
+    getattr(errno, name)
+    for name in ["EACCES", "EPERM", "ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO", "ESTALE", "ENAMETOOLONG"]
+    if hasattr(errno, name)  # Windows lacks some
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,7 +41,8 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in ENVIRONMENT_ERRORS:
             raise  # a bug keeps its traceback
-        print(f"main.py: {error.filename or 'writing'}: {error.strerror}; what is finished is kept", file=sys.stderr)
+        why = " ".join(str(error.strerror).split())  # h5py's has several lines
+        print(f"main.py: {error.filename or 'writing'}: {why}; what is finished is kept", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("main.py: interrupted; give the same command again to continue", file=sys.stderr)

@@ -16,7 +16,7 @@ from feature_extraction import FEATURE_SIZE, VideoFeatures
 from prepare_training import RecognitionSample, pseudo_labels
 from training_utils import thin
 from Utils.backend import keras_backend
-from Utils.cache import atomic_folder, is_array, key_of, read_json, write_json
+from Utils.cache import atomic_folder, file_hash, is_array, key_of, read_json, write_array, write_json
 from Utils.errors import InputError
 from Utils.parallel import run_units
 from Utils.records import Fold
@@ -138,7 +138,7 @@ def run_fold(job: FoldJob) -> FoldResult:
         with atomic_folder(folder, lambda: not job.fresh and _finished(folder, job) is not None) as scratch:
             with without_chatter():
                 done = _compute_fold(job, scratch)
-            write_json(scratch / DONE, done)
+            write_json(scratch / DONE, done | {"weights": _weights_in(scratch)})
     history = {name: [np.nan if x is None else x for x in values] for name, values in done["history"].items()}
     return FoldResult(job.fold, folder, done["recognised"], history)
 
@@ -146,11 +146,16 @@ def run_fold(job: FoldJob) -> FoldResult:
 def _finished(folder: Path, job: FoldJob) -> dict | None:
     """What `fold.json` holds, None if the fold is not finished or a file of it is damaged."""
     done = read_json(folder / DONE)
-    if not isinstance(done, dict):
+    if not isinstance(done, dict) or not {"recognised", "history", "weights"} <= done.keys():
         return None
     kinds = ("scores", "probabilities") if done["recognised"] else ("scores",)
     whole = all(is_array(folder / f"{kind}-{i}.npy") for kind in kinds for i in range(len(job.fold.test)))
-    return done if whole else None
+    return done if whole and done["weights"] == _weights_in(folder) else None
+
+
+def _weights_in(folder: Path) -> dict[str, str]:
+    """File names and SHA-256 of the weights in a fold's folder: they are copied into runs without being read."""
+    return {path.name: file_hash(path) for path in sorted(folder.glob("*.weights.h5"))}
 
 
 def _fold_key(job: FoldJob) -> str:
@@ -200,9 +205,9 @@ def _compute_fold(job: FoldJob, folder: Path) -> dict:
             network, as_inputs(np.load(job.features[video].spotting, mmap_mode="r", allow_pickle=False))
         )
         _require_finite((scores, *probabilities), job)
-        np.save(folder / f"scores-{i}.npy", np.asarray(scores, np.float32)[:, 0], allow_pickle=False)
+        write_array(folder / f"scores-{i}.npy", np.asarray(scores, np.float32)[:, 0])
         if probabilities:
-            np.save(folder / f"probabilities-{i}.npy", np.asarray(probabilities[0], np.float32), allow_pickle=False)
+            write_array(folder / f"probabilities-{i}.npy", np.asarray(probabilities[0], np.float32))
     written = {name: [float(x) if np.isfinite(x) else None for x in values] for name, values in history.items()}
     return {"held_out": job.fold.held_out, "recognised": recognition is not None, "history": written}
 

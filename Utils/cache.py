@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import platform
@@ -66,11 +67,7 @@ def atomic_folder(final: Path, is_finished: Callable[[], bool] = lambda: False) 
     An earlier `final` is replaced, unless `is_finished()` then says that it is as good: another run was faster, and may
     be reading it.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(final.parent)
-    scratch = Path(tempfile.mkdtemp(prefix=scratch_prefix(final), suffix=".part", dir=final.parent))
-    try:
-        scratch.chmod(0o777 & ~UMASK)
+    with _scratch_folder(final) as scratch:
         yield scratch
         while not is_finished():
             try:
@@ -86,6 +83,45 @@ def atomic_folder(final: Path, is_finished: Callable[[], bool] = lambda: False) 
                     pass  # another run was faster: try again
                 finally:
                     shutil.rmtree(old, ignore_errors=True)
+
+
+def write_new_folder(wanted: Path, write: Callable[[Path], None]) -> Path:
+    """Let `write(folder)` fill a new folder that then gets the first free name of `wanted`, `wanted-2`, ...
+
+    It is there whole or not at all and takes the place of no other, not even of one that another process puts there in
+    the same moment. Returns its path.
+    """
+    with _scratch_folder(wanted) as scratch:
+        write(scratch)
+        final, again = wanted, 1
+        while not _take_name(scratch, final):
+            again += 1
+            final = wanted.with_name(f"{wanted.name}-{again}")
+    return final
+
+
+def _take_name(scratch: Path, final: Path) -> bool:
+    """Rename a folder unless something has that name, also if it only now comes to be."""
+    if final.exists():
+        return False
+    try:
+        scratch.rename(final)
+    except OSError:
+        if final.exists():
+            return False
+        raise
+    return True
+
+
+@contextmanager
+def _scratch_folder(final: Path) -> Iterator[Path]:
+    """An empty folder beside `final`; what is left of it at the end is removed."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(final.parent)
+    scratch = Path(tempfile.mkdtemp(prefix=scratch_prefix(final), suffix=".part", dir=final.parent))
+    try:
+        scratch.chmod(0o777 & ~UMASK)
+        yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -124,7 +160,8 @@ def _machine() -> str:
 def remove_leftovers(folder: Path, depth: int = 0) -> None:
     """Remove the scratch that killed runs left in a folder, and in the folders down to `depth` levels below it.
 
-    Scratch is left over if its process was one of this machine and is gone, or if nothing in it changed for a week.
+    Scratch is left over if its process was one of this machine and is gone; where that cannot be told, if nothing in it
+    changed for a week.
     """
     try:
         entries = list(os.scandir(folder))
@@ -148,6 +185,7 @@ def _is_left_over(scratch: Path, owner: re.Match) -> bool:
             return True
         except OSError:
             pass  # there, and another user's
+        return False  # whatever the clock says: it may have jumped since
     try:
         changed = max(path.lstat().st_mtime for path in (scratch, *(scratch.iterdir() if scratch.is_dir() else ())))
     except OSError:
@@ -167,6 +205,13 @@ def read_json(path: Path):
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write a `.npy` file. Raises OSError with a reason if the disk is full, which `np.save` to a file does not."""
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    path.write_bytes(content.getbuffer())
 
 
 def is_array(path: Path) -> bool:

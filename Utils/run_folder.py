@@ -17,7 +17,7 @@ import pandas as pd
 from feature_extraction import VideoFeatures
 from train_evaluate import FoldResult
 from training_utils import threshold
-from Utils.cache import atomic_file, atomic_folder, write_json
+from Utils.cache import atomic_file, write_json, write_new_folder
 from Utils.datasets import Dataset
 from Utils.metrics import evaluate
 from Utils.parallel import run_units
@@ -39,15 +39,10 @@ SYNTHETIC_FACES = (
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "numba", "opencv-contrib-python-headless", "dlib-bin", "pandas")
 
 
-def new_run_folder(settings: Settings, ending: str = "") -> Path:
-    """`<output_dir>/<dataset>-<train|pretrained>-<date>-<seed><ending>`, a name that no run has or is writing to."""
+def run_name(settings: Settings, ending: str = "") -> str:
+    """`<dataset>-<train|pretrained>-<date>-<seed><ending>`."""
     date = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{settings.dataset_name}-{settings.mode}-{date}-{settings.seed}{ending}"
-    folder, again = settings.output_dir / name, 1
-    while folder.exists() or any(settings.output_dir.glob(f".{folder.name[:40]}-*.part")):
-        again += 1
-        folder = settings.output_dir / f"{name}-{again}"
-    return folder
+    return f"{settings.dataset_name}-{settings.mode}-{date}-{settings.seed}{ending}"
 
 
 def write_run(
@@ -69,36 +64,50 @@ def write_run(
         protocol: _evaluate(settings, dataset, k_prime, results, features, protocol, not_recognised.get(protocol, ()))
         for protocol in sorted(PROTOCOLS, key=lambda protocol: protocol != settings.protocol)
     }
-    scores, predictions, ground_truth, metrics = evaluated[settings.protocol]
-    features = [s.features for s in scores]
-    final = new_run_folder(settings)
-    with atomic_folder(final) as folder:
-        write_json(folder / "settings.json", describe_run(settings, dataset, k_prime))
-        write_table(predictions, folder / "predictions.csv")
-        write_table(ground_truth, folder / "ground_truth.csv")
-        write_table(megc_table(predictions, features), folder / "megc.csv")
-        write_json(folder / "metrics.json", metrics)
-        if remarks:
-            (folder / "remarks.txt").write_text("\n".join(remarks) + "\n", encoding="utf-8")
-        draw_videos(settings, dataset, k_prime, scores, predictions, ground_truth, folder / "figures")
-        write_report(
-            folder / "report.html",
-            f"{dataset.title}, {settings.mode}, seed {settings.seed}",
-            run_curves(settings, dataset, k_prime, scores, predictions, ground_truth),
-            dataset.classes,
-            metrics={protocol: found.metrics for protocol, found in evaluated.items()},
-            settings=describe_run(settings, dataset, k_prime),
-            remarks=remarks,
-            warnings=[SYNTHETIC_FACES] if dataset.generated else [],
-        )
+
+    def write(folder: Path) -> None:
+        _write_files(folder, settings, dataset, k_prime, evaluated, remarks)
         if settings.train:
             histories = {r.fold.held_out: r.history for r in results}
             plot_losses(folder / "losses.png", {r.fold.held_out: r.history for r in results if r.fold.number})
             write_tensorboard(folder / "tensorboard", histories)
             save_weights(results, dataset, k_prime, settings.protocol, folder / "MEAN_Weights")
+
+    final = write_new_folder(settings.output_dir / run_name(settings), write)
     if settings.train and settings.weights_dir:
         save_weights(results, dataset, k_prime, settings.protocol, settings.weights_dir)
-    return metrics, final
+    return evaluated[settings.protocol].metrics, final
+
+
+def _write_files(
+    folder: Path,
+    settings: Settings,
+    dataset: Dataset,
+    k_prime: int,
+    evaluated: Mapping[str, Evaluated],
+    remarks: Sequence[str],
+) -> None:
+    """Settings, tables, metrics, figures and report."""
+    scores, predictions, ground_truth, metrics = evaluated[settings.protocol]
+    described = describe_run(settings, dataset, k_prime)
+    write_json(folder / "settings.json", described)
+    write_table(predictions, folder / "predictions.csv")
+    write_table(ground_truth, folder / "ground_truth.csv")
+    write_table(megc_table(predictions, [s.features for s in scores]), folder / "megc.csv")
+    write_json(folder / "metrics.json", metrics)
+    if remarks:
+        (folder / "remarks.txt").write_text("\n".join(remarks) + "\n", encoding="utf-8")
+    draw_videos(settings, dataset, k_prime, scores, predictions, ground_truth, folder / "figures")
+    write_report(
+        folder / "report.html",
+        f"{dataset.title}, {settings.mode}, seed {settings.seed}",
+        run_curves(settings, dataset, k_prime, scores, predictions, ground_truth),
+        dataset.classes,
+        metrics={protocol: found.metrics for protocol, found in evaluated.items()},
+        settings=described,
+        remarks=remarks,
+        warnings=[SYNTHETIC_FACES] if dataset.generated else [],
+    )
 
 
 class Evaluated(NamedTuple):
@@ -200,10 +209,12 @@ def summarise_runs(settings: Settings, metrics: Sequence[dict]) -> Path:
     ).set_index("seed")
     figures = figures.astype(float)
     summary = pd.DataFrame({"mean": figures.mean(), "sd": figures.std(), "n": figures.count()})
-    final = new_run_folder(settings, f"-runs{len(metrics)}")
-    with atomic_folder(final) as folder:
+
+    def write(folder: Path) -> None:
         figures.to_csv(folder / "runs.csv")
         summary.to_csv(folder / "summary.csv", index_label="figure")
+
+    final = write_new_folder(settings.output_dir / run_name(settings, f"-runs{len(metrics)}"), write)
     print(f"\n{len(metrics)} runs, seeds {figures.index[0]} to {figures.index[-1]}: mean and standard deviation")
     print(summary.to_string(float_format=lambda x: f"{x:.4f}", header=["mean", "sd", "runs"]))
     print(f"\n  the summary is in {final}")

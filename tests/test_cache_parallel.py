@@ -29,6 +29,7 @@ from Utils.cache import (
     remove_leftovers,
     require_writable,
     write_json,
+    write_new_folder,
 )
 from Utils.errors import InputError
 from Utils.parallel import cores, memory_report, peak_memory, run_units
@@ -146,6 +147,45 @@ with atomic_folder(Path(sys.argv[1], "video")) as folder, atomic_file(Path(sys.a
     (folder / "half").touch()
     os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+def test_new_folders_take_the_next_free_name(tmp_path):
+    """Also where another run finishes in the middle of this one."""
+    wanted = tmp_path / "runs" / "run"
+
+    def outer(folder: Path) -> None:
+        (folder / "who").write_text("outer")
+        assert write_new_folder(wanted, lambda other: other.joinpath("who").write_text("inner")) == wanted
+        assert not list(wanted.parent.glob("run-*"))
+
+    assert write_new_folder(wanted, outer) == wanted.with_name("run-2")
+    assert {p.name: (p / "who").read_text() for p in wanted.parent.iterdir()} == {"run": "inner", "run-2": "outer"}
+
+
+def test_a_folder_that_comes_to_be_in_the_last_moment_is_not_replaced(tmp_path, monkeypatch):
+    rename = os.rename
+
+    def other_first(source, target):
+        if not (tmp_path / "run").exists():
+            (tmp_path / "run").mkdir()
+            (tmp_path / "run" / "who").write_text("other")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", other_first)
+    final = write_new_folder(tmp_path / "run", lambda folder: folder.joinpath("who").write_text("mine"))
+    assert final == tmp_path / "run-2" and (final / "who").read_text() == "mine"
+    assert (tmp_path / "run" / "who").read_text() == "other"
+    assert sorted(os.listdir(tmp_path)) == ["run", "run-2"]
+
+
+def test_a_new_folder_that_cannot_be_finished_is_not_there(tmp_path):
+    def half(folder: Path) -> None:
+        (folder / "a").write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_new_folder(tmp_path / "run", half)
+    assert not os.listdir(tmp_path)
 
 
 def test_what_a_killed_run_leaves_is_removed_and_nothing_else(tmp_path):

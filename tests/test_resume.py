@@ -31,8 +31,6 @@ import train_evaluate
 import Utils.run_folder
 from Utils.datasets import DATASETS
 from Utils.landmarks import detect_faces, predict_landmarks
-from Utils.run_folder import new_run_folder
-from Utils.settings import parse_settings
 from Utils.synthetic.clips import ClipSettings
 from Utils.synthetic.dataset import generate
 from Utils.tvl1 import compile_kernel
@@ -227,14 +225,6 @@ def test_two_runs_at_once_give_the_same(undisturbed, workplace, start):
     for run in runs:
         assert results(run) == results(*(undisturbed / "runs").iterdir())
     assert not scratch(workplace)
-
-
-def test_two_runs_do_not_take_the_same_name(tmp_path):
-    settings = parse_settings(["--output_dir", str(tmp_path)])
-    name = new_run_folder(settings).name
-    for started in ("", "-2"):
-        (tmp_path / f".{name}{started}-01234567.89-abcdefgh.part").mkdir()
-    assert new_run_folder(settings).name != name
 
 
 # Trainings that diverge
