@@ -227,4 +227,4 @@ def spot_expressions(
                         confidence=round(vote[1], 6) if vote else np.nan,
                     )
                 )
-    return pd.DataFrame(rows, columns=list(EXPRESSION_COLUMNS))
+    return pd.DataFrame(rows, columns=list(EXPRESSION_COLUMNS)).astype({"score": float})  # also where there are none

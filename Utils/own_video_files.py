@@ -10,6 +10,7 @@ import pandas as pd
 
 from face_crop import Rectangle, cut_face
 from feature_extraction import flow_function
+from load_images import CROP_SIZE
 from Utils.elan import write_eaf
 from Utils.face_tracks import Tracking
 from Utils.overlay import OverlayFace
@@ -17,6 +18,7 @@ from Utils.own_video import FaceScores, gray_crop
 from Utils.report.contents import Curve, Pictures
 from Utils.video_files import Frame, FrameSource
 
+MAX_PICTURED = 300  # expressions with pictures in a report, 85 KB each
 UNNAMED = "micro-expression"  # the label of an expression that no network has recognised
 INTERVAL = ("onset", "apex", "offset")
 
@@ -80,31 +82,54 @@ def face_name(face: FaceScores, faces: Sequence[FaceScores]) -> str:
     return f"face {face.track.number}" if len(faces) > 1 else ""
 
 
+def pictured(expressions: pd.DataFrame) -> pd.DataFrame:
+    """The expressions that the report has pictures of: the `MAX_PICTURED` with the highest scores."""
+    return expressions.nlargest(MAX_PICTURED, "score")
+
+
+def picture_remarks(expressions: pd.DataFrame) -> list[str]:
+    """What the report says of expressions without pictures."""
+    if len(expressions) <= MAX_PICTURED:
+        return []
+    return [f"Pictures are of the {MAX_PICTURED} expressions with the highest scores, of {len(expressions)}."]
+
+
 class KeepingCrops:
     """A video that, while it goes by, keeps the crops that the report shows.
 
-    `crops[face, apex, frame]` is the colour crop and the gray one (which the networks see) of a frame that is onset,
-    apex or offset of an expression, both cut with the rectangle at the apex.
+    `pair(face, apex, frame)` is the colour crop and the gray one (which the networks see) of a frame that is onset,
+    apex or offset of an expression, both cut with the rectangle at the apex; None if it was not kept.
     """
 
     def __init__(self, source: FrameSource, faces: Sequence[FaceScores], expressions: pd.DataFrame) -> None:
         self._source = source
-        self.crops: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]] = {}
-        self._at: dict[int, list[tuple[tuple[int, int, int], Rectangle]]] = {}
+        self._at: dict[int, list[tuple[int, Rectangle]]] = {}
+        self._numbers: dict[tuple[int, int, int], int] = {}
+        self._kept: set[int] = set()
         tracks = {face.track.number: face.track for face in faces}
-        for row in expressions.itertuples():
+        for row in pictured(expressions).itertuples():
             rectangle = tracks[row.face].segment_at(row.apex).rectangle
             for frame in {row.onset, row.apex, row.offset}:
-                self._at.setdefault(frame, []).append(((row.face, row.apex, frame), rectangle))
+                number = self._numbers.setdefault((row.face, row.apex, frame), len(self._numbers))
+                self._at.setdefault(frame, []).append((number, rectangle))
+        # all at once: small arrays that stay, allocated between frames that go, would leave holes of a frame's size
+        self._crops = np.empty((len(self._numbers), CROP_SIZE, CROP_SIZE, 4), np.uint8)
 
     def __getattr__(self, name: str):
         return getattr(self._source, name)
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in self._source:
-            for place, rectangle in self._at.get(frame.index, ()):
-                self.crops[place] = cut_face(frame.image, rectangle), gray_crop(frame.image, rectangle)
+            for number, rectangle in self._at.get(frame.index, ()):
+                self._crops[number, ..., :3] = cut_face(frame.image, rectangle)
+                self._crops[number, ..., 3] = gray_crop(frame.image, rectangle)
+                self._kept.add(number)
             yield frame
+
+    def pair(self, face: int, apex: int, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """(128, 128, 3) BGR and (128, 128) gray, uint8."""
+        number = self._numbers.get((face, apex, frame))
+        return (self._crops[number, ..., :3], self._crops[number, ..., 3]) if number in self._kept else None
 
 
 def report_curves(
@@ -122,9 +147,11 @@ def report_curves(
     def curve(face: FaceScores) -> Curve:
         rows = expressions[expressions["face"] == face.track.number].reset_index(drop=True).assign(subject="")
 
-        def pictures(_: str, i: int) -> Pictures:
-            crops = [kept.crops.get((face.track.number, rows["apex"][i], rows[name][i])) for name in INTERVAL]
-            colour, gray = ([None if pair is None else pair[j] for pair in crops] for j in range(2))
+        def pictures(_: str, i: int) -> Pictures | None:
+            crops = [kept.pair(face.track.number, rows["apex"][i], rows[name][i]) for name in INTERVAL]
+            if not any(crops):
+                return None
+            colour, gray = ([None if pair is None else np.ascontiguousarray(pair[j]) for pair in crops] for j in (0, 1))
             motion = None if gray[0] is None or gray[1] is None else flow_function(flow)(gray[0], gray[1])
             return Pictures(*colour, motion)
 

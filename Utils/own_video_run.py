@@ -5,12 +5,15 @@
                      <video>.eaf        for ELAN, a tier per face
                      overlay.mp4        the video with box, score and emotion
                      report.html
-                     settings.json      what it was made from and with; what is finished is not made again
+                     settings.json      what it was made from and with, and what the other files were when written
 <output_dir>/predictions.csv, megc.csv, index.html   of all videos of the command
+
+What is finished is not made again, and what somebody has changed since (ELAN saves into the same file) is kept.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -20,22 +23,26 @@ from pathlib import Path
 import pandas as pd
 
 from feature_extraction import FEATURE_VERSION
-from Utils.cache import atomic_file, atomic_folder, files_fingerprint, key_of, read_json, write_json
+from Utils.cache import atomic_file, atomic_folder, file_hash, files_fingerprint, key_of, read_json, write_json
 from Utils.errors import InputError
 from Utils.face_tracks import Tracking
 from Utils.overlay import write_overlay
 from Utils.own_video import Spotting, score_video, scored_stretches, spot_expressions
-from Utils.own_video_files import KeepingCrops, frames_table, overlay_faces, report_curves, write_elan
+from Utils.own_video_files import KeepingCrops, frames_table, overlay_faces, picture_remarks, report_curves, write_elan
 from Utils.own_weights import OwnWeights, ensemble_of
 from Utils.parallel import run_units
 from Utils.report.pages import write_index, write_report
 from Utils.settings import Settings
-from Utils.tables import natural_key
+from Utils.tables import UNPRINTABLE, natural_key
 from Utils.tvl1 import KERNEL_VERSION
-from Utils.video_files import open_video
+from Utils.video_files import open_video, shown
 
 OWN_VIDEO_VERSION = 1  # raise it when the results for the same video change
 DONE = "settings.json"
+OVERLAY = "overlay.mp4"
+COLLECTION = ("predictions.csv", "megc.csv", "index.html")
+LONGEST_NAME = 255  # bytes of a file's name, on most file systems
+COLLECTED = ("onset", "offset", "emotion")  # in the tables of all videos
 LOWEST_FPS = 20  # below it k is under two frames of most recordings' blur: said, not refused
 SYNTHETIC = (
     "These weights were trained on synthetic faces: they show that the program works, and say nothing reliable about "
@@ -82,16 +89,19 @@ class VideoOutcome:
 
 def jobs_of(paths: Sequence[Path], settings: Settings, weights: OwnWeights, about: dict) -> list[VideoJob]:
     """A job per video. Videos of one name get their folders by their whole file names, then by numbers."""
-    stems = [path.stem if path.is_file() else path.name for path in paths]
+    full_names = [Path(os.path.abspath(path)).name or "root" for path in paths]  # noqa: PTH100  "." has none, "/" neither
+    stems = [Path(name).stem if path.is_file() else name for path, name in zip(paths, full_names, strict=True)]
+    stems = [stem if stem.strip(".") else name for stem, name in zip(stems, full_names, strict=True)]  # "...mp4"
     alone = len(paths) == 1
-    taken: set[str] = set()
+    taken = set(COLLECTION)
     jobs = []
-    for path, stem in zip(paths, stems, strict=True):
-        name = stem if sum(s.lower() == stem.lower() for s in stems) == 1 else path.name
+    for path, stem, full_name in zip(paths, stems, full_names, strict=True):
+        alike = sum(other.lower() == stem.lower() for other in (*stems, *COLLECTION))
+        name = stem if alike == 1 else full_name
         again = 1
         while name.lower() in taken:
             again += 1
-            name = f"{path.name}-{again}"
+            name = f"{full_name}-{again}"
         taken.add(name.lower())
         jobs.append(
             VideoJob(
@@ -124,16 +134,27 @@ def run_videos(jobs: Sequence[VideoJob], settings: Settings) -> list[VideoOutcom
 
 def run_video(job: VideoJob) -> VideoOutcome:
     """One video; what cannot be read is an outcome, so that the others go on. The unit of work."""
-    outcome = VideoOutcome(job.name, job.path.resolve().parent.name, job.folder)
+    subject = Path(os.path.realpath(job.path)).parent.name  # `resolve` raises where a link links to itself
+    outcome = VideoOutcome(shown(job.name), shown(subject), job.folder)
     try:
+        _require_name(job)
         key = _key(job)
         done = None if job.fresh else _finished(job.folder, key)
         if done is None:
+            _require_replaceable(job.folder)
             done = _compute(job, key)
+        n = len(read_expressions(job.folder / "expressions.csv"))
     except InputError as error:
-        return replace(outcome, problem=str(error))
-    facts = {name: done[name] for name in ("n_expressions", "seconds", "took")}
-    return replace(outcome, **facts, remarks=tuple(done["remarks"]))
+        return replace(outcome, problem=shown(error))
+    return replace(outcome, n_expressions=n, seconds=done["seconds"], took=done["took"], remarks=tuple(done["remarks"]))
+
+
+def _require_name(job: VideoJob) -> None:
+    """Raise InputError if the video's name cannot be shown, or is too long for its results."""
+    if UNPRINTABLE.search(str(job.path)) or len(os.fsencode(f"{job.name}.eaf")) > LONGEST_NAME:
+        raise InputError(
+            f"{job.path}: the name has characters that cannot be shown, or is too long for its results; rename it"
+        )
 
 
 def _key(job: VideoJob) -> str:
@@ -151,25 +172,47 @@ def _key(job: VideoJob) -> str:
     )
 
 
-def _is_ours(folder: Path) -> bool:
-    """Whether a folder may be replaced: empty, or results of this command (a run's settings have no key)."""
-    done = read_json(folder / DONE)
-    return (isinstance(done, dict) and "key" in done) or not any(folder.iterdir())
-
-
 def _finished(folder: Path, key: str) -> dict | None:
+    """What `settings.json` holds, None if it is of other settings or not all files are there."""
     done = read_json(folder / DONE)
-    return done if isinstance(done, dict) and done.get("key") == key else None
+    if not isinstance(done, dict) or done.get("key") != key:
+        return None
+    if not all(isinstance(done.get(name), int | float) for name in ("seconds", "took")):
+        return None
+    if not isinstance(done.get("remarks"), list) or not all(isinstance(remark, str) for remark in done["remarks"]):
+        return None
+    return done if all((folder / name).is_file() for name in _written(done)) else None
+
+
+def _written(done: object) -> dict[str, str]:
+    """Names and SHA-256 of the files that this program wrote beside a `settings.json`; empty if it is not ours."""
+    files = done.get("files") if isinstance(done, dict) and "key" in done else None
+    return files if isinstance(files, dict) else {}
+
+
+def _require_replaceable(folder: Path) -> None:
+    """Raise InputError unless all in a video's folder is as this program wrote it, or there is nothing."""
+    if not folder.is_dir() or folder.is_symlink():
+        if os.path.lexists(folder):
+            raise InputError(f"{folder}: is there and no folder of results; name another --output_dir, or take it away")
+        return
+    written = _written(read_json(folder / DONE))
+    for path in sorted(folder.iterdir()):
+        if not written:
+            raise InputError(
+                f"{folder}: is there and was not made by this program; name another --output_dir, or take it away"
+            )
+        if path.name != DONE and not (path.is_file() and written.get(path.name) == file_hash(path)):
+            raise InputError(
+                f"{path}: was changed or added since the folder was written, which would be replaced; name another "
+                "--output_dir, or take the folder away"
+            )
 
 
 def _compute(job: VideoJob, key: str) -> dict:
     """Everything for one video, its folder written whole or not at all; returns what `settings.json` holds."""
     from Utils.backend import seed_keras, without_chatter
 
-    if job.folder.exists() and not _is_ours(job.folder):
-        raise InputError(
-            f"{job.folder}: is there and was not made by this program; name another --output_dir, or take it away"
-        )
     source = open_video(job.path, job.fps)
     with without_chatter():
         seed_keras(0)
@@ -187,9 +230,10 @@ def _compute(job: VideoJob, key: str) -> dict:
         expressions.to_csv(folder / "expressions.csv", index=False)
         frames = frames_table(tracking, faces, job.weights.classes, source.fps)
         frames.to_csv(folder / "frames.csv", index=False, float_format="%.8g")
-        write_elan(folder / f"{job.name}.eaf", job.path, job.folder / f"{job.name}.eaf", expressions, faces, source.fps)
+        media = job.folder / OVERLAY if job.path.is_dir() else job.path  # no player shows a folder of images
+        write_elan(folder / f"{job.name}.eaf", media, job.folder / f"{job.name}.eaf", expressions, faces, source.fps)
         kept = KeepingCrops(source, faces, expressions)
-        remarks += write_overlay(kept, folder / "overlay.mp4", overlay_faces(faces, expressions), job.weights.classes)
+        remarks += write_overlay(kept, folder / OVERLAY, overlay_faces(faces, expressions), job.weights.classes)
         done = dict(
             key=key,
             video=str(job.path),
@@ -209,11 +253,13 @@ def _compute(job: VideoJob, key: str) -> dict:
             report_curves(job.name, source.fps, k_prime, faces, expressions, kept, job.flow, remarks),
             job.weights.classes,
             settings={name: value for name, value in done.items() if name not in ("key", "remarks")},
-            remarks=[*remarks, EXPLAINED],
+            remarks=[*remarks, EXPLAINED, *picture_remarks(expressions)],
             warnings=[SYNTHETIC] if job.weights.synthetic else [],
         )
-        write_json(folder / DONE, done | {"took": time.perf_counter() - start})
-    return done | {"took": time.perf_counter() - start}
+        files = {path.name: file_hash(path) for path in sorted(folder.iterdir())}
+        done |= {"files": files, "took": time.perf_counter() - start}
+        write_json(folder / DONE, done)
+    return done
 
 
 def tracking_remarks(tracking: Tracking, k: int, k_prime: int, fps: float) -> list[str]:
@@ -240,12 +286,28 @@ def tracking_remarks(tracking: Tracking, k: int, k_prime: int, fps: float) -> li
     return remarks
 
 
+def read_expressions(path: Path) -> pd.DataFrame:
+    """The columns of an `expressions.csv` that the tables of all videos have; somebody may have edited it.
+
+    Raises
+    ------
+    InputError
+        It is no such table any more.
+    """
+    try:
+        table = pd.read_csv(path, keep_default_na=False, dtype={"emotion": str})[list(COLLECTED)]
+        return table.astype({"onset": "int64", "offset": "int64"})
+    except (ValueError, KeyError, OSError) as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{path}: is no table of expressions any more ({why}); take its folder away") from None
+
+
 def write_collection(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob], output_dir: Path) -> None:
     """`predictions.csv` and `megc.csv` of all videos, in natural order, and `index.html`."""
     parts, rows = [], []
     for outcome in sorted(outcomes, key=lambda outcome: natural_key(outcome.name)):
         if not outcome.problem:
-            table = pd.read_csv(outcome.folder / "expressions.csv", keep_default_na=False, dtype={"video": str})
+            table = read_expressions(outcome.folder / "expressions.csv")
             parts += [table.assign(subject=outcome.subject, video=outcome.name)] if len(table) else []
         rows.append(
             dict(
@@ -256,16 +318,16 @@ def write_collection(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob],
                 problem=outcome.problem or None,
             )
         )
-    columns = ["subject", "video", "onset", "offset", "emotion"]
+    columns = ["subject", "video", *COLLECTED]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
     several_subjects = len({(o.subject, o.name) for o in outcomes}) != len({o.name for o in outcomes})
     vid = table["subject"] + "_" + table["video"] if several_subjects else table["video"]
     megc = pd.DataFrame({"vid": vid, "onset": table["onset"], "offset": table["offset"], "type": "me"})
-    for name, content in (("predictions.csv", table.reindex(columns=columns)), ("megc.csv", megc)):
+    for name, content in zip(COLLECTION[:2], (table.reindex(columns=columns), megc), strict=True):
         with atomic_file(output_dir / name) as scratch:
             content.to_csv(scratch, index=False)
     warnings = [SYNTHETIC] if jobs[0].weights.synthetic else []
-    write_index(output_dir / "index.html", "MEAN: videos", rows, warnings=warnings)
+    write_index(output_dir / COLLECTION[2], "MEAN: videos", rows, warnings=warnings)
 
 
 def say_outcomes(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob]) -> None:

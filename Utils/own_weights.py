@@ -14,6 +14,8 @@ from Utils.cache import read_json
 from Utils.datasets import Dataset
 from Utils.errors import InputError
 from Utils.records import ALL
+from Utils.tables import UNPRINTABLE
+from Utils.video_files import LOWEST_RATE
 from Utils.weights import DESCRIPTION, ENDINGS, KINDS, FoldWeights, load_fold
 
 MAX_CLASSES = 100
@@ -91,21 +93,28 @@ def weights_for_videos(weights_dir: Path, dataset: Dataset, half_length: float |
         )
     for name in ("k", "k_prime", "fps"):
         if not _is_positive(facts[name]):
-            raise InputError(f"{folder / DESCRIPTION}: {name} is {facts[name]!r}, not a positive number")
-    classes = facts["classes"]
-    if (
-        not isinstance(classes, list)
-        or not 0 < len(classes) <= MAX_CLASSES
-        or not all(isinstance(c, str) for c in classes)
-    ):
-        raise InputError(f"{folder / DESCRIPTION}: classes are {classes!r}, not a list of names")
+            raise InputError(f"{folder / DESCRIPTION}: {name} is {facts[name]!r}, not a positive number below 1e6")
+    if facts["fps"] < LOWEST_RATE:
+        raise InputError(f"{folder / DESCRIPTION}: fps is {facts['fps']!r}, less than {LOWEST_RATE}")
+    if not _are_names(facts["classes"]):
+        raise InputError(f"{folder / DESCRIPTION}: classes are {str(facts['classes'])[:80]!r}, not a list of names")
     return OwnWeights(
-        networks, facts["k"], facts["k_prime"], facts["fps"], tuple(classes), dataset.title, dataset.generated
+        networks, facts["k"], facts["k_prime"], facts["fps"], tuple(facts["classes"]), dataset.title, dataset.generated
     )
 
 
 def _is_positive(value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
+
+
+def _are_names(classes) -> bool:
+    """Whether this is a list of different names that can be shown."""
+    return (
+        isinstance(classes, list)
+        and 0 < len(classes) <= MAX_CLASSES
+        and all(isinstance(c, str) and c and not UNPRINTABLE.search(c) for c in classes)
+        and len(set(classes)) == len(classes)
+    )
 
 
 def _names(folder: Path) -> list[str]:
@@ -114,7 +123,7 @@ def _names(folder: Path) -> list[str]:
     for kind in ("spot", "spot_recog"):
         for path in (folder / kind).glob("*"):
             name = next((path.name.removesuffix(e) for e in ENDINGS if path.name.endswith(e)), "")
-            if name == ALL or re.fullmatch(r"s\d{1,9}", name):
+            if (name == ALL or re.fullmatch(r"s\d{1,9}", name)) and path.is_file():
                 found.add(name)
     return sorted(found, key=lambda name: int(name[1:]) if name != ALL else 0)
 
@@ -127,9 +136,13 @@ def _files(folder: Path, name: str) -> FoldWeights:
     return FoldWeights(spot, recog, joint if spot is None or (joint and joint.suffix == ".hdf5") else None)
 
 
-@lru_cache(maxsize=1)
 def ensemble_of(weights: OwnWeights) -> Ensemble:
-    """The networks of `weights`, loaded once per process."""
+    """The networks of `weights`, loaded once per process as long as the files stay the same."""
+    return _ensemble(weights, str(weights.fingerprint()))
+
+
+@lru_cache(maxsize=1)
+def _ensemble(weights: OwnWeights, fingerprint: str) -> Ensemble:
     return Ensemble(weights)
 
 

@@ -22,14 +22,14 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from Utils.errors import InputError
+from Utils.image_folders import IMAGE_SUFFIXES, images_in, remark_on_numbers, require_files
 from Utils.images import read_image
-from Utils.tables import natural_key
+from Utils.tables import UNPRINTABLE, natural_key
 
 SUFFIXES = (
     ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf",
     ".ogv", ".ts", ".vob", ".webm", ".wmv",
 )  # fmt: skip
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,mjpeg,m4v,gif"  # demuxers of single files
 MAX_PIXELS = 8192 * 8192
 LOWEST_RATE, HIGHEST_RATE = 1, 1000  # frames per second
@@ -183,8 +183,10 @@ def open_video(path: Path, fps: float | None = None) -> FrameSource:
         return _open_folder(path, fps)
     if fps is not None:
         raise InputError(f"{path}: a video file has its own frame rate; leave --fps out")
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: no such file; give a video file or a folder with --video")
+    if not path.is_file():
+        raise InputError(f"{path}: is neither a file nor a folder; give a video file or a folder with --video")
     if not path.stat().st_size:
         raise InputError(f"{path}: the file is empty (0 bytes); copy it again")
     try:
@@ -311,19 +313,16 @@ def _usual(fps: float, share: float) -> float:
 
 
 def _open_folder(folder: Path, fps: float | None) -> FrameSource:
-    images = _images(folder)
+    images = images_in(folder)
     if not images:
         raise InputError(f"{folder}: holds no images ({', '.join(IMAGE_SUFFIXES)}) and no videos")
     if fps is None:
         raise InputError(f"{folder}: is a folder of images; give their frames per second with --fps")
     _check_rate(folder, fps)
+    require_files(images)
     height, width = read_image(images[0]).shape[:2]
-    return FrameSource(folder, fps, width, height, len(images), images=images)
-
-
-def _images(folder: Path) -> tuple[Path, ...]:
-    found = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
-    return tuple(sorted((p for p in found if p.is_file()), key=lambda p: natural_key(p.name)))
+    remarks = tuple(filter(None, [remark_on_numbers(images)]))
+    return FrameSource(folder, fps, width, height, len(images), remarks=remarks, images=images)
 
 
 def find_videos_to_run(paths: Sequence[Path]) -> list[Path]:
@@ -340,13 +339,19 @@ def find_videos_to_run(paths: Sequence[Path]) -> list[Path]:
             try:
                 inside = sorted(path.iterdir(), key=lambda p: natural_key(p.name))
             except OSError as error:
-                raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-            videos = [p for p in inside if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()]
-            if not videos and not _images(path):
-                raise InputError(f"{path}: holds neither videos ({', '.join(SUFFIXES)}) nor images")
+                raise InputError(f"{shown(path)}: cannot be read ({error.strerror})") from None
+            videos = [p for p in inside if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+            videos = [p for p in videos if not p.is_dir()]  # a link to nothing is one that cannot be read
+            if not videos and not images_in(path):
+                raise InputError(f"{shown(path)}: holds neither videos ({', '.join(SUFFIXES)}) nor images")
             found += videos or [path]
         elif path.exists():
             found.append(path)
         else:
-            raise InputError(f"{path}: no such file or folder; give what --video should read")
+            raise InputError(f"{shown(path)}: no such file or folder; give what --video should read")
     return list(dict.fromkeys(found))
+
+
+def shown(text: object) -> str:
+    """A path or a message as one line, whatever characters names have in them."""
+    return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], str(text))

@@ -31,7 +31,8 @@ class Case(NamedTuple):
     """One row of the catalogue.
 
     `says`: what the one message must name. `code`: 2 where nothing could be done, 1 where a part was left out, 0 where
-    the input is odd and usable. `as_nobody`: for a user who may not read or write everything.
+    the input is odd and usable. `as_nobody`: for a user who may not read or write everything. `n_lines`: how many lines
+    the error stream has, of several videos one for each that cannot be read; else one with code 2, and none.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Case(NamedTuple):
     says: tuple[str, ...]
     code: int = 2
     as_nobody: bool = False
+    n_lines: int | None = None
 
 
 class Book(NamedTuple):

@@ -1,4 +1,4 @@
-"""Cases of flags with values that cannot be used, at least one for every flag but those of `--video`."""
+"""Cases of flags with values that cannot be used; those of `--video` stand in `bad_input_videos.py`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 
 from bad_input import Case
 
-# their cases come with the videos'
-OF_OWN_VIDEOS = {"video", "fps", "face", "absolute_threshold", "half_length"}
 FREE = {"classes"}  # any text; a class that is not there is among the CSV files
 
 

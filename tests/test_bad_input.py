@@ -19,16 +19,19 @@ import numpy as np
 import pytest
 from bad_input import RUN, Case, Seen, add_video, add_weights, flags_for, half_written, lines_of, make_dataset
 from bad_input_data import FACES, FRAMES, PLACES, WEIGHTS
-from bad_input_flags import FLAGS, FREE, OF_OWN_VIDEOS
+from bad_input_flags import FLAGS, FREE
+from bad_input_results import RESULTS
 from bad_input_tables import CSV_FILES, WORKBOOKS
+from bad_input_videos import VIDEO_FLAGS, VIDEOS
 
 import feature_extraction
 import main
 import Utils.run_folder
+from tests.video_clips import numbered, write_video
 from Utils.settings import PROJECT, Settings
 
 NOBODY = 65534
-CASES = [*WORKBOOKS, *FRAMES, *FACES, *WEIGHTS, *FLAGS, *CSV_FILES, *PLACES]
+CASES = [*WORKBOOKS, *FRAMES, *FACES, *WEIGHTS, *FLAGS, *CSV_FILES, *PLACES, *VIDEOS, *RESULTS]
 
 posix = pytest.mark.skipif(os.name != "posix", reason="users and signals are POSIX's")
 
@@ -97,21 +100,19 @@ def test_bad_input(case: Case, workplace, quick, capsys):
     said = lines_of(err)
     assert code == case.code, out + err
     assert "Traceback" not in out + err
+    assert len(said) == (case.code == 2 if case.n_lines is None else case.n_lines), err
+    assert all(line.startswith("main.py: ") for line in said), err
+    assert all(words in (err if said else out) for words in case.says), out + err
     if case.code == 2:
-        assert len(said) == 1 and said[0].startswith("main.py: "), err
-        assert all(words in said[0] for words in case.says), err
         assert not [run for run in (workplace / "runs").glob("*") if run.is_dir()]
-    else:
-        assert not said, err
-        assert all(words in out for words in case.says), out
     assert Seen.of(workplace).files == before.files
     assert not half_written(workplace)
 
 
 def test_every_flag_is_in_the_catalogue():
-    """Flags of --video have a table of their own."""
-    named = {flag.removeprefix("--") for case in FLAGS for flag in case.spoil(Path()) if flag.startswith("--")}
-    assert {f.name for f in fields(Settings)} - named == OF_OWN_VIDEOS | FREE
+    given = [flag for case in (*FLAGS, *VIDEO_FLAGS) for flag in case.spoil(Path())]
+    named = {flag.removeprefix("--") for flag in given if flag.startswith("--")}
+    assert {f.name for f in fields(Settings)} - named == FREE
 
 
 WRITES = (
@@ -189,5 +190,32 @@ def test_signals_leave_whole_files_and_the_next_run_cleans_up(sent, code, workpl
         assert not half_written(workplace)
     assert command_line(("--dataset_name", "CASME_sq", *RUN)) == 0, capsys.readouterr()
     assert len(list((crops / "1_0101a").glob("*.jpg"))) == 900
+    assert Seen.of(workplace).files == before.files
+    assert not half_written(workplace)
+
+
+@posix
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_signals_while_a_video_is_analysed(sent, code, workplace, quick, capsys):
+    """While the results are being written, which takes a second."""
+    write_video(workplace / "a.mp4", numbered(40, (480, 360)) * 8)
+    before = Seen.of(workplace)
+    flags = ("--video", "a.mp4", "--workers", "1")
+    run = start(workplace, *flags)
+    for _ in range(6000):
+        if run.poll() is not None or list((workplace / "runs").glob(".a-*.part/.overlay*")):
+            break
+        time.sleep(0.01)
+    run.send_signal(sent)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == code, err
+    assert "Traceback" not in err and not (workplace / "runs/a").exists()
+    if sent == signal.SIGINT:
+        assert lines_of(err) == ["main.py: interrupted; give the same command again to continue"]
+        assert not half_written(workplace)
+    else:
+        assert half_written(workplace)
+    assert command_line(flags) == 0, capsys.readouterr()
+    assert (workplace / "runs/a/settings.json").is_file()
     assert Seen.of(workplace).files == before.files
     assert not half_written(workplace)

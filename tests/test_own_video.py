@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import cv2
+import faults
 import numpy as np
 import pandas as pd
 import pytest
@@ -237,6 +238,50 @@ def test_results_of_others_are_not_overwritten(videos, tmp_path, capsys):
     assert run("--video", videos / "face.mp4", "--output_dir", tmp_path) == 2
     assert "was not made by this program" in capsys.readouterr().err
     assert {p.name for p in (tmp_path / "face").iterdir()} == {"mine.txt", "settings.json"}
+
+
+@pytest.fixture
+def finished(tmp_path, monkeypatch) -> Path:
+    """Results of `a.mp4`, their scores made up."""
+    faults.stand_in_for_scores(monkeypatch)
+    write_video(tmp_path / "a.mp4", numbered(40))
+    assert run("--video", tmp_path / "a.mp4", "--output_dir", tmp_path / "out") == 0
+    return tmp_path / "out/a"
+
+
+@pytest.mark.parametrize("name", ["expressions.csv", "overlay.mp4"])
+def test_results_of_which_a_file_was_removed_are_made_again(finished, name):
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    (finished / name).unlink()
+    assert run("--video", finished.parents[1] / "a.mp4", "--output_dir", finished.parent) == 0
+    after = {path.name: path.read_bytes() for path in finished.iterdir()}
+    assert after.keys() == before.keys() == OUTPUTS | {"a.eaf"} and after[name] == before[name]
+
+
+def test_what_was_saved_in_elan_is_kept(finished, capsys):
+    """By the same command, which has nothing to do, and by another one, which would replace it."""
+    with (finished / "a.eaf").open("a", encoding="utf-8") as file:
+        file.write("<!-- mine -->")
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in finished.iterdir()}
+    command = ("--video", finished.parents[1] / "a.mp4", "--output_dir", finished.parent)
+    assert run(*command) == 0
+    capsys.readouterr()
+    assert run(*command, "--p", "0.7") == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("main.py: ")]
+    assert len(said) == 1 and f"{finished / 'a.eaf'}: was changed" in said[0]
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in finished.iterdir()} == before
+
+
+def test_elan_gets_the_overlay_of_a_folder_of_images(tmp_path, monkeypatch):
+    faults.stand_in_for_scores(monkeypatch)
+    (tmp_path / "frames").mkdir()
+    for i, image in enumerate(numbered(40)):
+        cv2.imwrite(str(tmp_path / f"frames/img{i}.png"), image)
+    assert run("--video", tmp_path / "frames", "--fps", 30, "--output_dir", tmp_path / "out") == 0
+    (media,) = Eaf(tmp_path / "out/frames/frames.eaf").media_descriptors
+    overlay = tmp_path / "out/frames/overlay.mp4"
+    assert (media["MEDIA_URL"], media["RELATIVE_MEDIA_URL"]) == (overlay.as_uri(), "./overlay.mp4")
+    assert overlay.is_file()
 
 
 @pytest.mark.parametrize(

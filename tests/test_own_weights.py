@@ -12,7 +12,7 @@ import pytest
 
 from Utils.datasets import DATASETS
 from Utils.errors import InputError
-from Utils.own_weights import Ensemble, OwnWeights, weights_for_videos
+from Utils.own_weights import Ensemble, OwnWeights, ensemble_of, weights_for_videos
 from Utils.settings import PROJECT
 
 SHIPPED = PROJECT / "MEAN_Weights"
@@ -106,6 +106,16 @@ def test_scores_are_averaged_and_classes_voted(loso_only):
     np.testing.assert_allclose(single[0][1].sum(axis=1), 1, atol=1e-5)
     expected = (np.eye(3)[single[0][1].argmax(1)] + np.eye(3)[single[1][1].argmax(1)]) / 2
     np.testing.assert_array_equal(votes, expected)
+
+
+def test_networks_are_loaded_once_until_their_files_change(loso_only):
+    """A process of a cluster outlives a training."""
+    weights = weights_for_videos(loso_only, DEMO)
+    first = ensemble_of(weights)
+    assert ensemble_of(weights_for_videos(loso_only, DEMO)) is first
+    for kind in ("spot", "recog"):
+        shutil.copyfile(SHIPPED / "DEMO" / kind / "s3.weights.h5", loso_only / "DEMO" / kind / "s2.weights.h5")
+    assert ensemble_of(weights) is not first
 
 
 def test_networks_that_only_spot(loso_only):

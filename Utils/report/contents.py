@@ -49,7 +49,7 @@ class Curve:
         The rows of this video, with the columns of Utils/tables.py; either may be empty. Frames may lie outside the
         curve.
     pictures : callable or None
-        ("predicted" or "annotated", row position in that table) -> Pictures; called once per interval.
+        ("predicted" or "annotated", row position in that table) -> Pictures or None; called once per interval.
     remarks : sequence of str
         For example stretches without a face.
     """
@@ -64,7 +64,7 @@ class Curve:
     k_prime: int
     predictions: pd.DataFrame
     annotations: pd.DataFrame
-    pictures: Callable[[Kind, int], Pictures] | None
+    pictures: Callable[[Kind, int], Pictures | None] | None
     remarks: Sequence[str] = ()
 
     @property

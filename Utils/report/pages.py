@@ -84,7 +84,9 @@ def write_report(
     rows = [row for content in contents for row in content.rows]
     counts = _counts(contents)
     scripts = [Markup(get_plotlyjs()), *(_asset(name) for name in ("tables.js", "plot.js", "report.js"))]
-    page = _environment().get_template("report.html").render(
+    _write(
+        path,
+        "report.html",
         title=title,
         policy=content_policy(scripts),
         scripts=scripts,
@@ -110,8 +112,7 @@ def write_report(
         remarks=remarks,
         warnings=warnings,
         iou=IOU_THRESHOLD,
-    )  # fmt: skip
-    _write(path, page)
+    )
 
 
 def write_index(path: Path, title: str, rows: Sequence[Mapping], *, warnings: Sequence[str] = ()) -> None:
@@ -136,7 +137,9 @@ def write_index(path: Path, title: str, rows: Sequence[Mapping], *, warnings: Se
         for row in rows
     ]
     scripts = [_asset("tables.js")]
-    page = _environment().get_template("index.html").render(
+    _write(
+        path,
+        "index.html",
         title=title,
         policy=content_policy(scripts),
         scripts=scripts,
@@ -144,8 +147,7 @@ def write_index(path: Path, title: str, rows: Sequence[Mapping], *, warnings: Se
         rows=shown,
         failed=sum(row["failed"] for row in shown),
         warnings=warnings,
-    )  # fmt: skip
-    _write(path, page)
+    )
 
 
 def script_json(value) -> str:
@@ -203,6 +205,8 @@ def _asset(name: str) -> Markup:
     return Markup((FOLDER / name).read_text(encoding="utf-8"))
 
 
-def _write(path: Path, page: str) -> None:
-    with atomic_file(Path(path)) as scratch:
-        scratch.write_bytes(page.encode("utf-8", "replace"))  # a name that is not text has "?" in it
+def _write(path: Path, template: str, **values) -> None:
+    """Fill a template piece by piece: the page of an hour of video has many megabytes."""
+    with atomic_file(Path(path)) as scratch, scratch.open("wb") as file:
+        page = _environment().get_template(template).stream(values)
+        page.dump(file, "utf-8", "replace")  # a name that is not text has "?" in it
