@@ -14,10 +14,10 @@ import numpy as np
 
 from Utils.annotations import match_key
 from Utils.datasets import Dataset
-from Utils.errors import InputError
+from Utils.errors import UNPRINTABLE, InputError, shown
 from Utils.images import read_image
 from Utils.records import Video
-from Utils.tables import UNPRINTABLE, natural_key
+from Utils.tables import natural_key
 
 CROP_SIZE = 128  # pixels, width and height of a crop (paper section 3.1)
 WORKBOOK_SUFFIXES = (".xls", ".xlsx", ".xlsm")
@@ -91,7 +91,7 @@ def scan_videos(dataset: Dataset, data_root: Path) -> RawVideos:
         try:
             if UNPRINTABLE.search(match.string) or len(os.fsencode(folder.name)) > LONGEST_NAME:
                 raise InputError(
-                    f"{_shown(folder)}: the name has characters that cannot be shown, or more than {LONGEST_NAME} "
+                    f"{shown(folder)}: the name has characters that cannot be shown, or more than {LONGEST_NAME} "
                     "bytes; rename the folder"
                 )
             frames, remarks = _frames(folder, dataset)
@@ -109,7 +109,7 @@ def scan_videos(dataset: Dataset, data_root: Path) -> RawVideos:
         raw.remarks += remarks
     if strangers:
         raw.remarks.append(
-            f"{_shown(strangers[0])}: not named as a video, passed over{_and_more(strangers, 'folder(s)')}"
+            f"{shown(strangers[0])}: not named as a video, passed over{_and_more(strangers, 'folder(s)')}"
         )
     return raw
 
@@ -121,7 +121,7 @@ def existing_paths(data_root: Path, candidates: tuple[str, ...], dataset: Datase
     first candidate if there is none.
     """
     if UNPRINTABLE.search(str(data_root)):
-        raise InputError(f"{_shown(data_root)}: the name has characters that cannot be shown; rename the folder")
+        raise InputError(f"{shown(data_root)}: the name has characters that cannot be shown; rename the folder")
     if not data_root.is_dir():
         raise InputError(f"{data_root}: no such folder; give the folder that holds {dataset.name} with --data_root")
     found = [
@@ -174,7 +174,7 @@ def _frames(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[str]
     remarks = []
     if strangers:
         remarks.append(
-            f"{_shown(folder / strangers[0])}: not named as a frame, passed over{_and_more(strangers, 'file(s)')}"
+            f"{shown(folder / strangers[0])}: not named as a frame, passed over{_and_more(strangers, 'file(s)')}"
         )
     numbers = sorted(by_number)
     missing = numbers[-1] - numbers[0] + 1 - len(numbers)
@@ -185,11 +185,6 @@ def _frames(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[str]
             "frames count by position"
         )
     return tuple(by_number[n] for n in numbers), remarks
-
-
-def _shown(path: Path) -> str:
-    """A path as one line of text, whatever bytes its name is made of."""
-    return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], str(path))
 
 
 def _and_more(things: list, unit: str) -> str:

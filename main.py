@@ -12,7 +12,7 @@ import errno
 import sys
 from dataclasses import dataclass, replace
 
-from Utils.errors import InputError
+from Utils.errors import InputError, shown
 from Utils.settings import Settings, parse_settings
 
 # what the machine refuses, not the program: no permission, disk or quota full, file too large, read-only, broken or
@@ -36,13 +36,13 @@ def main(argv: list[str] | None = None) -> int:
             return analyse_videos(settings)
         return run(settings)
     except InputError as error:
-        print(f"main.py: {error}", file=sys.stderr)
+        print(f"main.py: {shown(error)}", file=sys.stderr)
         return 2
     except OSError as error:
         if error.errno not in ENVIRONMENT_ERRORS:
             raise  # a bug keeps its traceback
         why = " ".join(str(error.strerror).split())  # h5py's has several lines
-        print(f"main.py: {error.filename or 'writing'}: {why}; what is finished is kept", file=sys.stderr)
+        print(f"main.py: {shown(error.filename or 'writing')}: {why}; what is finished is kept", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("main.py: interrupted; give the same command again to continue", file=sys.stderr)

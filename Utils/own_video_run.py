@@ -24,7 +24,7 @@ import pandas as pd
 
 from feature_extraction import FEATURE_VERSION
 from Utils.cache import atomic_file, atomic_folder, file_hash, files_fingerprint, key_of, read_json, write_json
-from Utils.errors import InputError
+from Utils.errors import UNPRINTABLE, InputError, shown
 from Utils.face_tracks import Tracking
 from Utils.overlay import write_overlay
 from Utils.own_video import Spotting, score_video, scored_stretches, spot_expressions
@@ -33,9 +33,9 @@ from Utils.own_weights import OwnWeights, ensemble_of
 from Utils.parallel import run_units
 from Utils.report.pages import write_index, write_report
 from Utils.settings import Settings
-from Utils.tables import UNPRINTABLE, natural_key
+from Utils.tables import natural_key
 from Utils.tvl1 import KERNEL_VERSION
-from Utils.video_files import open_video, shown
+from Utils.video_files import open_video
 
 OWN_VIDEO_VERSION = 1  # raise it when the results for the same video change
 DONE = "settings.json"

@@ -12,9 +12,8 @@ import numpy as np
 
 from Utils.cache import read_json
 from Utils.datasets import Dataset
-from Utils.errors import InputError
+from Utils.errors import UNPRINTABLE, InputError
 from Utils.records import ALL
-from Utils.tables import UNPRINTABLE
 from Utils.video_files import LOWEST_RATE
 from Utils.weights import DESCRIPTION, ENDINGS, KINDS, FoldWeights, load_fold
 

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from Utils.cache import atomic_file
-from Utils.errors import InputError
+from Utils.errors import UNPRINTABLE, InputError
 
 PREDICTION_COLUMNS = (
     "subject", "video", "onset", "apex", "offset", "onset_s", "offset_s", "score", "emotion", "confidence",
@@ -39,7 +39,6 @@ MAX_FRAME = 10**9  # 58 days at 200 frames a second: beyond it a frame number is
 MAX_NAME = 255  # characters of a subject, a video or an emotion: what file names can have
 MAX_EMOTIONS = 100  # different ones in a table: beyond, it is another column
 MAX_PAIRS = 1_000_000  # of predictions and annotations of one video, summed over videos: 100 bytes each to compare
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # what a terminal obeys, and what is no Unicode
 
 
 class Interval(NamedTuple):

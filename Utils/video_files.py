@@ -21,10 +21,10 @@ import numpy as np
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
-from Utils.errors import InputError
+from Utils.errors import InputError, shown
 from Utils.image_folders import IMAGE_SUFFIXES, images_in, remark_on_numbers, require_files
 from Utils.images import read_image
-from Utils.tables import UNPRINTABLE, natural_key
+from Utils.tables import natural_key
 
 SUFFIXES = (
     ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf",
@@ -350,8 +350,3 @@ def find_videos_to_run(paths: Sequence[Path]) -> list[Path]:
         else:
             raise InputError(f"{shown(path)}: no such file or folder; give what --video should read")
     return list(dict.fromkeys(found))
-
-
-def shown(text: object) -> str:
-    """A path or a message as one line, whatever characters names have in them."""
-    return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], str(text))

@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from Utils.errors import InputError
-from Utils.tables import UNPRINTABLE
+from Utils.errors import UNPRINTABLE, InputError
 
 LARGEST_FRAME = 100_000_000  # beyond any real frame number: a larger one is a typing error, not an annotation
 LONGEST_FAULT = 300  # characters; a cell may hold 32,767

@@ -48,6 +48,8 @@ FLAGS += [
     Case("--output_dir below a file", given(*CASME, "--output_dir", "/dev/null/r"), ("/dev/null/r", "--output_dir")),
     Case("--cache_dir below a file", given(*CASME, "--cache_dir", "/dev/null/c"), ("/dev/null/c", "--cache_dir")),
     Case("--weights_dir below a file", given(*CASME, "--weights_dir", "/dev/null/w"), ("/dev/null/w", "--weights_dir")),
+    Case("--data_root with a line break", given(*CASME, "--data_root", "a\nb"), ("a\\nb", "rename")),
+    Case("--evaluate with a line break", given("--evaluate", "a\nb", "--ground_truth", "c"), ("a\\nb", "no such file")),
     Case("--evaluate alone", given("--evaluate", "p.csv"), ("--ground_truth",)),
     Case("--ground_truth alone", given("--ground_truth", "g.csv"), ("--evaluate",)),
     Case("--runs without training", given("--runs", "2"), ("--train True",)),

@@ -19,11 +19,11 @@ from pathlib import Path
 import main
 from Utils.annotations import Annotations, match_key
 from Utils.datasets import DATASETS, Dataset
-from Utils.errors import InputError
+from Utils.errors import UNPRINTABLE, InputError
 from Utils.metrics import PROTOCOLS, evaluate
 from Utils.records import OTHERS
 from Utils.settings import Settings
-from Utils.tables import UNPRINTABLE, classes_of, natural_key, read_table
+from Utils.tables import classes_of, natural_key, read_table
 from Utils.workbooks import Row, Sheet
 
 READERS = ("CASME_sq", "SAMMLV", "CASME2", "SMIC_HS")
