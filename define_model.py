@@ -10,7 +10,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from Utils.phased_conv import PhasedConv2D, PhaseMaxPooling
+from Utils.networks.phased_conv import PhasedConv2D, PhaseMaxPooling
 
 FEATURE_SHAPE = (42, 42, 1)
 STREAMS = {"u": 3, "v": 3, "strain": 8}  # filters of each input's convolution

@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 
 from load_images import CROP_SIZE
-from Utils.cache import atomic_folder, files_fingerprint, key_of, read_json, require_writable, write_json
-from Utils.datasets import Dataset
+from Utils.datasets.table import Dataset
 from Utils.errors import InputError
-from Utils.images import read_image, write_jpeg
-from Utils.landmarks import detect_faces
-from Utils.parallel import run_units
+from Utils.faces.images import read_image, write_jpeg
+from Utils.faces.landmarks import detect_faces
 from Utils.records import Video
+from Utils.work.cache import atomic_folder, files_fingerprint, key_of, read_json, require_writable, write_json
+from Utils.work.parallel import run_units
 
 RECORD = ".face_crop.json"  # in a crop folder made by this program: its key, the rectangle, where it was found
 CLUTTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what systems leave in a folder that its user has emptied

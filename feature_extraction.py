@@ -16,7 +16,11 @@ import cv2
 import numpy as np
 
 from load_images import CROP_SIZE, read_crop, read_crops
-from Utils.cache import (
+from Utils.errors import InputError
+from Utils.faces.landmarks import landmark_model, predict_landmarks
+from Utils.records import Video
+from Utils.tvl1 import KERNEL_VERSION, compile_kernel, tvl1_flow
+from Utils.work.cache import (
     atomic_folder,
     file_hash,
     files_fingerprint,
@@ -26,11 +30,7 @@ from Utils.cache import (
     write_array,
     write_json,
 )
-from Utils.errors import InputError
-from Utils.landmarks import landmark_model, predict_landmarks
-from Utils.parallel import run_units
-from Utils.records import Video
-from Utils.tvl1 import KERNEL_VERSION, compile_kernel, tvl1_flow
+from Utils.work.parallel import run_units
 
 FEATURE_SIZE = 42  # pixels; the upper half shows brows and eyes, the lower half the mouth
 MARGIN = 12  # pixels around the landmarks of a region

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from load_images import existing_paths
-from Utils.annotations import AnnotatedRow, Annotations, as_upstream
-from Utils.datasets import Dataset
+from Utils.datasets.annotations import AnnotatedRow, Annotations, as_upstream
+from Utils.datasets.table import Dataset
 from Utils.errors import InputError
-from Utils.metrics import PROTOCOLS
+from Utils.evaluation.metrics import PROTOCOLS
 from Utils.records import Video
 
 NAMES_SHOWN = 12  # of the folders that a remark lists

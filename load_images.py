@@ -12,12 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from Utils.annotations import match_key
-from Utils.datasets import Dataset
+from Utils.datasets.annotations import match_key
+from Utils.datasets.table import Dataset
 from Utils.errors import UNPRINTABLE, InputError, shown
-from Utils.images import read_image
+from Utils.evaluation.tables import natural_key
+from Utils.faces.images import read_image
 from Utils.records import Video
-from Utils.tables import natural_key
 
 CROP_SIZE = 128  # pixels, width and height of a crop (paper section 3.1)
 WORKBOOK_SUFFIXES = (".xls", ".xlsx", ".xlsm")
@@ -33,7 +33,7 @@ class RawVideos:
     ----------
     root : Path
     videos : dict of (str, str) to Video
-        By `Utils.annotations.match_key` of the folders' subject and video, in natural order of subjects and videos;
+        By `datasets.annotations.match_key` of the folders' subject and video, in natural order of subjects and videos;
         frames in order of their numbers; without expressions.
     problems : list of str
         Video folders that cannot be used.

@@ -51,11 +51,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(settings: Settings) -> int:
     """The six steps over one dataset, then a folder and a table of metrics for every seed."""
-    import Utils.backend  # noqa: F401  quiets TensorFlow before anything loads it
-    from Utils.cache import remove_leftovers, require_writable
-    from Utils.datasets import DATASETS
-    from Utils.parallel import memory_report, scheduler
-    from Utils.run_folder import print_remarks, summarise_runs
+    import Utils.networks.backend  # noqa: F401  quiets TensorFlow before anything loads it
+    from Utils.dataset_run.folder import print_remarks, summarise_runs
+    from Utils.datasets.table import DATASETS
+    from Utils.work.cache import remove_leftovers, require_writable
+    from Utils.work.parallel import memory_report, scheduler
 
     dataset = DATASETS[settings.dataset_name]
     require_writable(settings.output_dir, "--output_dir")
@@ -97,10 +97,10 @@ def prepare(settings: Settings, dataset) -> Prepared:
     from load_excel import load_annotations, match_expressions
     from load_images import find_videos
     from prepare_training import average_half_length
-    from Utils.cache import remove_leftovers
-    from Utils.parallel import release_workers
+    from Utils.networks.weights import find_weights, number_folds
     from Utils.synthetic.dataset import make_demo
-    from Utils.weights import find_weights, number_folds
+    from Utils.work.cache import remove_leftovers
+    from Utils.work.parallel import release_workers
 
     heading("Videos and annotations")
     if dataset.generated:
@@ -147,9 +147,9 @@ def train_and_evaluate(settings: Settings, dataset, prepared: Prepared) -> dict:
     """Steps 5 and 6 with one seed; writes the run's folder, prints the metrics and returns them."""
     from prepare_training import fold_of_all, loso_folds, recognition_samples
     from train_evaluate import Hyperparameters, run_folds
-    from Utils.metrics_table import format_metrics
-    from Utils.run_folder import write_run
-    from Utils.upstream import upstream_recognition_entries
+    from Utils.dataset_run.folder import write_run
+    from Utils.evaluation.text import format_metrics
+    from Utils.evaluation.upstream import upstream_recognition_entries
 
     heading(f"Leave-one-subject-out {f'training, seed {settings.seed}' if settings.train else 'prediction'}")
     features, k_prime = prepared.features, prepared.k_prime
@@ -188,8 +188,8 @@ def train_and_evaluate(settings: Settings, dataset, prepared: Prepared) -> dict:
 
 def check(settings: Settings) -> int:
     """Read a dataset and report, without computing."""
-    from Utils.check import UNUSABLE, check_dataset
-    from Utils.datasets import DATASETS
+    from Utils.dataset_run.check import UNUSABLE, check_dataset
+    from Utils.datasets.table import DATASETS
 
     report = check_dataset(DATASETS[settings.dataset_name], settings.data_root, settings.workers)
     print(report)
@@ -198,15 +198,15 @@ def check(settings: Settings) -> int:
 
 def analyse_videos(settings: Settings) -> int:
     """Spot and recognise in videos of one's own; exit code 1 if some of several could not be read, 2 if none could."""
-    import Utils.backend  # noqa: F401  quiets TensorFlow before anything loads it
+    import Utils.networks.backend  # noqa: F401  quiets TensorFlow before anything loads it
     from feature_extraction import prepare_flow
-    from Utils.cache import remove_leftovers, require_writable
-    from Utils.datasets import DATASETS
-    from Utils.own_video_run import SYNTHETIC, jobs_of, run_videos, say_outcomes
-    from Utils.own_weights import weights_for_videos
-    from Utils.parallel import memory_report, scheduler
-    from Utils.run_folder import git_revision, versions
-    from Utils.video_files import find_videos_to_run
+    from Utils.dataset_run.folder import git_revision, versions
+    from Utils.datasets.table import DATASETS
+    from Utils.own_video.run import SYNTHETIC, jobs_of, run_videos, say_outcomes
+    from Utils.own_video.video_files import find_videos_to_run
+    from Utils.own_video.weights import weights_for_videos
+    from Utils.work.cache import remove_leftovers, require_writable
+    from Utils.work.parallel import memory_report, scheduler
 
     dataset = DATASETS[settings.dataset_name]
     paths = find_videos_to_run(settings.video)
@@ -230,9 +230,9 @@ def analyse_videos(settings: Settings) -> int:
 
 def evaluate_tables(settings: Settings) -> int:
     """Evaluate anybody's predictions against anybody's annotations, both CSV files."""
-    from Utils.metrics import evaluate
-    from Utils.metrics_table import format_metrics
-    from Utils.tables import classes_of, read_table
+    from Utils.evaluation.metrics import evaluate
+    from Utils.evaluation.tables import classes_of, read_table
+    from Utils.evaluation.text import format_metrics
 
     predictions = read_table(settings.evaluate)
     ground_truth = read_table(settings.ground_truth, ground_truth=True)

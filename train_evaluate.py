@@ -15,12 +15,12 @@ import numpy as np
 from feature_extraction import FEATURE_SIZE, VideoFeatures
 from prepare_training import RecognitionSample, pseudo_labels
 from training_utils import thin
-from Utils.backend import keras_backend
-from Utils.cache import atomic_folder, file_hash, is_array, key_of, read_json, write_array, write_json
 from Utils.errors import InputError
-from Utils.parallel import run_units
+from Utils.networks.backend import keras_backend
+from Utils.networks.weights import FoldWeights
 from Utils.records import Fold
-from Utils.weights import FoldWeights
+from Utils.work.cache import atomic_folder, file_hash, is_array, key_of, read_json, write_array, write_json
+from Utils.work.parallel import run_units
 
 FOLD_VERSION = 3  # raise it when training or prediction changes
 DONE = "fold.json"
@@ -133,7 +133,7 @@ def run_fold(job: FoldJob) -> FoldResult:
     folder = job.folder / _fold_key(job)
     done = _finished(folder, job)
     if done is None or job.fresh:
-        from Utils.backend import without_chatter
+        from Utils.networks.backend import without_chatter
 
         with atomic_folder(folder, lambda: not job.fresh and _finished(folder, job) is not None) as scratch:
             with without_chatter():
@@ -184,9 +184,9 @@ def _fold_key(job: FoldJob) -> str:
 def _compute_fold(job: FoldJob, folder: Path) -> dict:
     """All of a fold's work, results written to `folder`; returns what `fold.json` holds."""
     from define_model import joint_network
-    from Utils.backend import seed_keras
-    from Utils.compiled import predict
-    from Utils.weights import load_fold
+    from Utils.networks.backend import seed_keras
+    from Utils.networks.compiled import predict
+    from Utils.networks.weights import load_fold
 
     history: dict[str, list[float]] = {}
     if job.weights:
@@ -244,8 +244,8 @@ def train_fold(job: FoldJob):
     import keras
 
     from define_model import frozen_streams, recognition_head, recognition_network, spotting_network
-    from Utils.backend import compiles
-    from Utils.compiled import predict, train
+    from Utils.networks.backend import compiles
+    from Utils.networks.compiled import predict, train
 
     h = job.hyperparameters
     inputs, labels = spotting_training_set(job)

@@ -11,8 +11,8 @@ import pandas as pd
 from feature_extraction import VideoFeatures
 from train_evaluate import FoldResult
 from training_utils import find_expression_peaks, majority_class, smooth_scores
-from Utils.datasets import Dataset
-from Utils.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
+from Utils.datasets.table import Dataset
+from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The small types that flow through the steps, each defined once (`Dataset` stands in `Utils/datasets.py`)."""
+"""The small types that flow through the steps, each defined once (`Dataset` stands in `Utils/datasets/table.py`)."""
 
 from __future__ import annotations
 

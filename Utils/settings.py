@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from Utils.parallel import cores
+from Utils.work.parallel import cores
 
 PROJECT = Path(__file__).resolve().parents[1]
 PROTOCOLS = ("paper", "upstream")

@@ -17,12 +17,12 @@ from feature_extraction import VideoFeatures, extract_features
 from load_excel import load_annotations, match_expressions
 from load_images import find_videos
 from prepare_training import average_half_length
-from Utils.datasets import DATASETS, Dataset
+from tests.support.paths import GOLDEN
+from Utils.datasets.table import DATASETS, Dataset
 from Utils.records import Expression, Video
 from Utils.synthetic.clips import ClipSettings
 from Utils.synthetic.dataset import generate
 
-GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
 TINY = ClipSettings(frames=60, size=(160, 120), n_me=(1, 2), n_macro=(0, 0), n_speech=(0, 0))
 
 

@@ -13,10 +13,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from Utils.metrics import match_intervals
-from Utils.plots import GREY, finite
+from Utils.evaluation.metrics import match_intervals
+from Utils.evaluation.tables import Interval, VideoIntervals, bounds, group_by_video
+from Utils.report.figures import GREY, finite
 from Utils.report.pictures import Pictures, picture_data
-from Utils.tables import Interval, VideoIntervals, bounds, group_by_video
 
 CSV_COLUMNS = (
     "subject", "video", "face", "kind", "onset", "apex", "offset", "onset_s", "apex_s", "offset_s", "score", "emotion",
@@ -46,8 +46,8 @@ class Curve:
     k_prime : int
         In frames; the score is smoothed over 2k'.
     predictions, annotations : DataFrame
-        The rows of this video, with the columns of Utils/tables.py; either may be empty. Frames may lie outside the
-        curve.
+        The rows of this video, with the columns of evaluation/tables.py; either may be empty. Frames may lie outside
+        the curve.
     pictures : callable or None
         ("predicted" or "annotated", row position in that table) -> Pictures or None; called once per interval.
     remarks : sequence of str
@@ -103,7 +103,7 @@ def curve_contents(number: int, curve: Curve, colours: Mapping[str, str]) -> Cur
     ------
     ValueError
         Scores of unequal length or none, a frame rate that is not positive, a table that breaks a rule of
-        Utils/tables.py, rows of another video, or pictures of a shape or type that cannot be drawn.
+        Utils/evaluation/tables.py, rows of another video, or pictures of a shape or type that cannot be drawn.
     """
     n = len(curve.raw)
     if n == 0 or np.ndim(curve.raw) != 1 or np.shape(curve.smoothed) != (n,):

@@ -22,11 +22,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
-from Utils.cache import atomic_file
-from Utils.metrics import IOU_THRESHOLD
-from Utils.plots import GREY, OTHERS
-from Utils.plots import _colours as emotion_colours
+from Utils.evaluation.metrics import IOU_THRESHOLD
 from Utils.report.contents import CSV_COLUMNS, Curve, CurveContents, curve_contents
+from Utils.report.figures import GREY, OTHERS
+from Utils.report.figures import _colours as emotion_colours
 from Utils.report.results import (
     SUBJECT_COLUMNS,
     confusion_tables,
@@ -35,6 +34,7 @@ from Utils.report.results import (
     protocol_name,
     subject_table,
 )
+from Utils.work.cache import atomic_file
 
 FOLDER = Path(__file__).resolve().parent
 IN_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
@@ -64,7 +64,7 @@ def write_report(
     classes : sequence of str
         The evaluated emotions; they set the colours.
     metrics : mapping
-        Protocol ("paper", "upstream") -> what `Utils.metrics.evaluate` returns. Empty where nothing is annotated.
+        Protocol ("paper", "upstream") -> what `evaluation.metrics.evaluate` returns. Empty where nothing is annotated.
     settings : mapping
         Settings and versions, nested or not.
     remarks, warnings : sequence of str

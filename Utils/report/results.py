@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from Utils.metrics import recognised_subjects, total_row
+from Utils.evaluation.metrics import recognised_subjects, total_row
 from Utils.report.contents import CurveContents
 
 PROTOCOL_NAMES = {"paper": "Paper's protocol", "upstream": "Published code's protocol"}
@@ -88,7 +88,7 @@ def confusion_tables(
 
 
 def analysis_pairs(contents: Sequence[CurveContents], classes: Sequence[str]) -> list[tuple[str, str | None]]:
-    """(annotated, predicted emotion) of the matched intervals that `Utils.metrics.evaluate` analyses."""
+    """(annotated, predicted emotion) of the matched intervals that `Utils.evaluation.metrics.evaluate` analyses."""
     recognised = recognised_subjects([content.intervals for content in contents])
     pairs = [
         (content.intervals.annotated[j].emotion, content.intervals.predicted[i].emotion)

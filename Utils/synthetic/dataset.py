@@ -23,10 +23,10 @@ import cv2
 import numpy as np
 from openpyxl import Workbook
 
-from Utils.cache import atomic_file, atomic_folder, require_writable, write_json
-from Utils.parallel import run_units
 from Utils.records import OTHERS
 from Utils.synthetic.clips import CLASSES, MACRO, SPEECH, ClipSettings, Event, render_clip, timeline
+from Utils.work.cache import atomic_file, atomic_folder, require_writable, write_json
+from Utils.work.parallel import run_units
 
 RENDERER_VERSION = 1  # raise it when the same plan gives other frames: finished videos are then made again
 WORKBOOK_NAME = "code_final.xlsx"

@@ -7,7 +7,7 @@ The kernel computes what OpenCV 4.5.1-4.11's DualTVL1OpticalFlow does, all defau
   and warps, which OpenCV follows;
 - opencv_contrib `modules/optflow/src/tvl1flow.cpp`, OpenCV's `remap`, `medianBlur`, `resize`: the order of operations.
 
-`tests/tvl1_reference.py` says the same slowly and readably; the two must agree in every bit.
+`tests/support/tvl1_reference.py` says the same slowly and readably; the two must agree in every bit.
 
 Rules for these files:
 

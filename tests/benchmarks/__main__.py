@@ -22,7 +22,7 @@ import cv2
 import numba
 import numpy as np
 
-from Utils.backend import seed_keras, without_chatter
+from Utils.networks.backend import seed_keras, without_chatter
 
 seed_keras(0)
 
@@ -50,10 +50,10 @@ from train_evaluate import (  # noqa: E402
     spotting_training_set,
     validation_sets,
 )
-from Utils.images import read_image, write_jpeg  # noqa: E402
-from Utils.landmarks import detect_faces, predict_landmarks  # noqa: E402
+from Utils.dataset_run.folder import version  # noqa: E402
+from Utils.faces.images import read_image, write_jpeg  # noqa: E402
+from Utils.faces.landmarks import detect_faces, predict_landmarks  # noqa: E402
 from Utils.records import Video  # noqa: E402
-from Utils.run_folder import version  # noqa: E402
 from Utils.tvl1 import TVL1, compile_kernel  # noqa: E402
 
 GOALS = {"crop": 15, "features": 15, "training": 3, "end to end": 12}

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from Utils.backend import seed_keras, without_chatter
+from Utils.networks.backend import seed_keras, without_chatter
 
 seed_keras(0)
 
@@ -35,13 +35,11 @@ from load_excel import load_annotations, match_expressions  # noqa: E402
 from load_images import find_videos  # noqa: E402
 from prepare_training import average_half_length, loso_folds, recognition_samples  # noqa: E402
 from tests.benchmarks.opencv_versions import DEMO, demo_videos  # noqa: E402
-from tests.layouts import shared_layout  # noqa: E402
+from tests.support.layouts import shared_layout  # noqa: E402
 from train_evaluate import FoldJob, as_inputs, recognition_training_set, run_folds  # noqa: E402
 from training_utils import P, find_expression_peaks, smooth_scores  # noqa: E402
-from Utils.datasets import DATASETS  # noqa: E402
-from Utils.images import read_image  # noqa: E402
-from Utils.landmarks import predict_landmarks  # noqa: E402
-from Utils.metrics import (  # noqa: E402
+from Utils.datasets.table import DATASETS  # noqa: E402
+from Utils.evaluation.metrics import (  # noqa: E402
     AP_THRESHOLDS,
     average_precision,
     classification,
@@ -49,6 +47,18 @@ from Utils.metrics import (  # noqa: E402
     interval_iou,
     match_intervals,
 )
+from Utils.evaluation.tables import VideoIntervals, bounds, group_by_video  # noqa: E402
+from Utils.evaluation.upstream import (  # noqa: E402
+    FALSE_POSITIVE,
+    analysis_lists,
+    classification_with_nan,
+    evaluate_upstream,
+    match_in_order,
+    upstream_recognition_entries,
+)
+from Utils.faces.images import read_image  # noqa: E402
+from Utils.faces.landmarks import predict_landmarks  # noqa: E402
+from Utils.networks.weights import find_weights, load_fold  # noqa: E402
 from Utils.predictions import (  # noqa: E402
     VideoScores,
     annotated_expressions,
@@ -57,17 +67,7 @@ from Utils.predictions import (  # noqa: E402
 )
 from Utils.records import OTHERS, Video  # noqa: E402
 from Utils.settings import PROJECT  # noqa: E402
-from Utils.tables import VideoIntervals, bounds, group_by_video  # noqa: E402
 from Utils.tvl1 import compile_kernel  # noqa: E402
-from Utils.upstream import (  # noqa: E402
-    FALSE_POSITIVE,
-    analysis_lists,
-    classification_with_nan,
-    evaluate_upstream,
-    match_in_order,
-    upstream_recognition_entries,
-)
-from Utils.weights import find_weights, load_fold  # noqa: E402
 
 CLASSES = list(DEMO.classes)
 WITHOUT_SAMPLES = (0, 2, 3)  # subjects of DEMO taken for such, as the first ones of CASME_sq
@@ -243,7 +243,7 @@ def _with_new_head(job: FoldJob, weights, seed: int) -> dict[int, np.ndarray]:
     import keras
 
     from define_model import frozen_streams, recognition_head, recognition_network
-    from Utils.compiled import predict, train
+    from Utils.networks.compiled import predict, train
 
     spotting, _ = load_fold(weights, job.n_classes)
     seed_keras(seed)
@@ -364,7 +364,7 @@ def half_length(demo: Demo) -> list[tuple]:
     """k' with and without the held-out subject; both protocols take the first."""
     rows = []
     measured = {"DEMO": [f.video for f in demo.features]}
-    measured |= {f"tests/layouts.py, {name}": _fixture_videos(name) for name in ("CASME_sq", "SMIC_HS")}
+    measured |= {f"tests/support/layouts.py, {name}": _fixture_videos(name) for name in ("CASME_sq", "SMIC_HS")}
     for where, videos in measured.items():
         subjects = list(dict.fromkeys(v.subject for v in videos))
         without = [average_half_length(e for v in videos if v.subject != s for e in v.expressions) for s in subjects]
@@ -420,7 +420,7 @@ def previous_rectangle(demo: Demo) -> list[tuple]:
 def _recropped(demo: Demo, s: VideoScores, video: Video, rectangle) -> VideoScores:
     """The scores of a video that is cut with another rectangle."""
     from define_model import joint_network
-    from Utils.compiled import predict
+    from Utils.networks.compiled import predict
 
     encoded = (cv2.imencode(".jpg", cut_face(read_image(path), rectangle))[1] for path in video.frames)
     crops = [cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE) for jpeg in encoded]
@@ -451,7 +451,7 @@ def smic_samples(demo: Demo) -> list[tuple]:
         videos = _fixture_videos("SMIC_HS", protocol)
         onsets = sorted({e.onset for v in videos for e in v.expressions})
         found.append(f"{sum(len(v.expressions) for v in videos)}; {', '.join(map(str, onsets))}")
-    return [("SMIC frames", "tests/layouts.py, SMIC_HS", "expressions; their onsets", *found)]
+    return [("SMIC frames", "tests/support/layouts.py, SMIC_HS", "expressions; their onsets", *found)]
 
 
 def all_together(demo: Demo) -> list[tuple]:

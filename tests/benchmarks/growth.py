@@ -24,10 +24,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tests.benchmarks.__main__ import machine
-from Utils.parallel import release_workers, run_units
 from Utils.settings import PROJECT
 from Utils.synthetic.clips import ClipSettings
 from Utils.synthetic.dataset import WORKBOOK_NAME, plan, render_video, write_workbook
+from Utils.work.parallel import release_workers, run_units
 
 EPOCHS = (1, 10)
 # frames of the annotated videos, folds, expressions, k' (METHOD.md section 3, issue 4)

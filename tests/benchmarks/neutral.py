@@ -16,15 +16,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tests.benchmarks.__main__ import machine
-from Utils.backend import without_chatter
-from Utils.datasets import DATASETS
-from Utils.metrics import match_intervals
-from Utils.own_video import Spotting, score_video, spot_expressions
-from Utils.own_weights import weights_for_videos
+from Utils.datasets.table import DATASETS
+from Utils.evaluation.metrics import match_intervals
+from Utils.networks.backend import without_chatter
+from Utils.own_video.scoring import Spotting, score_video, spot_expressions
+from Utils.own_video.video_files import Frame
+from Utils.own_video.weights import weights_for_videos
 from Utils.settings import PROJECT
 from Utils.synthetic.clips import MICRO, ClipSettings, render_clip
 from Utils.tvl1 import compile_kernel
-from Utils.video_files import Frame
 
 SEED = 77  # DEMO's is 0
 LEVELS = (None, 0.3, 0.4, 0.5, 0.6, 0.7)

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from Utils.backend import seed_keras, without_chatter
+from Utils.networks.backend import seed_keras, without_chatter
 
 seed_keras(0)
 
@@ -33,8 +33,8 @@ from load_images import find_videos, read_crops  # noqa: E402
 from prepare_training import average_half_length  # noqa: E402
 from train_evaluate import as_inputs  # noqa: E402
 from training_utils import find_expression_peaks, smooth_scores  # noqa: E402
-from Utils.datasets import DATASETS  # noqa: E402
-from Utils.landmarks import predict_landmarks  # noqa: E402
+from Utils.datasets.table import DATASETS  # noqa: E402
+from Utils.faces.landmarks import predict_landmarks  # noqa: E402
 from Utils.records import Video  # noqa: E402
 from Utils.settings import PROJECT  # noqa: E402
 from Utils.synthetic.dataset import make_demo  # noqa: E402
@@ -67,7 +67,7 @@ def demo_videos(data_root: Path) -> tuple[list[Video], int]:
 
 def run_chain(flow_name: str, crops: list[np.ndarray], joint, k_prime: int) -> Chain:
     """Flows, features, scores and peaks of a video; all but the flow is the same for both names."""
-    from Utils.compiled import predict
+    from Utils.networks.compiled import predict
 
     regions, flow = face_regions(predict_landmarks(crops[0])), flow_function(flow_name)
     flows = np.array([flow(a, b) for a, b in zip(crops, crops[DEMO.k :], strict=False)])
@@ -80,7 +80,7 @@ def run_chain(flow_name: str, crops: list[np.ndarray], joint, k_prime: int) -> C
 def joint_of(subject: str, subjects: list[str]):
     """The shipped joint network of the fold that holds a subject out."""
     from define_model import joint_network
-    from Utils.weights import find_weights, load_fold
+    from Utils.networks.weights import find_weights, load_fold
 
     weights = find_weights(PROJECT / "MEAN_Weights", DEMO, subjects.index(subject) + 1, subject)
     return joint_network(*load_fold(weights, len(DEMO.classes)))

@@ -19,7 +19,7 @@ from keras import layers
 from face_crop import Rectangle, clip_rectangle
 from feature_extraction import FEATURE_SIZE, face_regions
 from load_images import CROP_SIZE
-from Utils.landmarks import detect_faces, predict_landmarks
+from Utils.faces.landmarks import detect_faces, predict_landmarks
 
 
 def crop(frames: Sequence[Path], folder: Path) -> None:

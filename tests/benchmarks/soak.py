@@ -24,10 +24,10 @@ import numpy as np
 
 import main as command_line
 from tests.benchmarks.__main__ import machine
-from tests.video_clips import write_video
-from Utils.cache import SCRATCH
-from Utils.plots import PALETTE, new_figure
+from tests.support.video_clips import write_video
+from Utils.report.figures import PALETTE, new_figure
 from Utils.synthetic.clips import ClipSettings, render_clip
+from Utils.work.cache import SCRATCH
 
 SEED = 200  # DEMO's is 0
 WARM_UP = 0.2  # of the videos: libraries are loaded, allocators have grown

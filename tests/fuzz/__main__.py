@@ -27,14 +27,13 @@ KEPT = 4000  # bytes at most of an input that is kept
 def fuzz_here(name: str, arguments: list[str]) -> None:
     """Fuzz one target in this process; libFuzzer ends it."""
     import atheris
-
-    sys.path[:0] = [str(TESTS), str(TESTS.parent)]
     import pandas  # noqa: F401  not instrumented: it is large, and not what is looked at
 
-    with atheris.instrument_imports(include=["Utils", "main", "openpyxl", "xlrd", "fuzz"]):
+    with atheris.instrument_imports(include=["Utils", "main", "openpyxl", "xlrd", "tests.fuzz"]):
         import openpyxl  # noqa: F401
         import xlrd  # noqa: F401
-        from fuzz.targets import TARGETS
+
+        from tests.fuzz.targets import TARGETS
     itself = f"{sys.executable} -m tests.fuzz --here {name}"  # what libFuzzer gives to a shell when it merges
     atheris.Setup([itself, *arguments], TARGETS[name])
     atheris.Fuzz()

@@ -17,14 +17,14 @@ from functools import cache
 from pathlib import Path
 
 import main
-from Utils.annotations import Annotations, match_key
-from Utils.datasets import DATASETS, Dataset
+from Utils.datasets.annotations import Annotations, match_key
+from Utils.datasets.table import DATASETS, Dataset
+from Utils.datasets.workbooks import Row, Sheet
 from Utils.errors import UNPRINTABLE, InputError
-from Utils.metrics import PROTOCOLS, evaluate
+from Utils.evaluation.metrics import PROTOCOLS, evaluate
+from Utils.evaluation.tables import classes_of, natural_key, read_table
 from Utils.records import OTHERS
 from Utils.settings import Settings
-from Utils.tables import classes_of, natural_key, read_table
-from Utils.workbooks import Row, Sheet
 
 READERS = ("CASME_sq", "SAMMLV", "CASME2", "SMIC_HS")
 PARTS = ("xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/sharedStrings.xml", "xl/styles.xml", "[Content_Types].xml")
@@ -127,13 +127,13 @@ def read_cells(dataset: Dataset, data: bytes) -> Annotations:
         )
         for s, rows in enumerate(block.split("\n") for block in text.split("\n\n"))
     ]
-    import Utils.annotations
+    import Utils.datasets.annotations
 
-    real, Utils.annotations.open_workbook = Utils.annotations.open_workbook, lambda path: sheets
+    real, Utils.datasets.annotations.open_workbook = Utils.datasets.annotations.open_workbook, lambda path: sheets
     try:
         return dataset.read_annotations(dict.fromkeys(("annotations", "emotions"), Path("book")), dataset.emotions)
     finally:
-        Utils.annotations.open_workbook = real
+        Utils.datasets.annotations.open_workbook = real
 
 
 def cell(text: str) -> object:

@@ -1,0 +1,183 @@
+"""Check a dataset before days are spent on it: read all there is, compute nothing, say what is there and what is not.
+
+python main.py --dataset_name CASME_sq --data_root /path/to/datasets --check True
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from load_excel import match_expressions, read_annotations
+from load_images import RawVideos, scan_videos
+from prepare_training import average_half_length
+from Utils.datasets.annotations import Annotations
+from Utils.datasets.table import Dataset
+from Utils.errors import InputError
+from Utils.faces.images import read_image
+from Utils.records import OTHERS, Video
+from Utils.work.parallel import run_units
+
+UNUSABLE = "cannot be used"  # heads the list of what stops a run
+LINES_SHOWN = 40  # of each kind of remark
+PLACES_SHOWN = 3  # of the rows that are passed over for one reason
+TAIL = 1024  # bytes at a file's end in which its end mark is looked for; cameras append data
+LONG_TAIL = 65536  # for files with much appended; a thumbnail's end mark can pass here, decoding then finds it
+
+# Start and end marks of the image formats; a BMP has its length in the header instead of an end mark
+JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
+BMP_START = b"BM"
+
+
+def check_dataset(dataset: Dataset, data_root: Path, workers: int = 1) -> str:
+    """Read everything of a dataset and report on it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    data_root : Path
+        Folder that holds the datasets.
+    workers : int
+        Processes that read frames.
+
+    Returns
+    -------
+    str
+        The report. What cannot be read at all is named in it, too: nothing is raised for bad input.
+    """
+    lines = [f"{dataset.title} in {data_root}: checked, nothing computed"]
+    raw = annotations = None
+    problems: list[str] = []
+    try:
+        raw = scan_videos(dataset, data_root)
+        problems += raw.problems
+        if not raw.videos and not raw.problems:
+            problems.append(f"{raw.root}: holds no folder of a video")
+    except InputError as error:
+        problems.append(str(error))
+    try:
+        annotations = read_annotations(dataset, data_root)
+        if not annotations.rows:
+            problems.append("the workbook has no usable micro-expression")
+    except InputError as error:
+        problems.append(str(error))
+
+    matched, remarks = [], list(annotations.remarks) if annotations else []
+    if raw and raw.videos and annotations and annotations.rows:
+        try:
+            matched, more = match_expressions(raw.videos, annotations)
+            remarks += more
+        except InputError as error:
+            problems.append(str(error))
+    lines += _listed(UNUSABLE, list(dict.fromkeys(problems)))
+    lines += _counts(dataset, matched)
+    if annotations:
+        lines += _rows(annotations)
+    lines += _listed("remarks on annotations and folders", remarks)
+    if raw:
+        lines += _frames(raw, workers)
+    return "\n".join(lines) + "\n"
+
+
+def _listed(title: str, items: Sequence[str]) -> list[str]:
+    """A title with the number of items, and the items; nothing if there are none."""
+    if not items:
+        return []
+    more = [f"  ... and {len(items) - LINES_SHOWN} more"] if len(items) > LINES_SHOWN else []
+    return ["", f"{title}: {len(items)}", *(f"  {item}" for item in items[:LINES_SHOWN]), *more]
+
+
+def _counts(dataset: Dataset, videos: Sequence[Video]) -> list[str]:
+    """What takes part, beside the published counts, then the expressions of each class."""
+    expressions = [e for v in videos for e in v.expressions]
+    here = (len({v.subject for v in videos}), len(videos), len(expressions))
+    k_prime = average_half_length(expressions) if expressions else None
+    lines = ["", f"takes part (videos with a micro-expression; {dataset.fps} frames a second, k = {dataset.k})"]
+    if dataset.published:
+        published = "/".join(map(str, dataset.published))
+        lines.append(f"  subjects/videos/expressions: {_compared(published, '/'.join(map(str, here)))}")
+    else:
+        lines.append(f"  subjects/videos/expressions: here {'/'.join(map(str, here))}")
+    if dataset.k_prime is not None:
+        lines.append(f"  k': {_compared(dataset.k_prime, k_prime)}")
+    elif k_prime is not None:
+        lines.append(f"  k': here {k_prime}")
+    for name in dict.fromkeys((*dataset.classes, OTHERS)):
+        in_videos = [v for v in videos if any(e.emotion == name for e in v.expressions)]
+        count, subjects = sum(e.emotion == name for e in expressions), len({v.subject for v in in_videos})
+        aside = "" if name in dataset.classes else ", spotted and not recognised"
+        if count or not aside:
+            lines.append(f"  {name}: {count} expressions of {subjects} subjects{aside}")
+    evaluated = {v.subject for v in videos for e in v.expressions if e.emotion in dataset.classes}
+    without = list(dict.fromkeys(v.subject for v in videos if v.subject not in evaluated))
+    if without:
+        lines.append(f"  subjects without an expression of an evaluated class: {', '.join(without)}")
+    return lines
+
+
+def _compared(published, here) -> str:
+    return f"published {published}, here {here}: {'equal' if published == here else 'differs'}"
+
+
+def _rows(annotations: Annotations) -> list[str]:
+    """Rows that are used, passed over by the protocol (by reason), and left out as faulty (one by one)."""
+    lines = ["", f"workbook rows: {len(annotations.rows)} micro-expressions that can be used"]
+    for reason, places in annotations.passed_over.items():
+        shown = f": {'; '.join(places)}" if len(places) <= PLACES_SHOWN else ""
+        lines.append(f"  {len(places)} passed over by the protocol, {reason}{shown}")
+    return lines + _listed("rows left out because they are faulty", annotations.left_out)
+
+
+def _frames(raw: RawVideos, workers: int) -> list[str]:
+    """Gaps, and frames that cannot be read, of all videos, annotated or not."""
+    videos = list(raw.videos.values())
+    unreadable = [line for found in run_units(check_frames, videos, workers, "frames", "video") for line in found]
+    n = sum(len(v.frames) for v in videos)
+    lines = ["", f"frames: {n} in {len(videos)} video folder(s) below {raw.root}"]
+    if videos and not unreadable:
+        lines.append("  every file begins and ends as an image, and the first of each video can be decoded")
+    return lines + _listed("frames that cannot be read", unreadable) + _listed("gaps and other files", raw.remarks)
+
+
+def check_frames(video: Video) -> list[str]:
+    """The frames of one video that are no complete image: start and end of each file, and the first frame decoded."""
+    faults = [f"{path}: {fault}" for path in video.frames if (fault := image_fault(path))]
+    if not faults:
+        try:
+            read_image(video.frames[0])
+        except InputError as error:
+            faults.append(str(error))
+    return faults
+
+
+def image_fault(path: Path) -> str:
+    """What is wrong with an image file's start or end; empty if nothing is. The picture itself is not decoded."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size == 0:
+                return "empty"
+            file.seek(0)
+            start = file.read(8)
+            tails = (_tail(file, size, length) for length in (TAIL, LONG_TAIL))
+            if start.startswith(JPEG_START):
+                return "" if _any_holds(tails, JPEG_END) else f"JPEG cut short ({size} bytes)"
+            if start == PNG_START:
+                return "" if _any_holds(tails, PNG_END) else f"PNG cut short ({size} bytes)"
+            if start.startswith(BMP_START):
+                expected = int.from_bytes(start[2:6], "little")
+                return "" if size >= expected else f"BMP cut short ({size} of {expected} bytes)"
+            return f"neither JPEG nor PNG nor BMP ({size} bytes)"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+def _tail(file, size: int, length: int) -> bytes:
+    file.seek(max(0, size - length))
+    return file.read()
+
+
+def _any_holds(tails: Iterable[bytes], mark: bytes) -> bool:
+    return any(mark in tail for tail in tails)

@@ -1,0 +1,209 @@
+"""The datasets: every fact that differs between them stands here. Adding a dataset is adding an entry.
+
+Facts: METHOD.md section 3 (each dataset's release, the paper's section 4.1, and the authors' code).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from Utils.datasets.annotations import Annotations, Emotions, read_casme2, read_casme_sq, read_sammlv, read_smic
+from Utils.records import OTHERS
+
+THREE_CLASSES = ("negative", "positive", "surprise")
+CASME2_CLASSES = ("disgust", "happiness", "others", "surprise", "repression")
+
+# What the workbooks' words stand for: a class, "others" (spotted, not recognised), or None (not evaluated at all)
+THREE_EMOTIONS: Emotions = {name: name for name in THREE_CLASSES}
+SAMM_EMOTIONS: Emotions = {
+    **dict.fromkeys(("anger", "contempt", "disgust", "fear", "sadness"), "negative"),
+    "happiness": "positive",
+    "surprise": "surprise",
+    "other": OTHERS,
+    "others": OTHERS,
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset. All paths are relative to the data root; of several, the first that exists is taken.
+
+    Attributes
+    ----------
+    name, title : str
+        Name on the command line; name in print.
+    raw_dirs : tuple of str
+        Where the raw frames may lie.
+    crop_dir : str
+        Where the 128x128 crops are written.
+    workbooks : dict of str to tuple of str
+        What the reader needs ("annotations", for SAMM-LV also "emotions") and where it may lie (glob patterns).
+    read_annotations : callable
+        (workbooks, emotions) -> Annotations.
+    emotions : dict of str to str or None
+        The words for emotions in the workbook, in lower case without blanks, and what they stand for.
+    video_folder : str
+        Regular expression of a video's folder below the raw folder, with the groups `subject` and `video`, by which the
+        workbook's rows are matched (`Utils.datasets.annotations.match_key`). It has as many slashes as the path.
+    frame_name : str
+        Regular expression of a frame's file name, with the group `number`.
+    crop_name : str
+        Name of a crop: `{stem}` is the raw frame's name without ending, `{number}` its number as written.
+    fps : int
+        Frames per second.
+    k : int
+        Distance of the two frames of a pair, fps x 0.1.
+    classes : tuple of str
+        Emotions that are recognised; a class's index is its position.
+    one_per_video : bool
+        True for short videos with one expression each: the highest point is the one prediction. False: every peak.
+    upstream_shift : int
+        What the authors' code subtracts from every frame number besides (METHOD.md section 7).
+    published : tuple of int
+        (subjects, videos, expressions) that the paper uses; empty where there are none.
+    k_prime : int or None
+        The published k', where there is one.
+    generated : bool
+        True for the embedded dataset, which is made on first use.
+    """
+
+    name: str
+    title: str
+    raw_dirs: tuple[str, ...]
+    crop_dir: str
+    workbooks: Mapping[str, tuple[str, ...]]
+    read_annotations: Callable[[Mapping[str, Path], Emotions], Annotations]
+    emotions: Emotions
+    video_folder: str
+    frame_name: str
+    fps: int
+    k: int
+    crop_name: str = "{stem}.jpg"
+    classes: tuple[str, ...] = THREE_CLASSES
+    one_per_video: bool = False
+    upstream_shift: int = 0
+    published: tuple[int, ...] = ()
+    k_prime: int | None = None
+    generated: bool = False
+
+    def frame_number(self, file_name: str) -> int | None:
+        """The number in a frame's file name, or None if the file is no frame."""
+        match = re.fullmatch(self.frame_name, file_name)
+        return int(match["number"]) if match else None
+
+    def crop_file(self, file_name: str) -> str:
+        """The crop's file name for a raw frame's."""
+        match = re.fullmatch(self.frame_name, file_name)
+        return self.crop_name.format(stem=Path(file_name).stem, number=match["number"])
+
+
+_IMAGE = r"\.(?i:jpe?g|png|bmp)"
+_ENDS = (".xls*", "*.xls*")  # the workbook as released, then copies with a date and the like in their names
+
+_CASME_SQ_LAYOUT = dict(
+    read_annotations=read_casme_sq,
+    emotions=THREE_EMOTIONS | {"others": OTHERS},
+    video_folder=r"(?P<subject>s\d+)/\d+_(?P<video>\d{4}).*",
+    frame_name=r"img ?(?P<number>\d+)" + _IMAGE,
+    fps=30,
+    k=3,
+)
+
+
+def _smic(name: str, folder: str, fps: int, k: int, published: tuple[int, ...]) -> Dataset:
+    """SMIC-E HS, VIS and NIR differ in camera, frame rate and folder names only."""
+    long_dirs = (f"SMIC/SMIC-E_raw image/{folder}_long", f"SMIC/{folder}_long")
+    names = (f"SMIC-{folder}-E", f"SMIC_{folder}_E")
+    return Dataset(
+        name=name,
+        title=f"SMIC-E-{folder} (long)",
+        raw_dirs=tuple(f"{d}/{n}/{folder}" for d in long_dirs for n in names),
+        crop_dir=f"SMIC/SMIC_E_{folder}_crop",
+        workbooks={"annotations": tuple(f"{d}/{n}_annotation{end}" for d in long_dirs for n in names for end in _ENDS)},
+        read_annotations=read_smic,
+        emotions=THREE_EMOTIONS | {"ne": "negative", "po": "positive", "sur": "surprise"},
+        video_folder=r"(?P<subject>s\d+)/s\d+_(?P<video>[a-z]+_\d+)",
+        frame_name=r"(?:reg_)?(?:image)? *(?P<number>\d+)" + _IMAGE,
+        fps=fps,
+        k=k,
+        one_per_video=True,
+        upstream_shift=1,
+        published=published,
+    )
+
+
+DATASETS: dict[str, Dataset] = {
+    d.name: d
+    for d in (
+        Dataset(
+            name="DEMO",
+            title="DEMO (synthetic faces)",
+            raw_dirs=("DEMO/rawpic",),
+            crop_dir="DEMO/rawpic_crop",
+            workbooks={"annotations": ("DEMO/code_final.xlsx",)},
+            generated=True,
+            **_CASME_SQ_LAYOUT,
+        ),
+        Dataset(
+            name="CASME_sq",
+            title="CAS(ME)^2",
+            raw_dirs=("CASME_sq/rawpic",),
+            crop_dir="CASME_sq/rawpic_crop",
+            workbooks={"annotations": ("CASME_sq/code_final.xls*", "CASME_sq/CAS(ME)^2code_final*.xls*")},
+            published=(14, 33, 57),
+            k_prime=6,
+            **_CASME_SQ_LAYOUT,
+        ),
+        Dataset(
+            name="SAMMLV",
+            title="SAMM Long Videos",
+            raw_dirs=("SAMMLV/SAMM_longvideos",),
+            crop_dir="SAMMLV/SAMM_longvideos_crop",
+            workbooks={
+                "annotations": ("SAMMLV/SAMM_LongVideos_V2_Release.xls*", "SAMMLV/SAMM_LongVideos_V*.xls*"),
+                "emotions": tuple(
+                    f"{d}/{book}"
+                    for d in ("SAMM", "SAMMLV")
+                    for book in ("SAMM_20181215_Micro_FACS_Codes_v2.xls*", "SAMM_*Micro_FACS_Codes*.xls*")
+                ),
+            },
+            read_annotations=read_sammlv,
+            emotions=SAMM_EMOTIONS,
+            video_folder=r"(?P<video>(?P<subject>\d+)_\d+)",
+            frame_name=r"\d+_\d+_(?P<number>\d+)" + _IMAGE,
+            crop_name="{number}.jpg",
+            fps=200,
+            k=20,
+            published=(29, 79, 159),
+            k_prime=37,
+        ),
+        Dataset(
+            name="CASME2",
+            title="CASME II",
+            raw_dirs=("CASME2/CASME2/CASME2-RAW", "CASME2/CASME2-RAW", "CASME2/CASME2_RAW"),
+            crop_dir="CASME2/CASME2/CASME2-RAW_crop",
+            workbooks={
+                "annotations": tuple(
+                    f"{d}/{book}"
+                    for d in ("CASME2/CASME2", "CASME2")
+                    for book in ("CASME2_label_Ver_2.xls*", "CASME2-coding-*.xls*")
+                )
+            },
+            read_annotations=read_casme2,
+            emotions={name: name for name in CASME2_CLASSES} | {"fear": None, "sadness": None},
+            video_folder=r"(?P<subject>sub\d+)/(?P<video>EP\d+_.+)",
+            frame_name=r"img ?(?P<number>\d+)" + _IMAGE,
+            fps=200,
+            k=20,
+            classes=CASME2_CLASSES,
+            one_per_video=True,
+            published=(26, 244, 244),
+        ),
+        _smic("SMIC_HS", "HS", fps=100, k=10, published=(16, 157, 157)),
+        _smic("SMIC_VIS", "VIS", fps=25, k=3, published=(8, 71, 71)),
+        _smic("SMIC_NIR", "NIR", fps=25, k=3, published=(8, 71, 71)),
+    )
+}

@@ -1,0 +1,309 @@
+"""The predictions and ground-truth tables: their columns, reading, writing, and their rows by video.
+
+Conventions
+-----------
+One row is one interval; frames are 0-based and inclusive. A prediction may start before frame 0 (a peak near the
+beginning minus k'), an annotation may not. `subject` and `video` are text: `006` is not `6`. An empty `emotion` is an
+interval that was spotted and not recognised; an empty `apex` is an unknown one. A table that somebody brings needs
+the columns of `REQUIRED_COLUMNS` only; columns that are not known here are kept as text and not looked at.
+
+A CSV file is UTF-8 (with or without byte order mark), separated by commas, with a header line.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from Utils.errors import UNPRINTABLE, InputError
+from Utils.work.cache import atomic_file
+
+PREDICTION_COLUMNS = (
+    "subject", "video", "onset", "apex", "offset", "onset_s", "offset_s", "score", "emotion", "confidence",
+)  # fmt: skip
+GROUND_TRUTH_COLUMNS = ("subject", "video", "onset", "apex", "offset", "onset_s", "offset_s", "emotion")
+REQUIRED_COLUMNS = ("subject", "video", "onset", "offset", "emotion")
+
+KEY_COLUMNS = ("subject", "video")  # text that must be there
+FRAME_COLUMNS = ("onset", "offset")  # whole numbers that must be there
+NUMBER_COLUMNS = ("apex", "onset_s", "offset_s", "score", "confidence")  # numbers that may be missing
+MAX_FRAME = 10**9  # 58 days at 200 frames a second: beyond it a frame number is a mistake
+MAX_NAME = 255  # characters of a subject, a video or an emotion: what file names can have
+MAX_EMOTIONS = 100  # different ones in a table: beyond, it is another column
+MAX_PAIRS = 1_000_000  # of predictions and annotations of one video, summed over videos: 100 bytes each to compare
+
+
+class Interval(NamedTuple):
+    """One row of a table. `row` is its position there; apex and score are NaN, emotion None where unknown."""
+
+    row: int
+    onset: int
+    offset: int
+    apex: float
+    score: float
+    emotion: str | None
+
+    @property
+    def peak(self) -> float:
+        """The apex, or the middle of the interval where there is none."""
+        return (self.onset + self.offset) / 2 if math.isnan(self.apex) else self.apex
+
+
+class VideoIntervals(NamedTuple):
+    """What was predicted and what is annotated in one video."""
+
+    subject: str
+    video: str
+    predicted: list[Interval]
+    annotated: list[Interval]
+
+    @property
+    def label(self) -> str:
+        """`subject/video`, as messages show it."""
+        return f"{self.subject}/{self.video}"
+
+    def in_time_order(self) -> VideoIntervals:
+        """The same with both lists sorted by onset (then offset, then row)."""
+        by_onset = attrgetter("onset", "offset", "row")
+        return self._replace(
+            predicted=sorted(self.predicted, key=by_onset), annotated=sorted(self.annotated, key=by_onset)
+        )
+
+
+def natural_key(text: str) -> tuple:
+    """Sorting key under which `s9` stands before `s10`."""
+    parts = re.split(r"(\d+)", text)
+    return tuple(int(part) if part.isdecimal() else part for part in parts), text
+
+
+def bounds(intervals: Sequence[Interval]) -> np.ndarray:
+    """Onsets and offsets of intervals as an array of shape (n, 2), also where n is 0."""
+    return np.array([(interval.onset, interval.offset) for interval in intervals], dtype=np.int64).reshape(-1, 2)
+
+
+def group_by_video(
+    predictions: pd.DataFrame, ground_truth: pd.DataFrame, videos: Iterable[Sequence] | None = None
+) -> list[VideoIntervals]:
+    """Sort the rows of both tables into their videos, each list in the order of its table.
+
+    Parameters
+    ----------
+    predictions, ground_truth : DataFrame
+        See the module's conventions.
+    videos : iterable of (subject, video, ...), optional
+        The videos that took part, in the wanted order; a video without any row is a video too. By default the
+        videos that either table names, in natural order.
+
+    Raises
+    ------
+    ValueError
+        A table breaks a rule (see `validate`), or has a row in a video that `videos` does not hold.
+    InputError
+        More intervals in one video than can be compared with one another.
+    """
+    validate(predictions, "predictions")
+    validate(ground_truth, "ground truth")
+    predicted, annotated = _rows_by_video(predictions), _rows_by_video(ground_truth)
+    pairs = {key: len(predicted[key]) * len(annotated[key]) for key in predicted.keys() & annotated.keys()}
+    if sum(pairs.values()) > MAX_PAIRS:
+        key = max(pairs, key=pairs.__getitem__)
+        raise InputError(
+            f"{'/'.join(key)}: {len(predicted[key])} predictions and {len(annotated[key])} annotations are too many to "
+            "compare; does the column video name the right videos?"
+        )
+    named = predicted.keys() | annotated.keys()
+    if videos is None:
+        keys = sorted(named, key=lambda key: (natural_key(key[0]), natural_key(key[1])))
+    else:
+        keys = list(dict.fromkeys((str(record[0]), str(record[1])) for record in videos))
+        if strangers := named - set(keys):
+            raise ValueError(f"rows of {'/'.join(min(strangers))}, which is not among the videos that took part")
+    return [VideoIntervals(*key, predicted.get(key, []), annotated.get(key, [])) for key in keys]
+
+
+def classes_of(ground_truth: pd.DataFrame) -> list[str]:
+    """Every emotion of a ground-truth table, sorted: the classes where nobody says which are evaluated."""
+    return sorted({emotion for emotion in map(_text_or_none, ground_truth["emotion"]) if emotion is not None})
+
+
+def validate(table: pd.DataFrame, name: str = "table") -> None:
+    """Raise ValueError, naming the rule, unless `table` has the required columns and whole, ordered frame numbers."""
+    if missing := [column for column in REQUIRED_COLUMNS if column not in table.columns]:
+        raise ValueError(f"{name}: no column {', '.join(missing)}")
+    for column in FRAME_COLUMNS:
+        frames = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float)
+        with np.errstate(invalid="ignore"):
+            whole = np.isfinite(frames) & (np.abs(frames) <= MAX_FRAME) & (frames == np.rint(frames))
+        if not whole.all():
+            raise ValueError(f"{name}: {column} of row {int(np.argmin(whole))} is not a frame number")
+    backwards = table["onset"].to_numpy(dtype=float) > table["offset"].to_numpy(dtype=float)
+    if backwards.any():
+        raise ValueError(f"{name}: onset after offset in row {int(np.argmax(backwards))}")
+
+
+def _rows_by_video(table: pd.DataFrame) -> dict[tuple[str, str], list[Interval]]:
+    unknown = [math.nan] * len(table)
+    columns = [table[column].tolist() if column in table.columns else unknown for column in ("apex", "score")]
+    frames = [table[column].astype(int).tolist() for column in FRAME_COLUMNS]
+    keys = [table[column].astype(str).tolist() for column in KEY_COLUMNS]
+    rows: dict[tuple[str, str], list[Interval]] = {}
+    for row, (subject, video, onset, offset, apex, score, emotion) in enumerate(
+        zip(*keys, *frames, *columns, table["emotion"].tolist(), strict=True)
+    ):
+        interval = Interval(row, onset, offset, _number_or_nan(apex), _number_or_nan(score), _text_or_none(emotion))
+        rows.setdefault((subject, video), []).append(interval)
+    return rows
+
+
+def _number_or_nan(value) -> float:
+    return math.nan if value is None or value is pd.NA else float(value)
+
+
+def _text_or_none(value) -> str | None:
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return str(value).strip() or None
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as CSV: all of it or nothing, never half a file under the final name.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written there.
+    """
+    try:
+        with atomic_file(Path(path)) as scratch:
+            table.to_csv(scratch, index=False, encoding="utf-8", lineterminator="\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
+
+
+def read_table(path: str | Path, *, ground_truth: bool = False) -> pd.DataFrame:
+    """Read and check a predictions or ground-truth CSV.
+
+    Parameters
+    ----------
+    path : path
+        The CSV file.
+    ground_truth : bool
+        The table holds annotations: there must be at least one row, and none may start before frame 0.
+
+    Returns
+    -------
+    DataFrame
+        The file's columns (unnamed ones and empty lines are left out): keys as str, frames as int64, other known
+        numbers as float64 (NaN where empty), emotion as str or None.
+
+    Raises
+    ------
+    InputError
+        With file, line, column, and what to do.
+    """
+    path = Path(path)
+    header, lines, rows = _read_fields(path)
+    if repeated := sorted({name for name in header if name and header.count(name) > 1}):
+        raise InputError(f"{path}, line 1: column {', '.join(repeated)} stands there more than once; keep one")
+    if missing := [name for name in REQUIRED_COLUMNS if name not in header]:
+        hint = "; separate the columns by commas" if len(header) == 1 and re.search(r"[;\t|]", header[0]) else ""
+        raise InputError(
+            f"{path}, line 1: no column {', '.join(missing)} (needed are {', '.join(REQUIRED_COLUMNS)}){hint}"
+        )
+    if ground_truth and not rows:
+        raise InputError(f"{path}: has a header and no annotation; give a file with at least one row")
+
+    columns = {
+        name: [_parse(text, name, path, line) for line, text in zip(lines, fields, strict=True)]
+        for name, fields in zip(header, zip(*rows, strict=True) if rows else [()] * len(header), strict=True)
+        if name
+    }
+    if len(emotions := set(columns["emotion"])) > MAX_EMOTIONS:
+        raise InputError(f"{path}, column emotion: {len(emotions)} different emotions; is it the right column?")
+    for line, onset, offset in zip(lines, columns["onset"], columns["offset"], strict=True):
+        if onset > offset:
+            raise InputError(f"{path}, line {line}: onset {onset} is after offset {offset}; mend or remove the row")
+        if ground_truth and onset < 0:
+            raise InputError(f"{path}, line {line}, column onset: {onset} is before frame 0; frames count from 0")
+    return pd.DataFrame({name: pd.Series(values, dtype=_dtype(name)) for name, values in columns.items()})
+
+
+def _read_fields(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
+    """Header, line number of each row (the first, where a quoted field spans lines), and the rows' fields."""
+    lines: list[int] = []
+    rows: list[list[str]] = []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True, skipinitialspace=True)
+            header = [name.strip() for name in next(reader, [])]
+            line = reader.line_num + 1
+            for fields in reader:
+                if any(field.strip() for field in fields):
+                    if len(fields) != len(header):
+                        raise InputError(
+                            f"{path}, line {line}: {len(fields)} fields where the header has {len(header)}; "
+                            "put a field that contains a comma in double quotes"
+                        )
+                    lines.append(line)
+                    rows.append([field.strip() for field in fields])
+                line = reader.line_num + 1
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file; check the path") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from error
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: is not CSV ({error}); save it as CSV in UTF-8") from error
+    if not any(header):
+        raise InputError(f"{path}: is empty; its first line must name the columns {', '.join(REQUIRED_COLUMNS)}")
+    if "\0" in "".join(header):
+        raise InputError(f"{path}: is not a text file; save it as CSV in UTF-8")
+    if any(len(name) > MAX_NAME or UNPRINTABLE.search(name) for name in header):
+        raise InputError(
+            f"{path}, line 1: a column's name is too long or has characters that cannot be shown; rename it"
+        )
+    return header, lines, rows
+
+
+def _dtype(column: str) -> str:
+    return "int64" if column in FRAME_COLUMNS else "float64" if column in NUMBER_COLUMNS else "object"
+
+
+def _parse(text: str, column: str, path: Path, line: int):
+    """The value of one field; InputError says where it stands and what belongs there."""
+    where = f"{path}, line {line}, column {column}"
+    if column in KEY_COLUMNS and not text:
+        raise InputError(f"{where}: is empty; name the {column}")
+    if column in (*KEY_COLUMNS, "emotion") and (len(text) > MAX_NAME or UNPRINTABLE.search(text)):
+        raise InputError(f"{where}: {_shown(text)} is too long or has characters that cannot be shown; rename it")
+    if column == "emotion":
+        return text or None
+    if column not in FRAME_COLUMNS and column not in NUMBER_COLUMNS:
+        return text
+    if column in NUMBER_COLUMNS and text.lower() in ("", "nan"):
+        return math.nan
+    try:
+        number = float(text) if "_" not in text else math.nan
+    except ValueError:
+        number = math.nan
+    if column in NUMBER_COLUMNS:
+        if not math.isfinite(number):
+            raise InputError(f"{where}: {_shown(text)} is not a number; write a number or leave it empty")
+        return number
+    if not number.is_integer() or abs(number) > MAX_FRAME:  # NaN and infinity are no integers either
+        raise InputError(f"{where}: {_shown(text)} is not a frame number; write a whole number")
+    return int(number)
+
+
+def _shown(text: str) -> str:
+    """A field as an error message quotes it: one line, not too long."""
+    return repr(text if len(text) <= 30 else text[:27] + "..")

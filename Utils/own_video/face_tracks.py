@@ -1,0 +1,280 @@
+"""Where the faces of a video are: detection every second, after scene cuts, and where a face comes or goes.
+
+For datasets the paper's rule holds (the rectangle of the first frame is kept, `face_crop.py`); people who film
+themselves move. Within a track the rectangle still stays until the face has left it: one that moves between the two
+frames of a pair would be read as motion of the face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from face_crop import Rectangle, clip_rectangle
+from Utils.faces.landmarks import detect_faces
+
+DETECTION_SIDE = 640  # pixels; larger frames are scaled down for the detector, which then finds faces of 40 pixels
+SAME_PLACE = 0.6  # intersection over union with a new detection from which on the rectangle is kept
+SAME_FACE = 0.25  # and from which on a detection is the same face
+STAY = 0.5  # the largest face is followed while it has this share of the largest one's area
+CUT = 28.0  # grey levels; mean difference of two frames' thumbnails from which on there is a scene cut
+THUMBNAIL = (32, 18)
+
+Detector = Callable[[np.ndarray], list[Rectangle]]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames `first` to `last` (0-based, inclusive) with a face in one rectangle (left, top, right, bottom)."""
+
+    first: int
+    last: int
+    rectangle: Rectangle
+
+
+@dataclass(frozen=True)
+class Track:
+    """One face: its number, from 0, and its segments in order of time."""
+
+    number: int
+    segments: tuple[Segment, ...]
+    cuts: tuple[int, ...] = ()
+
+    def stretches(self) -> list[tuple[int, int]]:
+        """First and last frames of the stretches without a gap and without a scene cut inside."""
+        found: list[list[int]] = []
+        for segment in self.segments:
+            if found and segment.first == found[-1][1] + 1 and segment.first not in self.cuts:
+                found[-1][1] = segment.last
+            else:
+                found.append([segment.first, segment.last])
+        return [(first, last) for first, last in found]
+
+    def segment_at(self, frame: int) -> Segment | None:
+        return next((s for s in self.segments if s.first <= frame <= s.last), None)
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """What the first pass over a video finds.
+
+    Attributes
+    ----------
+    n_frames : int
+        Frames that could be decoded.
+    tracks : tuple of Track
+    cuts : tuple of int
+        Frames that begin a new scene.
+    without_face : tuple of (int, int)
+        First and last frames of the stretches in which no face is followed.
+    """
+
+    n_frames: int
+    tracks: tuple[Track, ...]
+    cuts: tuple[int, ...]
+    without_face: tuple[tuple[int, int], ...]
+
+
+@dataclass
+class _Growing:
+    """A track while it is made: segments as [first, last, rectangle]."""
+
+    number: int
+    segments: list[list] = field(default_factory=list)
+    present: bool = False  # at the latest detection
+
+    @property
+    def rectangle(self) -> Rectangle:
+        return self.segments[-1][2]
+
+
+def track_faces(
+    images: Iterable[np.ndarray], fps: float, which: str = "largest", detect: Detector = detect_faces
+) -> Tracking:
+    """Follow the faces of a video in one pass; about a second of small frames is held.
+
+    Parameters
+    ----------
+    images : iterable of ndarray, (height, width, 3), uint8
+        BGR, one size.
+    fps : float
+    which : {"largest", "all"}
+        The largest face of a time (another one only when it is gone, or has less than half the other's area), or all.
+    detect : callable
+        (height, width, 3) uint8 -> faces as (left, top, right, bottom).
+    """
+    tracker = _Tracker(max(1, round(fps)), which, detect)
+    for image in images:
+        tracker.add(image)
+    return tracker.finish()
+
+
+def overlap(a: Rectangle, b: Rectangle) -> float:
+    """Intersection over union of two rectangles, in [0, 1]."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    common = max(0, width) * max(0, height)
+    return common / (area(a) + area(b) - common)
+
+
+def area(rectangle: Rectangle) -> int:
+    return (rectangle[2] - rectangle[0]) * (rectangle[3] - rectangle[1])
+
+
+class _Tracker:
+    """Keeps the frames since the latest detection, so that comings and goings can be found among them by halving."""
+
+    def __init__(self, interval: int, which: str, detect: Detector) -> None:
+        self.interval, self.which, self.detector = interval, which, detect
+        self.n = 0
+        self.waiting: list[np.ndarray] = []  # small frames from `detected_at` + 1 on
+        self.detected_at = -1
+        self.thumbnail: np.ndarray | None = None
+        self.cuts: list[int] = []
+        self.tracks: list[_Growing] = []
+        self.scale, self.size = 1.0, (0, 0)
+
+    def add(self, image: np.ndarray) -> None:
+        if not self.n:
+            self.size = image.shape[1], image.shape[0]
+            self.scale = min(1.0, DETECTION_SIDE / max(self.size))
+        small = image
+        if self.scale < 1:
+            small = cv2.resize(image, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_AREA)
+        if self._is_cut(small):
+            self._detect_last()
+            self.cuts.append(self.n)
+            for track in self.tracks:
+                track.present = False
+        self.waiting.append(small.copy() if small is image else small)
+        self.n += 1
+        at_cut = bool(self.cuts) and self.cuts[-1] == self.n - 1
+        if self.n == 1 or at_cut or len(self.waiting) >= self.interval:
+            self._detect_last()
+
+    def finish(self) -> Tracking:
+        self._detect_last()
+        cuts = tuple(self.cuts)
+        tracks = tuple(
+            Track(t.number, tuple(Segment(a, b, r) for a, b, r in t.segments if a <= b), cuts) for t in self.tracks
+        )
+        covered = np.zeros(self.n, bool)
+        for track in tracks:
+            for s in track.segments:
+                covered[s.first : s.last + 1] = True
+        return Tracking(self.n, tracks, cuts, tuple(runs_of(~covered)))
+
+    def _is_cut(self, image: np.ndarray) -> bool:
+        small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), THUMBNAIL, interpolation=cv2.INTER_AREA)
+        before, self.thumbnail = self.thumbnail, small.astype(np.float32)
+        return before is not None and float(np.abs(self.thumbnail - before).mean()) > CUT
+
+    def _detect(self, image: np.ndarray) -> list[Rectangle]:
+        """Faces in the video's own pixels, clipped to it."""
+        width, height = self.size
+        found = [
+            clip_rectangle(tuple(round(x / self.scale) for x in face), (height, width)) for face in self.detector(image)
+        ]
+        return [face for face in found if face is not None]
+
+    def _detect_last(self) -> None:
+        """Detect on the newest waiting frame and carry all tracks up to it."""
+        if not self.waiting:
+            return
+        now = self.n - 1
+        faces = self._detect(self.waiting[-1])
+        if self.which == "largest":
+            faces = self._one_of(faces)
+        matched = self._match(faces)
+        for track in self.tracks:
+            if track.number in matched:
+                self._go_on(track, faces[matched[track.number]], now)
+            elif track.present:
+                self._end(track, now)
+        for i, face in enumerate(faces):
+            if i not in matched.values():
+                self._begin(face, now)
+        self.waiting.clear()
+        self.detected_at = now
+
+    def _one_of(self, faces: list[Rectangle]) -> list[Rectangle]:
+        largest = max(faces, key=area, default=None)
+        for track in self.tracks:
+            if track.present:
+                stays = max(faces, key=lambda face: overlap(face, track.rectangle), default=None)
+                if stays and overlap(stays, track.rectangle) >= SAME_FACE and area(stays) >= STAY * area(largest):
+                    return [stays]
+        return [largest] if largest else []
+
+    def _match(self, faces: list[Rectangle]) -> dict[int, int]:
+        """Track number -> index of its face: best overlap first, tracks that are present before those that are not."""
+        pairs = sorted(
+            (
+                (track.present, overlap(face, track.rectangle), track.number, i)
+                for track in self.tracks
+                for i, face in enumerate(faces)
+            ),
+            reverse=True,
+        )
+        matched: dict[int, int] = {}
+        for _, common, number, i in pairs:
+            if common >= SAME_FACE and number not in matched and i not in matched.values():
+                matched[number] = i
+        return matched
+
+    def _go_on(self, track: _Growing, face: Rectangle, now: int) -> None:
+        if not track.present:
+            first = self._first_with(face, now)
+            track.segments.append([first, now, face])
+            track.present = True
+        elif overlap(face, track.rectangle) >= SAME_PLACE:
+            track.segments[-1][1] = now
+        else:  # it has moved: the new rectangle from halfway on
+            middle = (self.detected_at + now) // 2
+            track.segments[-1][1] = middle
+            track.segments.append([middle + 1, now, face])
+
+    def _begin(self, face: Rectangle, now: int) -> None:
+        first = self._first_with(face, now)
+        if self.which == "largest":  # one face at a time
+            first = max([first, *(t.segments[-1][1] + 1 for t in self.tracks)])
+        track = _Growing(len(self.tracks), present=True)
+        track.segments.append([min(first, now), now, face])
+        self.tracks.append(track)
+
+    def _end(self, track: _Growing, now: int) -> None:
+        """The face is gone now: find by halving the last waiting frame that has it."""
+        low, high = self.detected_at, now
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._has(track.rectangle, middle):
+                low = middle
+            else:
+                high = middle
+        track.segments[-1][1] = low
+        track.present = False
+
+    def _first_with(self, face: Rectangle, now: int) -> int:
+        """The first waiting frame that has a face that is there now."""
+        start = self.n - len(self.waiting)
+        low, high = start - 1, now
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._has(face, middle):
+                high = middle
+            else:
+                low = middle
+        return high
+
+    def _has(self, rectangle: Rectangle, frame: int) -> bool:
+        image = self.waiting[frame - (self.n - len(self.waiting))]
+        return any(overlap(face, rectangle) >= SAME_FACE for face in self._detect(image))
+
+
+def runs_of(mask: np.ndarray) -> list[tuple[int, int]]:
+    """First and last indices (inclusive) of the runs of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(mask, np.int8), [0]])))
+    return [(int(first), int(end) - 1) for first, end in zip(edges[::2], edges[1::2], strict=True)]

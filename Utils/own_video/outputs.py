@@ -1,0 +1,173 @@
+"""What is written for one video of one's own: tables, ELAN file, overlay and report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from face_crop import Rectangle, cut_face
+from feature_extraction import flow_function
+from load_images import CROP_SIZE
+from Utils.own_video.elan import write_eaf
+from Utils.own_video.face_tracks import Tracking
+from Utils.own_video.overlay import OverlayFace
+from Utils.own_video.scoring import FaceScores, gray_crop
+from Utils.own_video.video_files import Frame, FrameSource
+from Utils.report.contents import Curve, Pictures
+
+MAX_PICTURED = 300  # expressions with pictures in a report, 85 KB each
+UNNAMED = "micro-expression"  # the label of an expression that no network has recognised
+INTERVAL = ("onset", "apex", "offset")
+
+
+def frames_table(tracking: Tracking, faces: Sequence[FaceScores], classes: Sequence[str], fps: float) -> pd.DataFrame:
+    """A row per frame and face; for frames without any followed face one row with `success` 0.
+
+    Columns: frame (0-based), timestamp (s), face, success (1 where the face is followed), score, score_smoothed,
+    p_<class>, left, top, right, bottom (pixels of the video). Scores stand at the first frame of their pair.
+    """
+    scored = {face.track.number: face for face in faces}
+    columns = ["frame", "timestamp", "face", "success", "score", "score_smoothed"]
+    columns += [f"p_{c}" for c in classes] + ["left", "top", "right", "bottom"]
+    parts = []
+    for track in tracking.tracks:
+        face = scored.get(track.number)
+        for s in track.segments:
+            frames = np.arange(s.first, s.last + 1)
+            table = pd.DataFrame({"frame": frames, "face": track.number, "success": 1})
+            table["score"] = face.raw[frames] if face else np.nan
+            table["score_smoothed"] = face.smoothed[frames] if face else np.nan
+            for c, name in enumerate(classes):
+                table[f"p_{name}"] = face.probabilities[frames, c] if face else np.nan
+            table[["left", "top", "right", "bottom"]] = s.rectangle
+            parts.append(table)
+    for first, last in tracking.without_face:
+        parts.append(pd.DataFrame({"frame": np.arange(first, last + 1), "success": 0}))
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    table["timestamp"] = (table["frame"] / fps).round(4)
+    table = table.reindex(columns=columns).sort_values(["frame", "face"], kind="stable", ignore_index=True)
+    return table.astype(dict.fromkeys(("face", "left", "top", "right", "bottom"), "Int64"))
+
+
+def write_elan(
+    path: Path, media: Path, final: Path, expressions: pd.DataFrame, faces: Sequence[FaceScores], fps: float
+) -> None:
+    """The expressions as an ELAN file, a tier per scored face; `final` is where it will lie."""
+    tiers: dict[str, list] = {f"face {face.track.number}": [] for face in faces} or {"face 0": []}
+    for row in expressions.itertuples():
+        tiers[f"face {row.face}"].append((row.onset / fps, (row.offset + 1) / fps, row.emotion or UNNAMED))
+    write_eaf(path, media, tiers, final)
+
+
+def overlay_faces(faces: Sequence[FaceScores], expressions: pd.DataFrame) -> list[OverlayFace]:
+    """The scored faces as `write_overlay` draws them."""
+    made = []
+    for face in faces:
+
+        def box(frame: int, track=face.track):
+            segment = track.segment_at(frame)
+            return segment.rectangle if segment else None
+
+        rows = expressions[expressions["face"] == face.track.number]
+        intervals = [(r.onset, r.apex, r.offset, r.emotion or UNNAMED) for r in rows.itertuples()]
+        made.append(OverlayFace(face_name(face, faces), box, face.smoothed, face.threshold, intervals))
+    return made
+
+
+def face_name(face: FaceScores, faces: Sequence[FaceScores]) -> str:
+    """Empty where there is only one."""
+    return f"face {face.track.number}" if len(faces) > 1 else ""
+
+
+def pictured(expressions: pd.DataFrame) -> pd.DataFrame:
+    """The expressions that the report has pictures of: the `MAX_PICTURED` with the highest scores."""
+    return expressions.nlargest(MAX_PICTURED, "score")
+
+
+def picture_remarks(expressions: pd.DataFrame) -> list[str]:
+    """What the report says of expressions without pictures."""
+    if len(expressions) <= MAX_PICTURED:
+        return []
+    return [f"Pictures are of the {MAX_PICTURED} expressions with the highest scores, of {len(expressions)}."]
+
+
+class KeepingCrops:
+    """A video that, while it goes by, keeps the crops that the report shows.
+
+    `pair(face, apex, frame)` is the colour crop and the gray one (which the networks see) of a frame that is onset,
+    apex or offset of an expression, both cut with the rectangle at the apex; None if it was not kept.
+    """
+
+    def __init__(self, source: FrameSource, faces: Sequence[FaceScores], expressions: pd.DataFrame) -> None:
+        self._source = source
+        self._at: dict[int, list[tuple[int, Rectangle]]] = {}
+        self._numbers: dict[tuple[int, int, int], int] = {}
+        self._kept: set[int] = set()
+        tracks = {face.track.number: face.track for face in faces}
+        for row in pictured(expressions).itertuples():
+            rectangle = tracks[row.face].segment_at(row.apex).rectangle
+            for frame in {row.onset, row.apex, row.offset}:
+                number = self._numbers.setdefault((row.face, row.apex, frame), len(self._numbers))
+                self._at.setdefault(frame, []).append((number, rectangle))
+        # all at once: small arrays that stay, allocated between frames that go, would leave holes of a frame's size
+        self._crops = np.empty((len(self._numbers), CROP_SIZE, CROP_SIZE, 4), np.uint8)
+
+    def __getattr__(self, name: str):
+        return getattr(self._source, name)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._source:
+            for number, rectangle in self._at.get(frame.index, ()):
+                self._crops[number, ..., :3] = cut_face(frame.image, rectangle)
+                self._crops[number, ..., 3] = gray_crop(frame.image, rectangle)
+                self._kept.add(number)
+            yield frame
+
+    def pair(self, face: int, apex: int, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """(128, 128, 3) BGR and (128, 128) gray, uint8."""
+        number = self._numbers.get((face, apex, frame))
+        return (self._crops[number, ..., :3], self._crops[number, ..., 3]) if number in self._kept else None
+
+
+def report_curves(
+    video: str,
+    fps: float,
+    k_prime: int,
+    faces: Sequence[FaceScores],
+    expressions: pd.DataFrame,
+    kept: KeepingCrops,
+    flow: str,
+    remarks: Sequence[str],
+) -> list[Curve]:
+    """The scored faces as `write_report` shows them."""
+
+    def curve(face: FaceScores) -> Curve:
+        rows = expressions[expressions["face"] == face.track.number].reset_index(drop=True).assign(subject="")
+
+        def pictures(_: str, i: int) -> Pictures | None:
+            crops = [kept.pair(face.track.number, rows["apex"][i], rows[name][i]) for name in INTERVAL]
+            if not any(crops):
+                return None
+            colour, gray = ([None if pair is None else np.ascontiguousarray(pair[j]) for pair in crops] for j in (0, 1))
+            motion = None if gray[0] is None or gray[1] is None else flow_function(flow)(gray[0], gray[1])
+            return Pictures(*colour, motion)
+
+        return Curve(
+            subject="",
+            video=video,
+            face=str(face.track.number) if len(faces) > 1 else "",
+            fps=fps,
+            raw=face.raw,
+            smoothed=face.smoothed,
+            threshold=face.threshold,
+            k_prime=k_prime,
+            predictions=rows,
+            annotations=rows.iloc[:0],
+            pictures=pictures,
+            remarks=remarks,
+        )
+
+    return [curve(face) for face in faces]

@@ -1,0 +1,230 @@
+"""A video of one's own: faces are followed, every pair of frames is scored, expressions are spotted and recognised.
+
+The steps are the datasets' (flow, features, networks, smoothing, threshold, majority vote), per face and per stretch in
+which the face is there; k and k' are the training videos' durations at this video's frame rate.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pandas as pd
+from scipy.signal import find_peaks
+from tqdm import tqdm
+
+from face_crop import Rectangle, cut_face
+from feature_extraction import face_regions, feature_image, flow_function
+from training_utils import majority_class, smooth_scores, threshold
+from Utils.faces.landmarks import predict_landmarks
+from Utils.own_video.face_tracks import Track, Tracking, runs_of, track_faces
+from Utils.own_video.weights import OwnWeights, ensemble_of
+
+BATCH = 256  # features per prediction
+EXPRESSION_COLUMNS = (
+    "video", "face", "onset", "apex", "offset", "onset_s", "apex_s", "offset_s", "score", "emotion", "confidence",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Spotting:
+    """How expressions are taken from scores: p of the threshold, and a score below which nothing counts."""
+
+    p: float
+    absolute_threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class FaceScores:
+    """One face's scores; feature i is of the frames (i, i + k), NaN where it is not scored.
+
+    Attributes
+    ----------
+    track : Track
+    raw, smoothed : ndarray, (n_frames,), float64
+    probabilities : ndarray, (n_frames, C), float32
+    stretches : list of (int, int)
+        First and last feature of the scored stretches.
+    threshold : float or None
+        None if nothing is scored.
+    """
+
+    track: Track
+    raw: np.ndarray
+    smoothed: np.ndarray
+    probabilities: np.ndarray
+    stretches: list[tuple[int, int]]
+    threshold: float | None
+
+
+def gray_crop(image: np.ndarray, rectangle: Rectangle) -> np.ndarray:
+    """(128, 128) uint8: the face cut out, through JPEG and read as gray, as the datasets' crops are (METHOD.md 1)."""
+    _, data = cv2.imencode(".jpg", cut_face(image, rectangle))
+    return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+
+
+def score_video(source, weights: OwnWeights, spotting: Spotting, which: str, flow: str, threads: int, label: str):
+    """Both passes over a video: follow the faces, then score the pairs of frames.
+
+    Parameters
+    ----------
+    source : FrameSource
+        From `Utils.own_video.video_files.open_video`.
+    weights : OwnWeights
+    spotting : Spotting
+    which : {"largest", "all"}
+    flow : {"kernel", "opencv"}
+    threads : int
+        For the flow.
+    label : str
+        For the progress bars; empty for none.
+
+    Returns
+    -------
+    tracking : Tracking
+    faces : list of FaceScores
+        Of the faces with at least one scored stretch.
+    """
+    k, k_prime = weights.frames_at(source.fps)
+    bar = dict(total=source.n_estimated, unit=" frame", dynamic_ncols=True, disable=not label)
+    images = (frame.image for frame in tqdm(source, desc="  faces", **bar))
+    tracking = track_faces(images, source.fps, which)
+    bar["total"] = tracking.n_frames
+    ensemble = ensemble_of(weights)
+    shape = (len(tracking.tracks), tracking.n_frames)
+    raw = np.full(shape, np.nan)
+    probabilities = np.full((*shape, len(weights.classes)), np.nan, np.float32)
+    pairs = _pairs(tqdm(source, desc="  scores", **bar), tracking, k, minimum=2 * k_prime)
+    for places, features in _batches(_features(pairs, flow_function(flow), threads)):
+        rows, columns = np.array(places).T
+        raw[rows, columns], probabilities[rows, columns] = ensemble.predict(features)
+    faces = [
+        _face_scores(track, raw[i], probabilities[i], k_prime, spotting)
+        for i, track in enumerate(tracking.tracks)
+        if np.isfinite(raw[i]).any()
+    ]
+    return tracking, faces
+
+
+def scored_stretches(track: Track, k: int, minimum: int) -> list[tuple[int, int]]:
+    """First and last feature of the stretches that are long enough to be smoothed: at least `minimum` features."""
+    return [(first, last - k) for first, last in track.stretches() if last - k - first + 1 >= minimum]
+
+
+@dataclass
+class _Follower:
+    """What is held of one track while its video goes by."""
+
+    segment_of: np.ndarray  # (n_frames,), index into the track's segments, -1 where there is none
+    starts_pair: np.ndarray  # (n_frames,), bool: feature i is scored
+    crops: deque  # of the latest k + 1 frames, None where there is no face
+    regions: dict[int, tuple[slice, ...]]
+
+
+def _pairs(frames: Iterable, tracking: Tracking, k: int, minimum: int) -> Iterator[tuple]:
+    """((track, i), crop of frame i, crop of frame i + k, regions) of every scored pair, in order of frames.
+
+    Both crops of a pair are cut with the rectangle that holds at its first frame.
+    """
+    followers = []
+    for track in tracking.tracks:
+        segment_of, starts = np.full(tracking.n_frames, -1), np.zeros(tracking.n_frames, bool)
+        for i, segment in enumerate(track.segments):
+            segment_of[segment.first : segment.last + 1] = i
+        for first, last in scored_stretches(track, k, minimum):
+            starts[first : last + 1] = True
+        followers.append(_Follower(segment_of, starts, deque(maxlen=k + 1), {}))
+    for j, frame in enumerate(frames):
+        if j >= tracking.n_frames:
+            break  # the second pass decodes what the first did
+        for number, (track, follower) in enumerate(zip(tracking.tracks, followers, strict=True)):
+            crop, now = None, follower.segment_of[j]
+            if now >= 0:
+                crop = gray_crop(frame.image, track.segments[now].rectangle)
+                if now not in follower.regions:
+                    follower.regions = {**follower.regions, now: face_regions(predict_landmarks(crop))}
+            follower.crops.append(crop)
+            i = j - k
+            if i < 0 or not follower.starts_pair[i]:
+                continue
+            then = follower.segment_of[i]
+            second = crop if then == now else gray_crop(frame.image, track.segments[then].rectangle)
+            yield (number, i), follower.crops[0], second, follower.regions[then]
+
+
+def _features(pairs: Iterable[tuple], flow, threads: int) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    """(place, feature) in the order of the pairs, computed in threads (the flow leaves Python's lock)."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[tuple[tuple[int, int], Future]] = deque()
+        for place, first, second, regions in pairs:
+            waiting.append((place, pool.submit(feature_image, first, second, regions, flow)))
+            if len(waiting) > 8 * threads:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        for done, future in waiting:
+            yield done, future.result()
+
+
+def _batches(features: Iterable[tuple]) -> Iterator[tuple[list, np.ndarray]]:
+    places, images = [], []
+    for place, image in features:
+        places.append(place)
+        images.append(image.astype(np.float32))
+        if len(places) == BATCH:
+            yield places, np.array(images)
+            places, images = [], []
+    if places:
+        yield places, np.array(images)
+
+
+def _face_scores(
+    track: Track, raw: np.ndarray, probabilities: np.ndarray, k_prime: int, spotting: Spotting
+) -> FaceScores:
+    stretches = runs_of(np.isfinite(raw))
+    smoothed = np.full(len(raw), np.nan)
+    for first, last in stretches:
+        smoothed[first : last + 1] = smooth_scores(raw[first : last + 1], k_prime)
+    height = threshold(smoothed[np.isfinite(smoothed)], spotting.p)
+    if spotting.absolute_threshold is not None:
+        height = max(height, spotting.absolute_threshold)
+    return FaceScores(track, raw, smoothed, probabilities, stretches, height)
+
+
+def spot_expressions(
+    video: str, faces: Iterable[FaceScores], classes: tuple[str, ...], k_prime: int, fps: float, n_frames: int
+) -> pd.DataFrame:
+    """The expressions of all faces, `EXPRESSION_COLUMNS`, in order of faces and time.
+
+    Frames are 0-based and inclusive, clamped to the video; an interval is [peak - k', peak + k']. `emotion` is empty
+    and `confidence` NaN where no network recognises.
+    """
+    rows = []
+    for face in faces:
+        for first, last in face.stretches:
+            smoothed = face.smoothed[first : last + 1]
+            probabilities = face.probabilities[first : last + 1]
+            for peak in find_peaks(smoothed, height=face.threshold, distance=k_prime)[0].tolist():
+                vote = majority_class(probabilities, peak, k_prime) if np.isfinite(probabilities).all() else None
+                apex = first + peak
+                onset, offset = max(0, apex - k_prime), min(n_frames - 1, apex + k_prime)
+                rows.append(
+                    dict(
+                        video=video,
+                        face=face.track.number,
+                        onset=onset,
+                        apex=apex,
+                        offset=offset,
+                        **{
+                            f"{name}_s": round(frame / fps, 4)
+                            for name, frame in (("onset", onset), ("apex", apex), ("offset", offset))
+                        },
+                        score=round(float(smoothed[peak]), 6),
+                        emotion=classes[vote[0]] if vote else "",
+                        confidence=round(vote[1], 6) if vote else np.nan,
+                    )
+                )
+    return pd.DataFrame(rows, columns=list(EXPRESSION_COLUMNS)).astype({"score": float})  # also where there are none

@@ -1,0 +1,187 @@
+"""Networks for people who are in no dataset: those of all subjects, or the leave-one-subject-out ones together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from Utils.datasets.table import Dataset
+from Utils.errors import UNPRINTABLE, InputError
+from Utils.networks.weights import DESCRIPTION, ENDINGS, KINDS, FoldWeights, load_fold
+from Utils.own_video.video_files import LOWEST_RATE
+from Utils.records import ALL
+from Utils.work.cache import read_json
+
+MAX_CLASSES = 100
+
+
+@dataclass(frozen=True)
+class OwnWeights:
+    """Weights and what they were trained with.
+
+    Attributes
+    ----------
+    networks : tuple of FoldWeights
+        One, of all subjects; or one per left-out subject, whose scores are averaged and whose classes are voted on.
+    k, k_prime : int
+        In frames of the training videos.
+    fps : float
+        Of the training videos.
+    classes : tuple of str
+    title : str
+        Of the dataset.
+    synthetic : bool
+        Trained on synthetic faces.
+    """
+
+    networks: tuple[FoldWeights, ...]
+    k: int
+    k_prime: int
+    fps: float
+    classes: tuple[str, ...]
+    title: str
+    synthetic: bool
+
+    def frames_at(self, fps: float) -> tuple[int, int]:
+        """k and k' at another frame rate: the same durations in seconds, at least one frame."""
+        return max(1, round(self.k / self.fps * fps)), max(1, round(self.k_prime / self.fps * fps))
+
+    def fingerprint(self) -> list:
+        return [self.k, self.k_prime, self.fps, list(self.classes), [w.fingerprint() for w in self.networks]]
+
+
+def weights_for_videos(weights_dir: Path, dataset: Dataset, half_length: float | None = None) -> OwnWeights:
+    """The weights of `<weights_dir>/<dataset>` for videos of other people.
+
+    Parameters
+    ----------
+    weights_dir : Path
+    dataset : Dataset
+    half_length : float, optional
+        k' in seconds; needed where neither `weights.json` nor the paper gives k' (published CASME II and SMIC weights).
+
+    Raises
+    ------
+    InputError
+        No weights there, a `weights.json` that cannot be used, or k' is not known.
+    """
+    folder = weights_dir / dataset.name
+    names = _names(folder)
+    if not names:
+        raise InputError(
+            f"{folder}: no weights (spot/{ALL}.weights.h5 or spot/s1.weights.h5); train with --dataset_name "
+            f"{dataset.name} --train True, or name another folder with --weights_dir"
+        )
+    networks = tuple(_files(folder, name) for name in ([ALL] if ALL in names else names))
+    described = read_json(folder / DESCRIPTION) if (folder / DESCRIPTION).exists() else {}
+    if not isinstance(described, dict):
+        raise InputError(f"{folder / DESCRIPTION}: is not a description of weights; get the file again")
+    facts = {"k": dataset.k, "k_prime": dataset.k_prime, "fps": dataset.fps, "classes": list(dataset.classes)}
+    facts |= {name: described[name] for name in facts if described.get(name) is not None}
+    if half_length is not None:
+        facts["k_prime"] = half_length * facts["fps"] if _is_positive(facts["fps"]) else None
+    elif facts["k_prime"] is None:
+        raise InputError(
+            f"{folder}: nothing tells k' of these weights; give half an expression's duration in seconds with "
+            "--half_length (half the mean of offset - onset in the dataset they were trained on)"
+        )
+    for name in ("k", "k_prime", "fps"):
+        if not _is_positive(facts[name]):
+            raise InputError(f"{folder / DESCRIPTION}: {name} is {facts[name]!r}, not a positive number below 1e6")
+    if facts["fps"] < LOWEST_RATE:
+        raise InputError(f"{folder / DESCRIPTION}: fps is {facts['fps']!r}, less than {LOWEST_RATE}")
+    if not _are_names(facts["classes"]):
+        raise InputError(f"{folder / DESCRIPTION}: classes are {str(facts['classes'])[:80]!r}, not a list of names")
+    return OwnWeights(
+        networks, facts["k"], facts["k_prime"], facts["fps"], tuple(facts["classes"]), dataset.title, dataset.generated
+    )
+
+
+def _is_positive(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
+
+
+def _are_names(classes) -> bool:
+    """Whether this is a list of different names that can be shown."""
+    return (
+        isinstance(classes, list)
+        and 0 < len(classes) <= MAX_CLASSES
+        and all(isinstance(c, str) and c and not UNPRINTABLE.search(c) for c in classes)
+        and len(set(classes)) == len(classes)
+    )
+
+
+def _names(folder: Path) -> list[str]:
+    """`all` and `s<N>` in order of N, as far as there are spotting or joint files."""
+    found = set()
+    for kind in ("spot", "spot_recog"):
+        for path in (folder / kind).glob("*"):
+            name = next((path.name.removesuffix(e) for e in ENDINGS if path.name.endswith(e)), "")
+            if (name == ALL or re.fullmatch(r"s\d{1,9}", name)) and path.is_file():
+                found.add(name)
+    return sorted(found, key=lambda name: int(name[1:]) if name != ALL else 0)
+
+
+def _files(folder: Path, name: str) -> FoldWeights:
+    spot, recog, joint = (
+        next((folder / kind / f"{name}{e}" for e in ENDINGS if (folder / kind / f"{name}{e}").is_file()), None)
+        for kind in KINDS
+    )
+    return FoldWeights(spot, recog, joint if spot is None or (joint and joint.suffix == ".hdf5") else None)
+
+
+def ensemble_of(weights: OwnWeights) -> Ensemble:
+    """The networks of `weights`, loaded once per process as long as the files stay the same."""
+    return _ensemble(weights, str(weights.fingerprint()))
+
+
+@lru_cache(maxsize=1)
+def _ensemble(weights: OwnWeights, fingerprint: str) -> Ensemble:
+    return Ensemble(weights)
+
+
+class Ensemble:
+    """The networks of `OwnWeights`, loaded."""
+
+    def __init__(self, weights: OwnWeights) -> None:
+        from define_model import joint_network
+
+        self._n_classes = len(weights.classes)
+        self._networks = []
+        for files in weights.networks:
+            spotting, recognition = load_fold(files, self._n_classes)
+            self._networks.append(spotting if recognition is None else joint_network(spotting, recognition))
+
+    def predict(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and class probabilities of features.
+
+        Parameters
+        ----------
+        features : ndarray, (n, 42, 42, 3), float32
+
+        Returns
+        -------
+        scores : ndarray, (n,), float32
+            Averaged over the networks.
+        probabilities : ndarray, (n, C), float32
+            Of one network; of several, the share of them that has each class foremost. NaN where none recognises.
+        """
+        from train_evaluate import as_inputs
+        from Utils.networks.compiled import predict
+
+        inputs = as_inputs(np.asarray(features, np.float32))
+        outputs = [predict(network, inputs) for network in self._networks]
+        scores = np.mean([o[0][:, 0] for o in outputs], axis=0)
+        return scores.astype(np.float32), self._vote([o[1] for o in outputs if len(o) > 1], len(features))
+
+    def _vote(self, probabilities: Sequence[np.ndarray], n: int) -> np.ndarray:
+        if not probabilities:
+            return np.full((n, self._n_classes), np.nan, np.float32)
+        if len(self._networks) == 1:
+            return np.asarray(probabilities[0], np.float32)
+        return np.mean([np.eye(self._n_classes)[p.argmax(axis=1)] for p in probabilities], axis=0).astype(np.float32)

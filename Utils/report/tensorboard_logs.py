@@ -1,0 +1,55 @@
+"""TensorBoard logs of a training, written from its histories without TensorFlow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from Utils.work.cache import atomic_file
+
+EVENT_FILE = "events.out.tfevents.mean"  # TensorBoard knows its files by "tfevents"; writing again replaces them
+TAGS = {
+    "spot_loss": "spot/loss",
+    "spot_mae": "spot/mae",
+    "recog_loss": "recog/loss",
+    "recog_accuracy": "recog/accuracy",
+}
+TAGS |= {f"val_{name}": f"{tag}_held_out" for name, tag in TAGS.items()}
+
+
+def write_tensorboard(folder: Path, histories: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+    """Write one TensorBoard run per held-out subject: `tensorboard --logdir <folder>` shows them.
+
+    Parameters
+    ----------
+    folder : Path
+        The runs go to `<folder>/<subject>/`.
+    histories : dict of str to dict of str to list of float
+        Held-out subject -> name -> a value per epoch. The names are tagged as in `TAGS` (others keep theirs); the step
+        is the epoch, from 1.
+    """
+    for subject, history in histories.items():
+        write_events(Path(folder) / subject / EVENT_FILE, {TAGS.get(name, name): v for name, v in history.items()})
+
+
+def write_events(path: Path, scalars: Mapping[str, Sequence[float]]) -> None:
+    """Write one event file: a scalar per tag and step, steps from 1, all with the present time.
+
+    The records are put together here because `tensorboard.summary.Writer` imports TensorFlow where it is installed.
+    """
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    now = time.time()
+    with atomic_file(path) as scratch, scratch.open("wb") as file:
+        writer = RecordWriter(file)
+        writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+        for step in range(1, max(map(len, scalars.values()), default=0) + 1):
+            values = [
+                Summary.Value(tag=tag, simple_value=float(series[step - 1]))
+                for tag, series in scalars.items()
+                if step <= len(series)
+            ]
+            writer.write(Event(wall_time=now, step=step, summary=Summary(value=values)).SerializeToString())

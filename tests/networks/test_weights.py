@@ -1,0 +1,318 @@
+"""Weight files: those written here, those of the authors' format, and files that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from Utils.datasets.table import DATASETS
+from Utils.errors import InputError
+from Utils.networks.backend import seed_keras
+from Utils.networks.weights import FoldWeights, find_weights, load_fold, load_network, number_folds
+from Utils.work.cache import write_json
+
+seed_keras(0)
+
+from define_model import joint_network, recognition_network, spotting_network  # noqa: E402  after the set-up
+
+DEMO = DATASETS["DEMO"]
+PUBLISHED = {  # names as Keras 2.4 gives them in the middle of a session, in the order of its files
+    "conv2d_9": "u_conv",
+    "conv2d_10": "v_conv",
+    "conv2d_11": "strain_conv",
+    "batch_normalization": "u_norm",
+    "batch_normalization_1": "v_norm",
+    "batch_normalization_2": "strain_norm",
+    "conv2d_12": "spot_conv",
+    "conv2d_13": "recog_conv",
+    "spot": "spot",
+    "recog": "recog",
+}
+VARIABLES = {2: ("kernel:0", "bias:0"), 4: ("gamma:0", "beta:0", "moving_mean:0", "moving_variance:0")}
+
+
+def inputs() -> list[np.ndarray]:
+    rng = np.random.default_rng(3)
+    return [rng.random((4, 42, 42, 1), np.float32) for _ in range(3)]
+
+
+def run(network) -> np.ndarray:
+    return np.asarray(network(inputs(), training=False))
+
+
+def random_networks(seed: int, n_classes: int = 3):
+    rng = np.random.default_rng(seed)
+    spotting = spotting_network()
+    recognition = recognition_network(spotting, n_classes)
+    for w in joint_network(spotting, recognition).weights:
+        w.assign(np.abs(rng.normal(0, 0.3, w.shape)) + 0.1)
+    return spotting, recognition
+
+
+def write_published(path: Path, network, whole_model: bool = False) -> None:
+    """A file as Keras 2.4 wrote them: layers with their names in attributes, those without weights too."""
+    own = {layer.name: layer.get_weights() for layer in network.layers}
+    listed = ["input_7", *(n for n, ours in PUBLISHED.items() if ours in own), "flatten_3"]
+    with h5py.File(path, "w") as file:
+        root = file.create_group("model_weights") if whole_model else file
+        root.attrs["layer_names"] = [n.encode() for n in listed]
+        root.attrs["keras_version"] = b"2.4.0"
+        for name in listed:
+            weights = own[PUBLISHED[name]] if name in PUBLISHED else []
+            names = [f"{name}/{variable}" for variable in VARIABLES.get(len(weights), ())]
+            group = root.create_group(name)
+            group.attrs["weight_names"] = [n.encode() for n in names]
+            for variable, array in zip(names, weights, strict=True):
+                group[variable] = array
+
+
+SUBJECTS = ["s15", "s16"]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Two networks, what they predict, and their files of fold 1 in both formats."""
+    folder = tmp_path_factory.mktemp("weights")
+    spotting, recognition = random_networks(1)
+    for kind, network in (("spot", spotting), ("recog", recognition)):
+        (folder / "own" / "DEMO" / kind).mkdir(parents=True)
+        network.save_weights(folder / "own" / "DEMO" / kind / "s1.weights.h5")
+        (folder / "published" / "DEMO" / kind).mkdir(parents=True)
+        write_published(folder / "published" / "DEMO" / kind / "s1.hdf5", network)
+    return folder, run(spotting), run(recognition)
+
+
+@pytest.fixture
+def spot_file(saved, tmp_path) -> Path:
+    """A copy of the spotting file, to be damaged."""
+    return Path(shutil.copyfile(saved[0] / SPOT, tmp_path / "s1.weights.h5"))
+
+
+SPOT = Path("own", "DEMO", "spot", "s1.weights.h5")
+RECOG = Path("own", "DEMO", "recog", "s1.weights.h5")
+
+
+# Found and loaded
+
+
+@pytest.mark.parametrize("which", ["own", "published"])
+def test_saved_weights_are_found_and_loaded(saved, which):
+    folder, scores, probabilities = saved
+    found = find_weights(folder / which, DEMO, 1, "s15")
+    spotting, recognition = load_fold(found, 3)
+    np.testing.assert_array_equal(run(spotting), scores)
+    np.testing.assert_array_equal(run(recognition), probabilities)
+
+
+def test_without_a_recognition_file_there_is_only_spotting(saved):
+    spotting, recognition = load_fold(FoldWeights(saved[0] / SPOT, None), 3)
+    assert recognition is None
+    np.testing.assert_array_equal(run(spotting), saved[1])
+
+
+def test_whole_model_and_joint_files(saved, tmp_path):
+    """CASME2's spot_recog files are whole models; spotting's convolution comes before recognition's."""
+    spotting, recognition = random_networks(2)
+    path = tmp_path / "s1.hdf5"
+    write_published(path, joint_network(spotting, recognition), whole_model=True)
+    other_spotting, other_recognition = random_networks(3)
+    load_network(joint_network(other_spotting, other_recognition), path)
+    np.testing.assert_array_equal(run(other_spotting), run(spotting))
+    np.testing.assert_array_equal(run(other_recognition), run(recognition))
+
+
+@pytest.mark.parametrize(("name", "classes"), [("CASME2", 5), ("SMIC_VIS", 3)])
+def test_golden_published_files(golden, name, classes):
+    folder, expected = golden / "weights", np.load(golden / "weights" / "predictions.npz")
+    rng = np.random.RandomState(0)
+    x = [rng.rand(16, 42, 42, 1).astype("f4") for _ in range(3)]
+    spotting, recognition = load_fold(find_weights(folder, DATASETS[name], 1, "first"), classes)
+    np.testing.assert_allclose(spotting.predict(x, verbose=0), expected[f"{name}__spot__s1__0"], atol=1e-5)
+    np.testing.assert_allclose(recognition.predict(x, verbose=0), expected[f"{name}__recog__s1__0"], atol=1e-5)
+    joint = joint_network(*random_networks(4, classes))
+    load_network(joint, folder / name / "spot_recog" / "s1.hdf5")
+    for output, found in enumerate(joint.predict(x, verbose=0)):
+        np.testing.assert_allclose(found, expected[f"{name}__spot_recog__s1__{output}"], atol=1e-5)
+
+
+def test_own_files_come_before_published_ones(tmp_path):
+    for kind in ("spot", "recog"):
+        (tmp_path / "DEMO" / kind).mkdir(parents=True)
+    (tmp_path / "DEMO" / "spot" / "s2.hdf5").touch()
+    assert find_weights(tmp_path, DEMO, 2, "s16") == FoldWeights(tmp_path / "DEMO" / "spot" / "s2.hdf5", None)
+    (tmp_path / "DEMO" / "spot" / "s2.weights.h5").touch()
+    (tmp_path / "DEMO" / "recog" / "s2.hdf5").touch()
+    assert find_weights(tmp_path, DEMO, 2, "s16") == FoldWeights(
+        tmp_path / "DEMO" / "spot" / "s2.weights.h5", tmp_path / "DEMO" / "recog" / "s2.hdf5"
+    )
+
+
+def test_missing_weights_name_subject_and_file(saved):
+    with pytest.raises(InputError, match=r"DEMO/spot/s2\.weights\.h5: no weights for subject s16 \(fold 2\)"):
+        find_weights(saved[0] / "own", DEMO, 2, "s16")
+    with pytest.raises(InputError, match=r"s1\.weights\.h5"):
+        find_weights(saved[0] / "nowhere", DEMO, 1, "s15")
+
+
+def test_fingerprint_follows_the_contents(saved, spot_file):
+    own = saved[0] / SPOT
+    assert FoldWeights(spot_file, None).fingerprint() == FoldWeights(own, None).fingerprint()
+    assert FoldWeights(own, saved[0] / RECOG).fingerprint() != FoldWeights(own, None).fingerprint()
+    spot_file.write_bytes(b"other")
+    assert FoldWeights(spot_file, None).fingerprint() != FoldWeights(own, None).fingerprint()
+
+
+# Files that cannot be used
+
+
+@pytest.mark.parametrize("which", ["own", "published"])
+def test_another_number_of_classes_is_refused(saved, which):
+    with pytest.raises(InputError, match=r"DEMO/recog/s1\.(weights\.h5|hdf5): "):
+        load_fold(find_weights(saved[0] / which, DEMO, 1, "s15"), 5)
+
+
+@pytest.mark.parametrize("which", ["own", "published"])
+def test_recognition_weights_in_the_place_of_spotting_ones_are_refused(saved, which):
+    recog = find_weights(saved[0] / which, DEMO, 1, "s15").recog
+    with pytest.raises(InputError, match="recog/s1"):
+        load_fold(FoldWeights(recog, None), 3)
+
+
+def test_recognition_of_another_spotting_network_is_refused(saved, tmp_path):
+    """Its head was trained on other streams: it would give classes without meaning."""
+    _, recognition = load_fold(find_weights(saved[0] / "own", DEMO, 1, "s15"), 3)
+    gamma = recognition.get_layer("strain_norm").gamma
+    gamma.assign(np.asarray(gamma) + 1e-3)
+    recognition.save_weights(tmp_path / "other.weights.h5")
+    with pytest.raises(InputError, match=r"other\.weights\.h5: belongs to another spotting network"):
+        load_fold(FoldWeights(saved[0] / SPOT, tmp_path / "other.weights.h5"), 3)
+
+
+def set_nan(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        found = []
+        file.visititems(lambda name, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
+        floats = [item for item in found if item.dtype.kind == "f"]
+        floats[-1][...] = np.where(np.arange(floats[-1].size).reshape(floats[-1].shape) == 0, np.nan, floats[-1][...])
+
+
+def remove_a_layer(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file["layers/dense"]
+
+
+DAMAGES = {
+    "NaN": set_nan,
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "text": lambda path: path.write_text("weights"),
+    "empty": lambda path: path.write_bytes(b""),
+    "pickle": lambda path: path.write_bytes(pickle.dumps({"kernel": [1.0]})),
+    "other HDF5": lambda path: path.unlink() or h5py.File(path, "w").close(),
+    "missing": lambda path: path.unlink(),
+    "a folder": lambda path: path.unlink() or path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("ending", [".weights.h5", ".hdf5"])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_files_are_named(saved, tmp_path, damage, ending):
+    source = saved[0] / ("own" if ending == ".weights.h5" else "published") / "DEMO" / "spot" / f"s1{ending}"
+    path = tmp_path / f"s1{ending}"
+    path.write_bytes(source.read_bytes())
+    damage(path)
+    with pytest.raises(InputError, match=rf"s1{ending}: ") as caught:
+        load_fold(FoldWeights(path, None), 3)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_layer_is_refused(spot_file):
+    remove_a_layer(spot_file)
+    with pytest.raises(InputError, match=r"s1\.weights\.h5: does not fit the spotting network"):
+        load_fold(FoldWeights(spot_file, None), 3)
+
+
+def test_published_layers_that_hold_no_numbers_are_refused(saved, tmp_path):
+    path = tmp_path / "s1.hdf5"
+    path.write_bytes((saved[0] / "published" / "DEMO" / "spot" / "s1.hdf5").read_bytes())
+    with h5py.File(path, "r+") as file:
+        del file["spot/spot/bias:0"]
+        file["spot/spot/bias:0"] = [b"x"]
+    with pytest.raises(InputError, match=r"s1\.hdf5"):
+        load_fold(FoldWeights(path, None), 3)
+
+
+def test_a_pickle_is_never_run(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "sprung",))
+
+    for ending in (".weights.h5", ".hdf5"):
+        path = tmp_path / f"s1{ending}"
+        path.write_bytes(pickle.dumps(Trap()))
+        with pytest.raises(InputError):
+            load_fold(FoldWeights(path, None), 3)
+    assert not (tmp_path / "sprung").exists()
+
+
+# weights.json
+
+
+@pytest.mark.parametrize(
+    ("description", "complaint"),
+    [
+        ({"k": DEMO.k, "classes": list(DEMO.classes), "k_prime": 99}, None),
+        ({}, None),
+        ({"k": 20}, "weights are for k = 20"),
+        ({"k": DEMO.k, "classes": ["positive", "negative", "surprise"]}, "weights are for classes"),
+        ([DEMO.k], "is not a description of weights"),
+    ],
+)
+def test_description_of_weights(tmp_path, description, complaint):
+    path = tmp_path / "DEMO" / "weights.json"
+    write_json(path, description)
+    if complaint is None:
+        number_folds(tmp_path, DEMO, SUBJECTS)
+    else:
+        with pytest.raises(InputError, match=complaint) as caught:
+            number_folds(tmp_path, DEMO, SUBJECTS)
+        assert str(path) in str(caught.value)
+
+
+def test_weights_without_a_description_are_taken_but_not_with_a_broken_one(tmp_path):
+    number_folds(tmp_path, DEMO, SUBJECTS)
+    (tmp_path / "DEMO").mkdir()
+    (tmp_path / "DEMO" / "weights.json").write_text(json.dumps({"k": 3})[:-2])
+    with pytest.raises(InputError, match=r"weights\.json"):
+        number_folds(tmp_path, DEMO, SUBJECTS)
+
+
+def test_numbers_follow_the_held_out_subjects_not_the_order(tmp_path):
+    """A subject that is absent must not move the others onto networks that were trained on them."""
+    write_json(tmp_path / "DEMO" / "weights.json", {"held_out": {"s1": "s15", "s2": "s16", "s3": "s17"}})
+    assert number_folds(tmp_path, DEMO, ["s16", "s17"]) == {"s16": 2, "s17": 3}
+    assert number_folds(tmp_path, DEMO, ["s14", "s15"])["s14"] > 3  # no file of that number: refused by name
+    with pytest.raises(InputError, match="no weights for subject s14"):
+        find_weights(tmp_path, DEMO, number_folds(tmp_path, DEMO, ["s14", "s15"])["s14"], "s14")
+
+
+def test_weights_of_the_upstream_protocol_are_refused_under_the_paper_protocol(tmp_path):
+    write_json(tmp_path / "DEMO" / "weights.json", {"protocol": "upstream"})
+    with pytest.raises(InputError, match="may have seen the held-out subject"):
+        number_folds(tmp_path, DEMO, SUBJECTS)
+    assert number_folds(tmp_path, DEMO, SUBJECTS, protocol="upstream") == {"s15": 1, "s16": 2}
+
+
+def test_published_weights_need_all_subjects(tmp_path):
+    dataset = DATASETS["CASME_sq"]
+    spot = tmp_path / dataset.name / "spot"
+    spot.mkdir(parents=True)
+    (spot / "s1.hdf5").write_bytes(b"")
+    with pytest.raises(InputError, match="14 subjects and 2 are here"):
+        number_folds(tmp_path, dataset, SUBJECTS)
+    assert len(number_folds(tmp_path, dataset, [f"s{n}" for n in range(14)])) == 14

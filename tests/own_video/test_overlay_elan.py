@@ -1,0 +1,232 @@
+"""Overlay and ELAN file: both are read back."""
+
+from __future__ import annotations
+
+import os
+import re
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote, unquote_to_bytes, urlparse
+from xml.etree import ElementTree
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pympi.Elan import Eaf
+
+from tests.support.video_clips import number_of, numbered, write_video
+from Utils.own_video.elan import apart, write_eaf
+from Utils.own_video.overlay import ENCODERS, STRIP, OverlayFace, label_colours, write_overlay
+from Utils.own_video.video_files import open_video
+
+# Overlay
+
+
+@pytest.fixture(scope="module")
+def overlay(tmp_path_factory) -> Path:
+    """40 frames of 160x121 pixels with two faces: one is gone from frame 20 on, one has an expression in 10 to 14."""
+    folder = tmp_path_factory.mktemp("overlay")
+    images = [np.full((121, 160, 3), 40, np.uint8) for _ in range(40)]
+    source = open_video(write_video(folder / "a.mkv", images, 25, codec="ffv1", pix_fmt="bgr0"))
+    scores = np.linspace(0, 1, 40)
+    gone = np.where(np.arange(40) < 20, scores, np.nan)
+    faces = [
+        OverlayFace("face 0", lambda frame: (20, 30, 60, 70) if frame < 20 else None, gone, 0.5, []),
+        OverlayFace("face 1", lambda frame: (100, 30, 140, 70), scores, 0.5, [(10, 12, 14, "surprise – übt")]),
+    ]
+    assert write_overlay(source, folder / "overlay.mp4", faces) == []
+    return folder / "overlay.mp4"
+
+
+def decoded(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+
+
+def test_the_overlay_is_h264_of_the_same_frames(overlay):
+    with av.open(str(overlay)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert stream.average_rate == 25
+        assert (stream.width, stream.height) == (160, 121 + 2 * STRIP + 1)
+    assert len(decoded(overlay)) == 40
+    assert [p.name for p in overlay.parent.iterdir() if p.name.startswith(".")] == []
+
+
+def test_boxes_follow_faces_and_expressions(overlay):
+    frames = decoded(overlay)
+
+    def edge(frame: int, column: int) -> np.ndarray:
+        return frames[frame][40:60, column].mean(axis=0)
+
+    assert edge(5, 20).mean() > 90 and edge(25, 20).mean() < 60  # the first face's left edge, then it is gone
+    quiet, running = edge(5, 100), edge(12, 100)
+    assert np.abs(quiet - quiet.mean()).max() < 25  # grey
+    assert np.abs(running - label_colours(["surprise – übt"])["surprise – übt"]).max() < 60
+    assert np.abs(edge(15, 100) - quiet).max() < 30  # inclusive frames 10 to 14
+
+
+def test_the_strip_shows_scores_up_to_where_they_end(overlay):
+    frames = decoded(overlay)
+    first, second = (slice(121 + i * STRIP + 18, 121 + (i + 1) * STRIP - 14) for i in range(2))
+    bright = [(frames[30][rows, 83:90] > 80).all(axis=-1).sum() for rows in (first, second)]
+    assert bright[0] == 0 and bright[1] > 0  # right of the present
+
+
+def test_emotions_have_the_colours_of_the_report(tmp_path):
+    """Blue, orange, green as classes come; what is no class is white."""
+    classes = ("negative", "positive", "surprise")
+    bgr = [np.argmax(colour) for colour in label_colours(classes).values()]
+    assert bgr == [0, 2, 1]
+    source = open_video(write_video(tmp_path / "a.mkv", [np.zeros((96, 128, 3), np.uint8)] * 30, 25))
+    runs = [(0, 2, 4, "positive"), (10, 12, 14, "unknown"), (20, 22, 24, "surprise")]
+    face = OverlayFace("", lambda frame: (20, 30, 60, 90), np.zeros(30), None, runs)
+    write_overlay(source, tmp_path / "o.mp4", [face], classes)
+    frames = decoded(tmp_path / "o.mp4")
+    edges = [frames[i][50:70, 20].mean(axis=0) for i in (2, 12, 22, 28)]
+    assert np.argmax(edges[0]) == 2 and np.argmax(edges[2]) == 1
+    assert edges[1].min() > 190 and edges[3].max() < 190
+
+
+@pytest.mark.parametrize("fps", [25, 30000 / 1001, 29.9437123])
+def test_without_libx264_it_is_mpeg4_and_said(tmp_path, monkeypatch, fps):
+    monkeypatch.delitem(ENCODERS, "libx264")
+    source = open_video(write_video(tmp_path / "a.mp4", numbered(5)))
+    source.fps = fps
+    (remark,) = write_overlay(source, tmp_path / "o.mp4", [])
+    assert "is mpeg4, not H.264" in remark
+    written = open_video(tmp_path / "o.mp4")
+    numbers = [number_of(f.image) for f in written]  # twice encoded: a little darker, in the same order
+    assert np.diff(numbers).tolist() == [1, 1, 1, 1]
+    assert written.fps == pytest.approx(fps, rel=1e-3)
+
+
+def test_large_videos_are_scaled(tmp_path):
+    images = [np.full((40, 2000, 3), 90, np.uint8)] * 3
+    source = open_video(write_video(tmp_path / "a.mkv", images, codec="ffv1", pix_fmt="bgr0"))
+    write_overlay(source, tmp_path / "o.mp4", [OverlayFace("", lambda f: (0, 0, 2000, 40), np.zeros(3), None, [])])
+    assert decoded(tmp_path / "o.mp4")[0].shape == (26 + STRIP, 1280, 3)
+
+
+def test_nothing_is_left_of_an_overlay_that_fails(tmp_path):
+    source = open_video(write_video(tmp_path / "a.mp4", numbered(5)))
+
+    def broken(frame: int):
+        if frame == 3:
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write_overlay(source, tmp_path / "o.mp4", [OverlayFace("", broken, np.zeros(5), None, [])])
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+
+
+# ELAN
+
+
+def check_eaf(path: Path) -> ElementTree.Element:
+    """Rules of the EAF schema: slots in order, used, of one name each; annotations of a tier apart; types defined."""
+    root = ElementTree.parse(path).getroot()
+    assert root.tag == "ANNOTATION_DOCUMENT" and {"AUTHOR", "DATE", "VERSION", "FORMAT"} <= set(root.attrib)
+    order = [child.tag for child in root]
+    assert order[:2] == ["HEADER", "TIME_ORDER"]
+    assert order.index("TIER") < order.index("LINGUISTIC_TYPE")
+    slots = {s.get("TIME_SLOT_ID"): int(s.get("TIME_VALUE")) for s in root.iter("TIME_SLOT")}
+    assert len(slots) == len(list(root.iter("TIME_SLOT")))
+    assert list(slots.values()) == sorted(slots.values()) and min(slots.values(), default=0) >= 0
+    ids = [a.get("ANNOTATION_ID") for a in root.iter("ALIGNABLE_ANNOTATION")]
+    assert len(ids) == len(set(ids))
+    (last,) = (p.text for p in root.iter("PROPERTY") if p.get("NAME") == "lastUsedAnnotationId")
+    assert int(last) >= max((int(name[1:]) for name in ids), default=0)
+    types = {t.get("LINGUISTIC_TYPE_ID") for t in root.iter("LINGUISTIC_TYPE")}
+    names = [t.get("TIER_ID") for t in root.iter("TIER")]
+    assert len(names) == len(set(names))
+    used = set()
+    for tier in root.iter("TIER"):
+        assert tier.get("LINGUISTIC_TYPE_REF") in types
+        spans = []
+        for annotation in tier.iter("ALIGNABLE_ANNOTATION"):
+            refs = [annotation.get(f"TIME_SLOT_REF{i}") for i in (1, 2)]
+            used |= set(refs)
+            spans.append(tuple(slots[ref] for ref in refs))
+        spans.sort()
+        assert all(a < b for a, b in spans)
+        assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    assert used == set(slots)
+    return root
+
+
+def test_an_eaf_is_read_back(tmp_path):
+    media = tmp_path / "videos" / "Gespräch 1 & <2>.mov"
+    media.parent.mkdir()
+    media.touch()
+    tiers = {"face 0": [(1.0, 1.4, "negative"), (2.0, 2.5, "überrascht <&>\x00")], "face 1": [], "Ж": [(0, 0, "x")]}
+    path = tmp_path / "out" / "a.eaf"
+    write_eaf(path, media, tiers)
+    root = check_eaf(path)
+    eaf = Eaf(path)
+    assert set(eaf.get_tier_names()) == set(tiers)
+    found = {name: [a[:3] for a in sorted(eaf.get_annotation_data_for_tier(name))] for name in tiers}
+    assert found["face 0"] == [(1000, 1400, "negative"), (2000, 2500, "überrascht <&>�")]
+    assert found["face 1"] == [] and found["Ж"] == [(0, 1, "x")]
+    (link,) = root.iter("MEDIA_DESCRIPTOR")
+    assert Path(unquote(urlparse(link.get("MEDIA_URL")).path)) == media
+    assert (path.parent / unquote(link.get("RELATIVE_MEDIA_URL"))).resolve() == media
+    assert link.get("MIME_TYPE") == "video/quicktime"
+    first = path.read_bytes()
+    write_eaf(path, media, tiers)
+    assert path.read_bytes() == first
+    assert [p.name for p in path.parent.iterdir()] == ["a.eaf"]
+
+
+@pytest.mark.parametrize("name", ["bl ank#1%.webm", "ctrl\x01.webm", os.fsdecode(b"lat\xe9in.webm")])
+def test_names_of_videos_are_linked(tmp_path, name):
+    """What XML cannot hold is in the absolute address only, escaped."""
+    write_eaf(tmp_path / "a.eaf", tmp_path / name, {"t": [(0, 1, "x")]})
+    (link,) = check_eaf(tmp_path / "a.eaf").iter("MEDIA_DESCRIPTOR")
+    assert os.fsdecode(unquote_to_bytes(urlparse(link.get("MEDIA_URL")).path)) == str(tmp_path / name)
+    assert link.get("RELATIVE_MEDIA_URL") == "./" + re.sub("[\x01\udce9]", "�", name)
+    assert link.get("MIME_TYPE") == "video/webm"
+
+
+def test_a_folder_of_images_is_not_linked(tmp_path):
+    write_eaf(tmp_path / "a.eaf", tmp_path, {"t": [(0, 1, "x")]})
+    assert not list(check_eaf(tmp_path / "a.eaf").iter("MEDIA_DESCRIPTOR"))
+
+
+def test_tiers_of_one_name_stay_apart(tmp_path):
+    write_eaf(tmp_path / "a.eaf", tmp_path / "a.mp4", {"a\x01": [(0, 1, "x")], "a\x02": [(0, 1, "y")]})
+    assert len(Eaf(tmp_path / "a.eaf").get_tier_names()) == 2
+
+
+times = st.floats(0, 1000, allow_nan=False).map(lambda t: round(t, 3))
+
+
+@given(
+    st.lists(st.tuples(times, times, st.text(max_size=3)).map(lambda t: (min(t[:2]), max(t[:2]), t[2])), max_size=12)
+)
+def test_intervals_are_put_apart_and_none_is_lost(intervals):
+    found = apart(intervals)
+    assert sorted(label for *_, label in found) == sorted(label for *_, label in intervals)
+    assert all(0 <= start < end for start, end, _ in found)
+    assert all(a[1] <= b[0] for a, b in pairwise(found))
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
+    [
+        ([(0, 1, "a"), (1, 2, "b")], [(0, 1000, "a"), (1000, 2000, "b")]),
+        ([(0, 1, "a"), (0.5, 2, "b")], [(0, 750, "a"), (750, 2000, "b")]),
+        ([(-0.2, 0.1, "a")], [(0, 100, "a")]),
+    ],
+)
+def test_intervals_by_hand(given_, expected):
+    assert apart(given_) == expected
+
+
+def test_labels_are_xml(tmp_path):
+    everything = "".join(map(chr, range(0x20))) + "\ud800\ufffe"
+    write_eaf(tmp_path / "a.eaf", tmp_path / "a.mp4", {"t": [(0, 1, everything)]})
+    assert not re.search("[\x00-\x08]", (tmp_path / "a.eaf").read_text(encoding="utf-8"))
+    check_eaf(tmp_path / "a.eaf")

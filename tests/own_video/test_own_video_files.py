@@ -1,0 +1,79 @@
+"""What is written for one video of one's own: which expressions get pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import Utils.own_video.outputs
+from face_crop import cut_face
+from tests.support.video_clips import face_clip
+from Utils.own_video.face_tracks import Segment, Track
+from Utils.own_video.outputs import KeepingCrops, picture_remarks, report_curves
+from Utils.own_video.scoring import FaceScores, gray_crop
+from Utils.own_video.video_files import Frame
+
+RECTANGLE = (40, 20, 140, 120)
+
+
+class Source:
+    """As a video file: frames in order, and a frame rate."""
+
+    fps = 30.0
+
+    def __init__(self, n: int) -> None:
+        self.images = list(face_clip()[0][:n])
+
+    def __iter__(self):
+        return (Frame(i, i / self.fps, image) for i, image in enumerate(self.images))
+
+
+@pytest.fixture
+def face() -> FaceScores:
+    raw = np.zeros(30)
+    return FaceScores(Track(0, (Segment(0, 29, RECTANGLE),)), raw, raw, np.zeros((30, 3)), [(0, 29)], 0.5)
+
+
+@pytest.fixture
+def expressions() -> pd.DataFrame:
+    rows = [(2, 5, 9, 0.6), (9, 14, 16, 0.9), (18, 22, 28, 0.7)]
+    return pd.DataFrame(rows, columns=["onset", "apex", "offset", "score"]).assign(
+        video="a", face=0, emotion="negative", onset_s=0.0, offset_s=0.0, confidence=0.5
+    )
+
+
+def test_crops_are_those_of_the_frames(face, expressions):
+    source = Source(30)
+    kept = KeepingCrops(source, [face], expressions)
+    assert kept.pair(0, 5, 2) is None  # not yet
+    assert kept.fps == 30 and [frame.index for frame in kept] == list(range(30))
+    for row in expressions.itertuples():
+        for frame in (row.onset, row.apex, row.offset):
+            colour, gray = kept.pair(0, row.apex, frame)
+            np.testing.assert_array_equal(colour, cut_face(source.images[frame], RECTANGLE))
+            np.testing.assert_array_equal(gray, gray_crop(source.images[frame], RECTANGLE))
+    assert kept.pair(0, 5, 3) is None and kept.pair(1, 5, 2) is None
+
+
+def test_a_frame_that_never_came_has_no_crop(face, expressions):
+    kept = KeepingCrops(Source(20), [face], expressions)
+    assert len(list(kept)) == 20
+    assert kept.pair(0, 22, 18) is not None and kept.pair(0, 22, 22) is None
+    (curve,) = report_curves("a", 30.0, 6, [face], expressions, kept, "kernel", [])
+    found = curve.pictures("predicted", 2)
+    assert found.onset is not None and found.apex is None and found.offset is None and found.flow is None
+
+
+def test_only_the_highest_have_pictures_where_there_are_many(face, expressions, monkeypatch):
+    assert not picture_remarks(expressions)
+    monkeypatch.setattr(Utils.own_video.outputs, "MAX_PICTURED", 2)
+    kept = KeepingCrops(Source(30), [face], expressions)
+    list(kept)
+    (curve,) = report_curves("a", 30.0, 6, [face], expressions, kept, "kernel", [])
+    found = [curve.pictures("predicted", i) for i in range(3)]
+    assert found[0] is None
+    for pictures in found[1:]:
+        assert pictures.onset.shape == pictures.apex.shape == pictures.offset.shape == (128, 128, 3)
+        assert pictures.flow.shape == (128, 128, 2)
+    assert picture_remarks(expressions) == ["Pictures are of the 2 expressions with the highest scores, of 3."]

@@ -1,0 +1,296 @@
+"""The HTML report as it is written: contents, escaping, pictures, tables of results."""
+
+import base64
+import csv
+import hashlib
+import json
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.support.report_examples import (
+    CLASSES,
+    HOSTILE,
+    crop,
+    curve,
+    metrics_of,
+    pictures,
+    run,
+    table,
+    tables_of,
+    write_example,
+)
+from Utils.evaluation.metrics import evaluate
+from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
+from Utils.report.contents import CSV_COLUMNS, Pictures, csv_line, curve_contents, float32_base64
+from Utils.report.pages import relative_link, script_json, write_report
+from Utils.report.pictures import FLOW_SIDE, draw_flow, picture_data
+from Utils.report.results import NEITHER, analysis_pairs, confusion, flattened, metric_groups, subject_table
+
+COLOURS = {"negative": "#000001", "positive": "#000002", "surprise": "#000003"}
+
+
+# What is written
+
+
+def contents(*curves):
+    return [curve_contents(i, c, COLOURS) for i, c in enumerate(curves)]
+
+
+class Page(HTMLParser):
+    """A page's scripts (type, text), addresses that it names, and policy."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.scripts, self.addresses, self.policy, self.inside = [], [], "", False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.addresses += [attributes[key] for key in ("src", "href", "action", "srcset") if key in attributes]
+        if tag == "script":
+            self.inside = True
+            self.scripts.append([attributes.get("type", ""), ""])
+        if attributes.get("http-equiv") == "Content-Security-Policy":
+            self.policy = attributes["content"]
+
+    def handle_endtag(self, tag):
+        self.inside = self.inside and tag != "script"
+
+    def handle_data(self, data):
+        if self.inside:
+            self.scripts[-1][1] += data
+
+
+def test_the_page_names_nothing_outside_and_the_hash_of_each_script(tmp_path):
+    page = Page(write_example(tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert page.addresses == ["data:,", "#main"]
+    code = [text for kind, text in page.scripts if kind == ""]
+    hashes = {f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in code}
+    policy = dict(part.strip().split(" ", 1) for part in page.policy.split(";"))
+    assert len(code) == 4 and set(policy["script-src"].split()) == hashes
+    assert policy["default-src"] == "'none'" and policy["img-src"] == "data:"
+    data = [json.loads(text) for kind, text in page.scripts if kind == "application/json"]
+    assert [video["label"] for video in data] == ["s1/a", "s1/b", "s10/c"]
+
+
+def test_equal_input_gives_equal_bytes_and_a_generator_does(tmp_path):
+    for name, curves in (("one.html", run()), ("two.html", (c for c in run()))):
+        write_report(tmp_path / name, "DEMO", curves, CLASSES, settings={"a": 1.5})
+    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+
+
+def test_json_in_a_script_element_has_no_markup_and_says_the_same():
+    text = script_json(list(HOSTILE))
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text) == list(HOSTILE)
+    with pytest.raises(ValueError, match="JSON"):
+        script_json(float("nan"))
+
+
+def test_scores_are_little_endian_float32_with_gaps():
+    values = np.frombuffer(base64.b64decode(float32_base64([0.5, np.nan, np.inf, -2.0])), "<f4")
+    np.testing.assert_array_equal(values, np.float32([0.5, np.nan, np.nan, -2.0]))
+
+
+def test_a_curve_as_the_page_holds_it():
+    rows = [(50, 56.0, 62, "positive", 0.3), (10, np.nan, 20, "anger", 0.5), (18, 24.0, 30, None, np.nan)]
+    asked = []
+
+    def pictures_once(which, row):
+        asked.append((which, row))
+        return pictures(which, row)
+
+    (content,) = contents(curve("s1", "a", rows, [(12, -1.0, 20, "positive")], pictures=pictures_once, face="2"))
+    assert (content.label, content.option) == ("s1/a, face 2", "s1/a, face 2 (3 predicted, 1 annotated, 1 matched)")
+    shown = [(r["kind"], r["onset"], r["apex"], r["emotion"], r["matched"], r["colour"]) for r in content.rows]
+    assert shown == [
+        ("predicted", 10, None, "anger", True, "#8C8C8C"),
+        ("annotated", 12, -1, "positive", True, "#000002"),
+        ("predicted", 18, 24, None, False, "#8C8C8C"),
+        ("predicted", 50, 56, "positive", False, "#000002"),
+    ]
+    assert [r["apex_s"] for r in content.rows] == pytest.approx([None, -1 / 30, 24 / 30, 56 / 30])
+    intervals = content.data["intervals"]
+    assert [intervals[r["position"]]["onset"] for r in content.rows] == [10, 12, 18, 50]
+    assert [i["lane"] for i in intervals] == [0, 1, 0, 0]  # 18 to 30 overlaps 10 to 20
+    assert [i["peak_frame"] for i in intervals] == [15, 24, 56, 16]  # the middle where the apex is unknown
+    assert sorted(asked) == [("annotated", 0), ("predicted", 0), ("predicted", 1), ("predicted", 2)]
+    assert intervals[0]["start"] == pytest.approx(9.5 / 30) and intervals[0]["end"] == pytest.approx(20.5 / 30)
+
+
+def test_times_come_from_the_table_where_it_has_them():
+    predictions = table(PREDICTION_COLUMNS, "s1", "a", (30, 36, 42, "positive", 0.5)).assign(onset_s=7.0, offset_s=7.5)
+    (content,) = contents(curve(predictions=predictions))
+    row = content.rows[0]
+    assert (row["onset_s"], row["apex_s"], row["offset_s"]) == pytest.approx((7.0, 7.2, 7.5))
+
+
+def test_the_summary_puts_the_plot_into_words():
+    scores = np.array([0.1, 0.4, np.nan, 0.2])
+    (content,) = contents(curve(n=4, raw=scores, smoothed=scores, fps=2.0))
+    assert content.data["summary"] == (
+        "2.0 seconds (4 frames at 2 frames per second); the smoothed score lies between 0.1 and 0.4, highest at 0.50 s "
+        "(frame 1); it is the mean over 12 frames, 6.00 s; 0.5 seconds are not scored; threshold 0.25; 0 predicted."
+    )
+
+
+def test_nothing_scored_and_no_pictures_is_a_curve_too():
+    scores = np.full(5, np.nan)
+    (content,) = contents(curve(n=5, raw=scores, smoothed=scores, predicted=[(0, 2, 4, "positive")], pictures=None))
+    assert "2.0 seconds" not in content.data["summary"] and "0.2 seconds are not scored" in content.data["summary"]
+    assert content.data["intervals"][0]["pictures"] is None
+
+
+def test_many_overlapping_intervals_stay_in_few_lanes():
+    (content,) = contents(curve(predicted=[(i, i + 20, i + 40, "positive") for i in range(20)]))
+    assert {i["lane"] for i in content.data["intervals"]} == set(range(6))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(smoothed=np.zeros(3)), "raw and smoothed"),
+        (dict(raw=np.zeros(0), smoothed=np.zeros(0)), "raw and smoothed"),
+        (dict(fps=0.0), "frames per second"),
+        (dict(fps=float("nan")), "frames per second"),
+        (dict(predictions=table(PREDICTION_COLUMNS, "s2", "a", (1, 2, 3, "positive"))), "s2/a"),
+        (dict(annotations=table(GROUND_TRUTH_COLUMNS, "s1", "a", (9, 9, 3, "positive"))), "onset after offset"),
+        (dict(predicted=[(1, 2, 3, "x")], pictures=lambda *_: Pictures(np.zeros((2, 2)), None, None, None)), "onset"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_nothing_is_written(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        write_report(tmp_path / "report.html", "DEMO", [curve(**changes)], CLASSES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_csv_lines_survive_any_text():
+    row = dict.fromkeys(CSV_COLUMNS) | {"video": 'a,"b"\r\nc', "score": 1 / 3, "matched": True, "onset": -2}
+    (fields,) = (
+        csv.reader([csv_line(row)], strict=True)
+        if "\n" not in csv_line(row)
+        else csv.reader(csv_line(row).splitlines(keepends=True), strict=True)
+    )
+    assert dict(zip(CSV_COLUMNS, fields, strict=True)) == dict.fromkeys(CSV_COLUMNS, "") | {
+        "video": 'a,"b"\r\nc', "score": "0.333333", "matched": "yes", "onset": "-2",
+    }  # fmt: skip
+
+
+# Pictures
+
+
+def test_pictures_are_jpegs_of_the_crops():
+    data = picture_data(Pictures(crop(), np.full((64, 64), 77, np.uint8), np.zeros((600, 300, 3), np.uint8), None))
+    sizes = {}
+    for name in ("onset", "apex", "offset"):
+        kind, encoded = data[name].split(",")
+        assert kind == "data:image/jpeg;base64"
+        sizes[name] = cv2.imdecode(np.frombuffer(base64.b64decode(encoded), np.uint8), cv2.IMREAD_COLOR).shape
+    assert sizes == {"onset": (128, 128, 3), "apex": (64, 64, 3), "offset": (256, 128, 3)}
+    assert (data["flow"], data["magnification"]) == (None, None)
+    assert picture_data(Pictures(None, None, None, np.zeros((4, 4, 2), np.float32)))["flow"] is None
+
+
+def test_an_arrow_points_where_the_patch_moves():
+    flow = np.zeros((128, 128, 2), np.float32)
+    flow[36:46, 36:46] = (2.0, 0.0)  # to the right
+    drawn, times = draw_flow(crop(), flow)
+    rows, columns = np.nonzero(np.abs(drawn.astype(int) - drawn[0, 0]).max(axis=2) > 20)
+    spacing = FLOW_SIDE / 14
+    tail = 4.5 * spacing  # of the patch that holds pixel 41
+    assert abs(rows.mean() - tail) < 2 and columns.min() > tail - 4
+    assert tail + 5 < columns.max() < tail + 2 * spacing
+    assert times == 5
+
+
+@pytest.mark.parametrize(("pixels", "times"), [(0.0, 10), (0.01, 10), (1.0, 10), (7.0, 2), (40.0, 1), (np.nan, 10)])
+def test_arrows_are_lengthened_as_far_as_they_fit(pixels, times):
+    drawn, found = draw_flow(crop()[..., 0], np.full((128, 128, 2), (pixels, 0), np.float32))
+    assert found == times and drawn.shape == (FLOW_SIDE, FLOW_SIDE, 3)
+    assert (np.ptp(drawn) > 0) == (pixels >= 1)  # next to no movement is not drawn
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Pictures(np.zeros((8, 8)), None, None, None),
+        Pictures(None, np.zeros((8, 8, 4), np.uint8), None, None),
+        Pictures(None, None, np.zeros((0, 8), np.uint8), None),
+        Pictures(None, crop(), None, np.zeros((8, 8, 3), np.float32)),
+    ],
+)
+def test_what_is_no_picture_is_refused(bad):
+    with pytest.raises(ValueError, match="is no"):
+        picture_data(bad)
+
+
+# Results
+
+
+def test_the_confusion_matrix_counts_what_the_metrics_analyse():
+    curves = run()
+    pairs = analysis_pairs(contents(*curves), CLASSES)
+    assert pairs == [("surprise", "surprise"), ("negative", "positive")]
+    analysis = metrics_of(curves)["paper"]["analysis"]
+    assert (analysis["evaluated"], analysis["correct"]) == (2, 1)
+
+
+def test_a_subject_without_recognition_and_an_emotion_of_no_class_do_not_count():
+    curves = [
+        curve("s1", "a", [(10, 16, 22, None)], [(10, 16, 22, "positive")]),  # no emotion at all: not recognised
+        curve("s2", "a", [(10, 16, 22, "anger"), (50, 56, 62, None)],
+              [(10, 16, 22, "positive"), (50, 56, 62, "surprise"), (80, 81, 82, "negative")]),
+        curve("s3", "a", [(10, 16, 22, "positive")], [(10, 16, 22, "others")]),
+    ]  # fmt: skip
+    pairs = analysis_pairs(contents(*curves), CLASSES)
+    assert pairs == [("positive", "anger"), ("surprise", None)]
+    assert evaluate(*tables_of(curves), CLASSES)["analysis"]["evaluated"] == len(pairs)
+
+
+def test_confusion_by_hand():
+    pairs = [("negative", "negative"), ("negative", "positive"), ("negative", "negative"), ("positive", None)]
+    matrix = confusion(pairs, CLASSES)
+    assert matrix["columns"] == [*CLASSES, NEITHER]
+    counts = {row["label"]: [cell["count"] for cell in row["cells"]] for row in matrix["rows"]}
+    assert counts == {"negative": [2, 1, 0, 0], "positive": [0, 0, 0, 1], "surprise": [0, 0, 0, 0]}
+    assert matrix["rows"][0]["cells"][0] == {"count": 2, "share": 2 / 3, "right": True}
+    assert confusion(pairs[:3], CLASSES)["columns"] == list(CLASSES)
+
+
+def test_metric_rows_have_a_value_for_each_protocol():
+    groups = {group["title"].split(":")[0]: group["rows"] for group in metric_groups(metrics_of(run()))}
+    assert list(groups) == ["Spotting", "Analysis", "Both"]
+    values = {row["name"]: row["values"] for row in groups["Spotting"]}
+    assert values["True positives"] == ["2", "2"] and values["F1"] == ["0.5000", "0.5000"]
+    assert values["AP at IoU 0.5, greedy"][0] == "–" != values["AP at IoU 0.5, greedy"][1]
+
+
+def test_subjects_and_their_total():
+    rows = subject_table(metrics_of(run())["paper"])
+    shown = [(r["subject"], r["videos"], r["annotated"], r["predicted"], r["tp"], r["f1"]) for r in rows]
+    assert shown == [
+        ("s1", "2", "3", "4", "2", "0.5714"),
+        ("s10", "1", "0", "1", "0", "–"),
+        ("All", "3", "3", "5", "2", "0.5000"),
+    ]
+
+
+def test_settings_are_flattened():
+    nested = {"k": 3, "s": {"p": 0.55, "dir": None, "classes": ["a", "b"]}, "train": True}
+    assert dict(flattened(nested)) == {"k": "3", "s.p": "0.55", "s.dir": "–", "s.classes": "a, b", "train": "true"}
+
+
+@pytest.mark.parametrize(
+    ("path", "link"),
+    [
+        ("a b/report.html", "./a%20b/report.html"),
+        ("javascript:alert(1)", "./javascript%3Aalert%281%29"),
+        ("50%#1?.html", "./50%25%231%3F.html"),
+        ("ä/\udcff.html", "./%C3%A4/%FF.html"),
+    ],
+)
+def test_links_are_relative_whatever_the_name(path, link):
+    assert relative_link(path) == link

@@ -1,0 +1,110 @@
+"""Faults while videos of one's own are analysed: a video has all of its results or none, and the same command ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.support import faults
+from tests.support.faults import BROKEN_DISK, DISK_FULL, GONE_DISK, command, scratch_in, watched
+from tests.support.video_clips import numbered, write_video
+
+OUTPUTS = {"expressions.csv", "frames.csv", "a.eaf", "overlay.mp4", "report.html", "settings.json"}
+SAME = ("expressions.csv", "frames.csv", "overlay.mp4")  # the others have times or paths in them
+N_FRAMES = 41
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals, fork and limits are POSIX's")
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> Path:
+    return write_video(tmp_path_factory.mktemp("own") / "a.mp4", numbered(N_FRAMES))
+
+
+@pytest.fixture(scope="module")
+def quick():
+    with pytest.MonkeyPatch.context() as patch:
+        faults.stand_in_for_scores(patch)
+        yield
+
+
+def whole(out: Path) -> dict[str, bytes]:
+    """The results of the video; asserts that they are all there."""
+    assert {p.name for p in (out / "a").iterdir()} == OUTPUTS
+    with av.open(str(out / "a/overlay.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == N_FRAMES
+    return {name: (out / "a" / name).read_bytes() for name in SAME}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(video, quick, tmp_path_factory) -> tuple[list[faults.Request], dict[str, bytes]]:
+    """What an undisturbed command asked of the disk, and its results."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    with watched(out) as requests:
+        assert command("--video", video, "--output_dir", out).code == 0
+    found = whole(out)
+    assert found["expressions.csv"].count(b"\n") > 2
+    return requests, found
+
+
+@pytest.fixture
+def out(tmp_path):
+    """`out()`: an empty folder for results; the one before is removed."""
+
+    def make() -> Path:
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        (tmp_path / "out").mkdir()
+        return tmp_path / "out"
+
+    return make
+
+
+KINDS = {"disk full": DISK_FULL, "input/output error": BROKEN_DISK, "disk gone": GONE_DISK}
+if faults.resource:
+    KINDS["no room for all of it"] = faults.out_of_room
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_of_the_disk_at_every_write(kind, video, undisturbed, out):
+    requests, expected = undisturbed
+    failed = 0
+    for n in range(1, len(requests) + 1):
+        folder, what = out(), (kind, n, requests[n - 1])
+        flags = ("--video", video, "--output_dir", folder)
+        with watched(folder, KINDS[kind](n)):
+            said = command(*flags)
+        failed += said.code != 0
+        assert said.code in (0, 2), (what, said)
+        assert len(said.err) == (said.code == 2), (what, said)
+        if said.code == 0 or (folder / "a").exists():
+            assert whole(folder) == expected, what
+        if kind != "disk gone" and requests[n - 1].what not in ("os.remove", "os.rmdir"):
+            assert not scratch_in(folder), what
+        said = command(*flags)
+        assert said.code == 0 and not said.err, (what, said)
+        assert whole(folder) == expected, what
+    assert failed > 10
+
+
+@posix
+def test_a_kill_at_every_write(video, undisturbed, out):
+    requests, expected = undisturbed
+    context = faults.forks()
+    for n in range(1, len(requests) + 1):
+        folder, what = out(), ("killed", n, requests[n - 1])
+        flags = ("--video", str(video), "--output_dir", str(folder))
+        process = context.Process(target=faults.in_a_child, args=(folder, flags, n))
+        process.start()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL, what
+        if (folder / "a").exists():
+            assert whole(folder) == expected, what
+        said = command(*flags)
+        assert said.code == 0 and not said.err, (what, said)
+        assert whole(folder) == expected, what
+        assert not scratch_in(folder), what

@@ -1,0 +1,61 @@
+"""Cases of flags with values that cannot be used; those of `--video` stand in `bad_input_videos.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.support.bad_input import Case
+
+FREE = {"classes"}  # any text; a class that is not there is among the CSV files
+
+
+def given(*flags: str) -> Callable[[Path], Sequence[str]]:
+    return lambda root: flags
+
+
+CASME = ("--dataset_name", "CASME_sq", "--train", "True")
+VALUES = {
+    "dataset_name": ("CASME3", "casme_sq", "../DEMO", ""),
+    "train": ("maybe", "2", ""),
+    "protocol": ("mine", ""),
+    "videos": ("some",),
+    "runs": ("0", "-1", "1001", "1.5", "nan"),
+    "check": ("maybe",),
+    "flow": ("farneback",),
+    "epochs_spot": ("0", "-1", "100001", "ten"),
+    "epochs_recog": ("0", "1e3"),
+    "batch_size": ("0", "65537"),
+    "learning_rate": ("0", "-1", "11", "nan", "inf"),
+    "p": ("-0.1", "1.1", "nan", "half"),
+    "ratio": ("0", "1000001"),
+    "validate": ("perhaps",),
+    "seed": ("-1", "2147483648", "0x1", "9" * 5000),
+    "workers": ("0", "-2", "1025", "all"),
+    "scheduler": ("localhost", "tcp://host", "tcp://host:99999", "http://host:80", "tcp://host:80; reboot"),
+    "fresh": ("y",),
+}
+FLAGS = [
+    Case(f"--{name} {value[:20]!r}", given(f"--{name}", value), (f"--{name}",))
+    for name, values in VALUES.items()
+    for value in values
+]
+FLAGS += [
+    Case("--data_root is not there", given(*CASME, "--data_root", "nowhere"), ("nowhere: no such", "--data_root")),
+    Case("--data_root is empty", given(*CASME, "--data_root", "."), ("rawpic: not found",)),
+    Case("--data_root is no folder", given(*CASME, "--data_root", "/dev/null"), ("/dev/null", "--data_root")),
+    Case("--data_root is no Unicode", given(*CASME, "--data_root", "a\udcff"), ("a\\udcff", "rename")),
+    Case("--output_dir below a file", given(*CASME, "--output_dir", "/dev/null/r"), ("/dev/null/r", "--output_dir")),
+    Case("--cache_dir below a file", given(*CASME, "--cache_dir", "/dev/null/c"), ("/dev/null/c", "--cache_dir")),
+    Case("--weights_dir below a file", given(*CASME, "--weights_dir", "/dev/null/w"), ("/dev/null/w", "--weights_dir")),
+    Case("--data_root with a line break", given(*CASME, "--data_root", "a\nb"), ("a\\nb", "rename")),
+    Case("--evaluate with a line break", given("--evaluate", "a\nb", "--ground_truth", "c"), ("a\\nb", "no such file")),
+    Case("--evaluate alone", given("--evaluate", "p.csv"), ("--ground_truth",)),
+    Case("--ground_truth alone", given("--ground_truth", "g.csv"), ("--evaluate",)),
+    Case("--runs without training", given("--runs", "2"), ("--train True",)),
+    Case("--runs and --weights_dir", given("--train", "True", "--runs", "2", "--weights_dir", "w"), ("--weights_dir",)),
+    Case("unknown flag", given("--data_rot", "x"), ("--data_rot",)),
+    Case("abbreviated flag", given("--data", "x"), ("--data",)),
+    Case("word without a flag", given("CASME_sq"), ("CASME_sq",)),
+    Case("flag without a value", given("--seed"), ("--seed",)),
+]  # fmt: skip

@@ -1,0 +1,314 @@
+"""Faults, one at a time: every request to change something on disk below a folder is numbered, and the n-th one fails.
+
+Python itself reports each such request before it is carried out (`sys.addaudithook`): files opened for writing, made,
+renamed, removed. What is in between, a write that fits only in part, is asked of the system: `RLIMIT_FSIZE`.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import face_crop
+import feature_extraction
+import main
+import train_evaluate
+import Utils.dataset_run.folder
+import Utils.networks.backend
+import Utils.own_video.run
+from tests.support.bad_input import BOOKS, encoded, face_image
+from tests.support.layouts import write_xlsx
+from Utils.own_video.face_tracks import Segment, Track, Tracking
+from Utils.own_video.scoring import FaceScores
+from Utils.settings import PROJECT
+from Utils.work.cache import SCRATCH, atomic_file, write_array
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
+CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.link", "os.symlink", "os.truncate"}
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+ROOM = 40  # bytes that a file may have where the disk is nearly full
+N_FRAMES = 8
+
+
+class Request(NamedTuple):
+    """What was asked of the disk, and of which file."""
+
+    what: str
+    path: str
+
+
+Fault = Callable[[int, Request], None]  # told of every request and its number, from 1, before it is carried out
+_watched: tuple[str, list[Request], Fault | None] | None = None
+
+
+def _hook(event: str, args: tuple) -> None:
+    if _watched is None or not (event in CHANGES or (event == "open" and args[2] & WRITING)):
+        return
+    if isinstance(args[0], int):
+        return  # a file that is open already
+    root, requests, fault = _watched
+    path = os.path.abspath(os.fsdecode(args[0]))  # noqa: PTH100
+    if path == root or path.startswith(root + os.sep):
+        requests.append(Request(event, path))
+        if fault:
+            fault(len(requests), requests[-1])
+
+
+@cache
+def _install() -> None:
+    sys.addaudithook(_hook)  # for the rest of the process: there is no way to take one away
+
+
+@contextmanager
+def watched(root: Path, fault: Fault | None = None) -> Iterator[list[Request]]:
+    """The requests below a folder while the block runs, each told to `fault` first."""
+    global _watched
+    _install()
+    before, requests = _watched, []
+    _watched = (str(root.resolve()), requests, fault)
+    try:
+        yield requests
+    finally:
+        _watched = before
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    global _watched
+    before, _watched = _watched, None
+    try:
+        yield
+    finally:
+        _watched = before
+
+
+# Faults
+
+
+def once(number: int) -> Callable[[int], Fault]:
+    """The n-th request fails with this errno, and no other."""
+
+    def at(n: int) -> Fault:
+        def fault(i: int, request: Request) -> None:
+            if i == n:
+                raise OSError(number, os.strerror(number), request.path)
+
+        return fault
+
+    return at
+
+
+def from_then_on(number: int) -> Callable[[int], Fault]:
+    """The n-th request fails, and all after it: the disk is gone, nothing can be cleaned up."""
+
+    def at(n: int) -> Fault:
+        def fault(i: int, request: Request) -> None:
+            if i >= n:
+                raise OSError(number, os.strerror(number), request.path)
+
+        return fault
+
+    return at
+
+
+def out_of_room(n: int) -> Fault:
+    """From the n-th request on no file may have more than a few bytes: writes fit in part, then fail."""
+
+    def fault(i: int, request: Request) -> None:
+        if i == n:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+    return fault
+
+
+@contextmanager
+def room_again() -> Iterator[None]:
+    """What `out_of_room` took is given back."""
+    try:
+        yield
+    finally:
+        if resource:
+            limit = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+
+def killed(n: int) -> Fault:
+    def fault(i: int, request: Request) -> None:
+        if i == n:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return fault
+
+
+DISK_FULL, BROKEN_DISK, GONE_DISK = once(errno.ENOSPC), once(errno.EIO), from_then_on(errno.EIO)
+
+# Runs
+
+
+def places(requests: list[Request]) -> list[int]:
+    """Numbers of the requests, from 1, of those that differ only in numbers and random names the first one."""
+    first: dict[tuple[str, str], int] = {}
+    for n, request in enumerate(requests, 1):
+        alike = re.sub(r"-[0-9a-f]{8}\.\d+-[a-z0-9_]+|[0-9a-f]{20}|\d+(?:-\d+)*", "#", request.path)
+        first.setdefault((request.what, alike), n)
+    return list(first.values())
+
+
+class Said(NamedTuple):
+    """How a command ended: exit code, standard output, lines of the error stream without progress bars."""
+
+    code: int
+    out: str
+    err: list[str]
+
+
+def command(*flags: str | Path) -> Said:
+    """`main.py flags` in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), room_again():
+        code = main.main([*map(str, flags), "--workers", "1"])
+    with_bars = re.split(r"[\r\n]", err.getvalue())
+    return Said(code, out.getvalue(), [line for line in with_bars if line.strip() and "|" not in line])
+
+
+def in_a_child(folder: Path, flags: tuple[str, ...], n: int) -> None:
+    """In a forked process: the command in a folder, killed at its n-th request."""
+    os.chdir(folder)
+    (stand_in_for_scores if "--video" in flags else stand_in)(pytest.MonkeyPatch())
+    with watched(folder, killed(n)):
+        said = command(*flags)
+    (folder / "said.txt").write_text(repr(said))
+    os._exit(said.code)
+
+
+def scratch_in(root: Path) -> list[str]:
+    """What was left of files and folders that were being written."""
+    return [name for _, folders, files in os.walk(root) for name in (*folders, *files) if SCRATCH.fullmatch(name)]
+
+
+def is_scratch(path: Path) -> bool:
+    return SCRATCH.fullmatch(path.name) is not None
+
+
+# A small dataset, and what takes long made up
+
+
+def make_dataset(root: Path) -> None:
+    """CASME_sq in `root/data`: two subjects with one video of a drawn face each, one expression in it."""
+    book = BOOKS["CASME_sq"]
+    (row,), subjects, codes = book.sheets
+    write_xlsx(root / "data" / book.path, [[row, [2, *row[1:]]], [*subjects, [2, "s2", 2]], codes])
+    for subject in (1, 2):
+        for number in range(1, N_FRAMES + 1):
+            path = root / f"data/CASME_sq/rawpic/s{subject}/{subject}_0101a/img{number:03d}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded(np.roll(face_image(), number, axis=1)))
+
+
+def stand_in(patch: pytest.MonkeyPatch) -> None:
+    """Faces, flow, networks and figures are made up; all is read, written and put into place by the program's code."""
+
+    def feature(first, second, regions, flow):
+        return np.full((42, 42, 3), (float(first.mean()) + 2 * float(second.mean())) / 1000)
+
+    def fold(job, folder):
+        for kind in ("spot", "recog", "spot_recog"):
+            (folder / f"{kind}.weights.h5").write_bytes(f"{kind} of {job.fold.held_out}".encode() * 10)
+        for i, video in enumerate(job.fold.test):
+            n = job.features[video].n_features
+            brightness = float(np.load(job.features[video].spotting, allow_pickle=False).mean())
+            write_array(folder / f"scores-{i}.npy", (np.hanning(n) + brightness).astype(np.float32))
+            write_array(folder / f"probabilities-{i}.npy", np.tile(np.float32([0.7, 0.2, 0.1]), (n, 1)))
+        history = {name: [1.0, 0.5] for name in ("spot_loss", "recog_loss")}
+        return {"held_out": job.fold.held_out, "recognised": True, "history": history}
+
+    def page(path, *_, **__):
+        with atomic_file(path) as scratch:
+            scratch.write_text("<!doctype html>" + "report " * 100)
+
+    def picture(path, *_):
+        with atomic_file(path) as scratch:
+            scratch.write_bytes(bytes(100))
+
+    def pictures(settings, dataset, k_prime, scores, predictions, ground_truth, folder):
+        folder.mkdir()
+        for s in scores:
+            picture(folder / f"{s.features.video.name}.png")
+
+    marks = np.random.default_rng(0).integers(30, 100, (68, 2))
+    patch.setattr(face_crop, "detect_faces", lambda image: [(40, 22, 111, 93)])
+    patch.setattr(feature_extraction, "predict_landmarks", lambda crop: marks)
+    patch.setattr(feature_extraction, "_landmark_model_hash", lambda: "model")
+    patch.setattr(feature_extraction, "prepare_flow", lambda name: None)
+    patch.setattr(feature_extraction, "feature_image", feature)
+    patch.setattr(train_evaluate, "_compute_fold", fold)
+    patch.setattr(Utils.dataset_run.folder, "git_revision", lambda: None)
+    patch.setattr(Utils.dataset_run.folder, "versions", lambda: {})
+    patch.setattr(Utils.dataset_run.folder, "draw_videos", pictures)
+    patch.setattr(Utils.dataset_run.folder, "plot_losses", picture)
+    patch.setattr(Utils.dataset_run.folder, "write_report", page)
+
+
+def stand_in_for_scores(patch: pytest.MonkeyPatch) -> None:
+    """One face in the middle of an own video, with two expressions; networks and report are made up."""
+
+    def score(source, weights, spotting, which, flow, threads, label):
+        n = sum(1 for _ in source)
+        k = weights.frames_at(source.fps)[0]
+        track = Track(0, (Segment(0, n - 1, (10, 10, source.width - 10, source.height - 10)),))
+        raw = np.full(n, np.nan)
+        raw[: n - k] = np.sin(np.arange(n - k) * np.pi / 20) ** 2
+        probabilities = np.tile(np.float32([0.2, 0.5, 0.3]), (n, 1))
+        return Tracking(n, (track,), (), ()), [FaceScores(track, raw, raw, probabilities, [(0, n - 1 - k)], 0.5)]
+
+    def page(path, *_, **__):
+        with atomic_file(path) as scratch:
+            scratch.write_text("<!doctype html>" + "report " * 100)
+
+    for name, made_up in (("score_video", score), ("ensemble_of", lambda weights: None), ("write_report", page)):
+        patch.setattr(Utils.own_video.run, name, made_up)
+    patch.setattr(Utils.own_video.run, "write_index", page)
+    patch.setattr(Utils.networks.backend, "seed_keras", lambda seed: None)
+    patch.setattr(feature_extraction, "prepare_flow", lambda name: None)
+    patch.setattr(Utils.dataset_run.folder, "git_revision", lambda: None)
+    patch.setattr(Utils.dataset_run.folder, "versions", lambda: {})
+
+
+RUN = ("--dataset_name", "CASME_sq", "--train", "True", "--weights_dir", "w")
+
+
+def results(root: Path) -> dict[str, bytes]:
+    """What the newest run and the folder of weights hold; of files with dates and curves that they are there."""
+    run = max((root / "runs").iterdir(), key=lambda run: run.stat().st_mtime_ns)
+    files = {str(p.relative_to(run)): p for p in run.rglob("*") if p.is_file()}
+    files |= {str(p.relative_to(root)): p for p in (root / "w").rglob("*") if p.is_file() and not is_scratch(p)}
+    return {n: b"" if n == "settings.json" or "tfevents" in n else p.read_bytes() for n, p in files.items()}
+
+
+def forks():
+    """The context of a process that has loaded this module and forks the runs that are killed."""
+    import multiprocessing
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with pytest.MonkeyPatch.context() as environment:
+        paths = os.pathsep.join([str(PROJECT), str(PROJECT / "tests")])
+        environment.setenv("PYTHONPATH", paths, prepend=os.pathsep)
+        context.Process(target=int).start()
+    return context

@@ -1,0 +1,84 @@
+"""Curves that the tests of the report put into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from Utils.evaluation.metrics import evaluate
+from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
+from Utils.report.contents import Curve, Pictures
+from Utils.report.pages import write_report
+
+CLASSES = ("negative", "positive", "surprise")
+FPS = 30.0
+HOSTILE = (
+    "<script>window.hacked = 1</script>",
+    "</script><img src=x onerror='window.hacked = 1'>",
+    '"><svg onload=window.hacked=1>&lt;b&gt;%{x}\u2028<!--',
+)
+
+
+def table(columns, subject, video, *rows) -> pd.DataFrame:
+    """Rows (onset, apex, offset, emotion, score)."""
+    named = [dict(zip(("onset", "apex", "offset", "emotion", "score"), row, strict=False)) for row in rows]
+    return pd.DataFrame([dict(subject=subject, video=video) | row for row in named], columns=list(columns))
+
+
+def crop(value: int = 120) -> np.ndarray:
+    return np.full((128, 128, 3), (value, 100, 90), np.uint8)
+
+
+def pictures(which, row) -> Pictures:
+    flow = np.zeros((128, 128, 2), np.float32)
+    flow[40:80, 40:80] = 2
+    return Pictures(crop(), crop(140), None if which == "annotated" else crop(), flow)
+
+
+def curve(subject="s1", video="a", predicted=(), annotated=(), n=120, **changes) -> Curve:
+    raw = np.random.default_rng(n).normal(0.2, 0.1, n).astype(np.float32)
+    settings = dict(
+        subject=subject, video=video, face="", fps=FPS, raw=raw, smoothed=np.convolve(raw, np.ones(12) / 12, "same"),
+        threshold=0.25, k_prime=6, predictions=table(PREDICTION_COLUMNS, subject, video, *predicted),
+        annotations=table(GROUND_TRUTH_COLUMNS, subject, video, *annotated), pictures=pictures,
+    )  # fmt: skip
+    return Curve(**(settings | changes))
+
+
+def run() -> list[Curve]:
+    """Two videos of s1, one of s10: five predictions, three annotations, two of them matched."""
+    return [
+        curve("s1", "a", [(18, 24, 30, "surprise", 0.9), (50, 56, 62, "negative", 0.31),
+               (92, 98, 104, "positive", 0.4)],
+              [(20, 25, 31, "surprise"), (70, None, 80, "negative")], remarks=["no face in frames 3 to 5"]),
+        curve("s1", "b", [(10, 16, 22, "positive", 0.305)], [(11, 15, 20, "negative")], n=60),
+        curve("s10", "c", [(30, 36, 42, None, None)], n=60, threshold=None),
+    ]  # fmt: skip
+
+
+def tables_of(curves):
+    """Predictions and annotations of all curves."""
+    both = ([c.predictions for c in curves], [c.annotations for c in curves])
+    return tuple(
+        pd.DataFrame([row for part in parts for row in part.to_dict("records")], columns=parts[0].columns)
+        for parts in both
+    )
+
+
+def metrics_of(curves) -> dict:
+    videos = [(c.subject, c.video, len(c.raw)) for c in curves]
+    return {
+        p: evaluate(*tables_of(curves), CLASSES, protocol=p, videos=videos, k_prime=6) for p in ("paper", "upstream")
+    }
+
+
+def write_example(path: Path) -> Path:
+    """Write the report of `run()` with everything that a report can have."""
+    curves = run()
+    write_report(
+        path, "Report of DEMO", curves, CLASSES, metrics=metrics_of(curves), remarks=["a remark on the data"],
+        settings={"seed": 1, "versions": {"numpy": "2.2.6"}}, warnings=["These weights come from synthetic faces."],
+    )  # fmt: skip
+    return path

@@ -1,0 +1,276 @@
+"""Units on a real Dask cluster of this machine: the same bytes, workers that leave, what is said when it cannot be."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import main
+from tests.support.paths import TESTS
+from Utils.errors import InputError
+from Utils.work import cluster
+from Utils.work.parallel import memory_report, run_units, scheduler
+
+distributed = pytest.importorskip("distributed", reason="not installed: pip install -r requirements-cluster.txt")
+
+
+
+class Dask:
+    """A scheduler and its workers, each a process group of its own, in a folder that holds nothing of the project."""
+
+    def __init__(self, folder: Path, n_workers: int) -> None:
+        self.folder, self.file, self.processes = folder, folder / "scheduler.json", []
+        self.start("scheduler", "--host", "127.0.0.1", "--port", str(free_port()), "--no-dashboard")
+        for _ in range(n_workers):
+            self.start("worker", "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder))
+        wait_for(self.file.is_file, 60)
+        if n_workers:
+            with distributed.Client(self.address, set_as_default=False) as client:
+                client.wait_for_workers(n_workers, timeout=60)
+
+    def start(self, kind: str, *flags: str) -> None:
+        """`dask scheduler` or `dask worker`."""
+        environment = os.environ | {"PYTHONPATH": str(TESTS), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+        command = [sys.executable, "-m", "dask", kind, "--scheduler-file", str(self.file), *flags]
+        with (self.folder / "log.txt").open("a") as log:
+            self.processes.append(
+                subprocess.Popen(
+                    command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
+                )
+            )
+
+    @property
+    def address(self) -> str:
+        return json.loads(self.file.read_text())["address"]
+
+    def stop(self) -> None:
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory) -> Iterator[Dask]:
+    """A scheduler and two workers; a unit that ends two workers is given up."""
+    started = Dask(tmp_path_factory.mktemp("dask"), n_workers=2)
+    yield started
+    started.stop()
+
+
+def test_the_demo_gives_the_same_bytes_on_a_cluster(dask, tiny_demo, tmp_path, monkeypatch, capsys):
+    """All stages run there, from relative folders; the local run computes everything again."""
+    flags = ("--train", "True", "--epochs_spot", "1", "--epochs_recog", "1")
+    predictions = []
+    for name, more in (("cluster", ("--scheduler", dask.address)), ("local", ("--workers", "1"))):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        shutil.copytree(tiny_demo, "data", copy_function=os.link)
+        assert main.main([*flags, *more]) == 0
+        said = capsys.readouterr()
+        assert ("2 Dask worker(s) at tcp://127.0.0.1:" in said.out) == (name == "cluster")
+        assert ("worker at most" in said.out) or name == "local"
+        assert "training: 100%" in said.err
+        (run,) = Path("runs").iterdir()
+        predictions.append((run / "predictions.csv").read_bytes())
+        assert not list(Path().rglob(".*.part"))
+    assert predictions[0] == predictions[1] and predictions[0].count(b"\n") > 1
+
+
+# Units
+
+
+def square(number: int) -> tuple[int, int]:
+    return number * number, os.getpid()
+
+
+def refuse_2(number: int) -> int:
+    if number == 2:
+        raise InputError("img003.jpg: frame is cut short")
+    return number
+
+
+def end_process(unit: tuple[str, Path, bool]) -> int:
+    """End this process, or that of the Dask worker; the second time only if they are to be ended `always`."""
+    which, mark, always = unit
+    if always or not mark.exists():
+        mark.touch()
+        os.kill(os.getpid() if which == "unit's" else os.getppid(), signal.SIGKILL)
+        time.sleep(0.5)
+    return os.getpid()
+
+
+def raise_what_cannot_travel(number: int) -> None:
+    class LocalError(Exception):
+        pass
+
+    raise LocalError(f"number {number}")
+
+
+def wait_long(mark: Path) -> None:
+    mark.touch()
+    time.sleep(120)
+
+
+def test_results_come_in_order_from_several_processes(dask):
+    with scheduler(dask.address):
+        results = run_units(square, range(20), 1, "test", "unit")
+    assert [result for result, _ in results] == [n * n for n in range(20)]
+    pids = {pid for _, pid in results}
+    assert len(pids) == 2 and os.getpid() not in pids
+    assert "worker at most" in memory_report()
+    assert run_units(square, [3], 1, "test", "unit") == [(9, os.getpid())]  # after the block all is as before
+
+
+def test_bad_input_is_passed_on_as_it_is(dask):
+    with scheduler(dask.address), pytest.raises(InputError, match=r"^img003\.jpg: frame is cut short$"):
+        run_units(refuse_2, range(6), 1, "test", "unit")
+
+
+def test_other_errors_are_passed_on_as_they_are(dask):
+    with scheduler(dask.address), pytest.raises(TypeError):
+        run_units(square, ["a"], 1, "test", "unit")
+    with scheduler(dask.address), pytest.raises(RuntimeError, match="number 1"):
+        run_units(raise_what_cannot_travel, [1], 1, "test", "unit")
+
+
+@pytest.mark.parametrize("which", ["unit's", "worker's"])
+def test_a_unit_whose_process_ends_is_done_by_another(dask, which, tmp_path):
+    with scheduler(dask.address):
+        (pid,) = run_units(end_process, [(which, tmp_path / "mark", False)], 1, "test", "unit")
+    assert pid != os.getpid() and (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("which", ["unit's", "worker's"])
+def test_a_unit_that_ends_every_process_is_given_up(dask, which, tmp_path):
+    with scheduler(dask.address), pytest.raises(InputError, match=r"several workers ended over the same unit.*memory"):
+        run_units(end_process, [(which, tmp_path / "mark", True)], 1, "test", "unit")
+
+
+@pytest.mark.parametrize("different", ["sources", "numpy", "Keras backend"])
+def test_workers_that_would_compute_differently_are_refused(dask, different, monkeypatch):
+    here = cluster.conditions()
+    monkeypatch.setattr(cluster, "conditions", lambda: here | {different: "another"})
+    refusal = f"worker on .* has {different} .*, main.py has another"
+    with scheduler(dask.address), pytest.raises(InputError, match=refusal):
+        run_units(square, [1], 1, "test", "unit")
+
+
+def test_workers_that_do_not_see_the_folders_are_refused(dask, tmp_path):
+    with scheduler(dask.address, [tmp_path]):
+        for mark in tmp_path.glob(".shared-*.part"):
+            mark.unlink()  # as if their folder of this name were another one
+        with pytest.raises(InputError, match=f"does not see {tmp_path}"):
+            run_units(square, [1], 1, "test", "unit")
+
+
+def test_workers_that_cannot_import_the_project_are_refused(dask, tmp_path, monkeypatch):
+    started = Dask(tmp_path, n_workers=1)
+    try:
+        monkeypatch.setattr(cluster, "PROJECT", tmp_path / "not there")
+        with scheduler(started.address), pytest.raises(InputError, match=r"cannot import the project.*PYTHONPATH"):
+            run_units(square, [1], 1, "test", "unit")
+    finally:
+        started.stop()
+
+
+@pytest.mark.parametrize(
+    ("which", "said"), [(0, "the scheduler does not answer any more"), (1, "all workers have left")]
+)
+def test_a_run_ends_that_is_left_alone(which, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "ALONE_FOR", 2)
+    started = Dask(tmp_path, n_workers=1)
+
+    def end_a_process():
+        wait_for((tmp_path / "mark").exists, 60)
+        os.killpg(started.processes[which].pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=end_a_process)
+    try:
+        with pytest.raises(InputError, match=said), scheduler(started.address):
+            thread.start()
+            run_units(wait_long, [tmp_path / "mark"], 1, "test", "unit")
+    finally:
+        thread.join()
+        started.stop()
+
+
+# What cannot be
+
+
+def refused(capsys, *flags: str) -> str:
+    """The one line with which `main.py` refuses these flags."""
+    try:
+        code = main.main(list(flags))
+    except SystemExit as left:
+        code = left.code
+    said = capsys.readouterr().err
+    assert code == 2 and said.count("\n") == 1 and said.startswith("main.py: "), said
+    return said
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.1:8786", "tcp://10.0.0.1", "tcp://:8786", "tcp://host:port", "tcp://a:99999", "http://a:1", ""]
+)
+def test_a_malformed_address_is_refused(address, capsys):
+    assert "tcp://10.0.0.1:8786" in refused(capsys, "--scheduler", address)
+
+
+def test_nobody_at_the_address(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cluster, "CONNECT_WITHIN", 2)
+    address = f"tcp://127.0.0.1:{free_port()}"
+    began = time.monotonic()
+    said = refused(capsys, "--scheduler", address)
+    assert f"--scheduler {address}: no Dask scheduler answers there" in said
+    assert time.monotonic() - began < 5
+
+
+def test_something_else_at_the_address(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cluster, "CONNECT_WITHIN", 2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: server.accept()[0].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")).start()
+        said = refused(capsys, "--scheduler", f"tcp://127.0.0.1:{server.getsockname()[1]}")
+    assert "no Dask scheduler answers there" in said
+
+
+def test_a_scheduler_without_workers(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dask").mkdir()
+    started = Dask(tmp_path / "dask", n_workers=0)
+    monkeypatch.setattr(cluster, "CONNECT_WITHIN", 2)
+    try:
+        assert "no worker is connected" in refused(capsys, "--scheduler", started.address)
+    finally:
+        started.stop()
+
+
+def test_dask_is_not_installed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert "pip install -r requirements-cluster.txt" in refused(capsys, "--scheduler", "tcp://127.0.0.1:8786")
