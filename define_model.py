@@ -8,9 +8,12 @@ joint = joint_network(spotting, recognition)                # both outputs from 
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import layers
 
+from Utils.errors import InputError
 from Utils.networks.phased_conv import PhasedConv2D, PhaseMaxPooling
+from Utils.networks.weights import FoldWeights, load_network
 
 FEATURE_SHAPE = (42, 42, 1)
 STREAMS = {"u": 3, "v": 3, "strain": 8}  # filters of each input's convolution
@@ -59,6 +62,43 @@ def recognition_head(recognition: keras.Model) -> keras.Model:
     for name in ("streams", "recog_conv", "recog_pool", "recog_flatten", "recog_dropout", "recog"):
         x = recognition.get_layer(name)(x)
     return keras.Model(inputs, x, name="recognition_head")
+
+
+def load_fold(weights: FoldWeights, n_classes: int):
+    """Build the networks of a fold and load their weights.
+
+    Returns
+    -------
+    spotting : keras.Model
+    recognition : keras.Model or None
+
+    Raises
+    ------
+    InputError
+        A file that is no weight file, has other shapes (another number of classes), or values that are not finite; a
+        recognition file that was not trained on the streams of the spotting file.
+    """
+    spotting = spotting_network()
+    if weights.joint is not None:
+        recognition = recognition_network(spotting, n_classes)
+        load_network(joint_network(spotting, recognition), weights.joint)
+        return spotting, recognition if weights.recognises else None
+    load_network(spotting, weights.spot)
+    if not weights.recognises:
+        return spotting, None
+    streams = _stream_weights(spotting)
+    recognition = recognition_network(spotting, n_classes)
+    load_network(recognition, weights.recog)
+    if not all(map(np.array_equal, streams, _stream_weights(spotting))):
+        raise InputError(f"{weights.recog}: belongs to another spotting network than {weights.spot} (streams differ)")
+    return spotting, recognition
+
+
+def _stream_weights(spotting) -> list[np.ndarray]:
+    """The arrays that the two networks share."""
+    return [
+        array for layer in spotting.layers if layer.name not in ("spot_conv", "spot") for array in layer.get_weights()
+    ]
 
 
 def _stream(x, name: str, filters: int):

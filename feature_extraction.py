@@ -15,9 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from load_images import CROP_SIZE, read_crop, read_crops
+from load_images import read_crop, read_crops
 from Utils.errors import InputError
 from Utils.faces.landmarks import landmark_model, predict_landmarks
+from Utils.faces.rectangles import CROP_SIZE
 from Utils.records import Video
 from Utils.tvl1 import KERNEL_VERSION, compile_kernel, tvl1_flow
 from Utils.work.cache import (
@@ -30,7 +31,7 @@ from Utils.work.cache import (
     write_array,
     write_json,
 )
-from Utils.work.parallel import run_units
+from Utils.work.parallel import Workers, run_units
 
 FEATURE_SIZE = 42  # pixels; the upper half shows brows and eyes, the lower half the mouth
 MARGIN = 12  # pixels around the landmarks of a region
@@ -46,7 +47,7 @@ class VideoFeatures:
     Attributes
     ----------
     video : Video
-        Its expressions have an apex wherever one could be found.
+        Its expressions without an annotated apex have a searched one, where it could be found.
     spotting : Path
         `.npy`, (n - k, 42, 42, 3) float32: feature i is of the frames (i, i + k).
     recognition : Path
@@ -77,7 +78,7 @@ class FeatureJob:
 
 
 def extract_features(
-    videos: list[Video], k: int, flow: str, cache_dir: Path, workers: int, fresh: bool = False
+    videos: list[Video], k: int, flow: str, cache_dir: Path, workers: Workers | int, fresh: bool = False
 ) -> tuple[list[VideoFeatures], list[str]]:
     """Features of every video, taken from the cache where they are finished.
 
@@ -91,7 +92,7 @@ def extract_features(
         The project's TV-L1, or that of the installed OpenCV.
     cache_dir : Path
         The features go to `<cache_dir>/features/<subject>/<video>/<key>`.
-    workers : int
+    workers : Workers or int
     fresh : bool
         Redo what is finished.
 
@@ -152,7 +153,10 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
             write_array(scratch / "features.npy", images)
             write_json(scratch / "apexes.json", apexes)
     apexes = read_json(recognition / "apexes.json")
-    expressions = tuple(replace(e, apex=a) for e, a in zip(video.expressions, apexes, strict=True))
+    expressions = tuple(
+        replace(e, searched_apex=apex) if e.apex is None else e
+        for e, apex in zip(video.expressions, apexes, strict=True)
+    )
     return VideoFeatures(
         replace(video, expressions=expressions),
         spotting / "features.npy",

@@ -1,4 +1,4 @@
-"""Step 3: annotation workbooks -> expressions, matched to the videos' folders."""
+"""Step 2: annotation workbooks -> expressions, matched to the videos' folders."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from load_images import existing_paths
 from Utils.datasets.annotations import AnnotatedRow, Annotations, as_upstream
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError
-from Utils.evaluation.metrics import PROTOCOLS
-from Utils.records import Video
+from Utils.records import PROTOCOLS, Video
 
 NAMES_SHOWN = 12  # of the folders that a remark lists
 

@@ -1,4 +1,4 @@
-"""Step 2: folders of frames -> videos. Raw frames are found here, and the crops that step 1 wrote are read here."""
+"""Step 1: folders of frames -> videos. Raw frames are found here, and the crops that step 3 wrote are read here."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ import cv2
 import numpy as np
 
 from Utils.datasets.annotations import match_key
-from Utils.datasets.table import Dataset
+from Utils.datasets.table import FRAME_SUFFIXES, Dataset
 from Utils.errors import UNPRINTABLE, InputError, shown
-from Utils.evaluation.tables import natural_key
 from Utils.faces.images import read_image
-from Utils.records import Video
+from Utils.faces.rectangles import CROP_SIZE
+from Utils.records import Video, natural_key
+from Utils.work.cache import LONGEST_NAME
 
-CROP_SIZE = 128  # pixels, width and height of a crop (paper section 3.1)
 WORKBOOK_SUFFIXES = (".xls", ".xlsx", ".xlsm")
-LONGEST_NAME = 200  # bytes of a video's name: file systems allow 255, and results' names have more in them
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+LONGEST_VIDEO_NAME = LONGEST_NAME - 55  # bytes; the names of its results have more in them
 
 
 @dataclass
@@ -89,9 +88,9 @@ def scan_videos(dataset: Dataset, data_root: Path) -> RawVideos:
             continue
         key = match_key(match["subject"], match["video"])
         try:
-            if UNPRINTABLE.search(match.string) or len(os.fsencode(folder.name)) > LONGEST_NAME:
+            if UNPRINTABLE.search(match.string) or len(os.fsencode(folder.name)) > LONGEST_VIDEO_NAME:
                 raise InputError(
-                    f"{shown(folder)}: the name has characters that cannot be shown, or more than {LONGEST_NAME} "
+                    f"{shown(folder)}: the name has characters that cannot be shown, or more than {LONGEST_VIDEO_NAME} "
                     "bytes; rename the folder"
                 )
             frames, remarks = _frames(folder, dataset)
@@ -159,7 +158,7 @@ def _frames(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[str]
         for entry in sorted(entries, key=lambda e: e.name):
             number = dataset.frame_number(entry.name)
             if number is None:
-                if entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.name.startswith("."):
+                if entry.name.lower().endswith(FRAME_SUFFIXES) and not entry.name.startswith("."):
                     strangers.append(entry.name)
                 continue
             if number in by_number:

@@ -1,8 +1,8 @@
 """MEAN, the Micro-Expression Analysis Network: spot micro-expressions in long videos, then recognise them.
 
 python main.py                                        # the embedded DEMO with the weights that come with it
-python main.py --dataset_name DEMO --train True       # train leave-one-subject-out on it, and evaluate
-python main.py --dataset_name CASME_sq --train True --data_root /path/to/datasets
+python main.py --train                                # train leave-one-subject-out on DEMO, and evaluate
+python main.py --dataset_name CASME_sq --train --data_root /path/to/datasets
 python main.py --help
 """
 
@@ -10,23 +10,26 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from Utils.datasets.table import DATASETS, Dataset
 from Utils.errors import InputError, shown
+from Utils.records import PROTOCOLS, Video
 from Utils.settings import Settings, parse_settings
 
-# what the machine refuses, not the program: no permission, disk or quota full, file too large, read-only, broken or
-# lost disk, long name
+# Errors of the machine, not of the program: no permission, disk or quota full, file too large, read-only, disk broken
+# or gone, name too long. They get one line; any other OSError is a bug and keeps its traceback.
 ENVIRONMENT_ERRORS = {
     getattr(errno, name)
     for name in ["EACCES", "EPERM", "ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO", "ESTALE", "ENAMETOOLONG"]
-    if hasattr(errno, name)  # Windows lacks some
+    if hasattr(errno, name)  # Windows does not have all of them
 }
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 1 done but for the videos named, 2 bad input."""
-    settings = parse_settings(argv)
+    settings = parse_settings(argv, tuple(DATASETS))
     try:
         if settings.evaluate:
             return evaluate_tables(settings)
@@ -53,34 +56,33 @@ def run(settings: Settings) -> int:
     """The six steps over one dataset, then a folder and a table of metrics for every seed."""
     import Utils.networks.backend  # noqa: F401  quiets TensorFlow before anything loads it
     from Utils.dataset_run.folder import print_remarks, summarise_runs
-    from Utils.datasets.table import DATASETS
     from Utils.work.cache import remove_leftovers, require_writable
-    from Utils.work.parallel import memory_report, scheduler
+    from Utils.work.machine import cores
+    from Utils.work.parallel import connect
 
     dataset = DATASETS[settings.dataset_name]
+    settings = replace(settings, workers=settings.workers or cores())
+    cache_dir = settings.cache_dir / dataset.name
     require_writable(settings.output_dir, "--output_dir")
-    require_writable(settings.cache_dir / dataset.name, "--cache_dir")
+    require_writable(cache_dir, "--cache_dir")
     if settings.train and settings.weights_dir:
         require_writable(settings.weights_dir, "--weights_dir")
-    remove_leftovers(settings.cache_dir / dataset.name, depth=3)
-    with scheduler(settings.scheduler, (settings.output_dir, settings.cache_dir / dataset.name)) as cluster:
-        workers = cluster or f"{settings.workers} worker(s)"
+    remove_leftovers(cache_dir, depth=3)
+    with connect(settings.workers, settings.scheduler, (settings.output_dir, cache_dir)) as workers:
         print(f"MEAN on {dataset.title}, {settings.mode}, {settings.protocol} protocol, {workers}")
-        prepared = prepare(settings, dataset)
-        metrics = []
-        for seed in range(settings.seed, settings.seed + settings.runs):
-            metrics.append(train_and_evaluate(replace(settings, seed=seed), dataset, prepared))
+        prepared = prepare(settings, dataset, workers)
+        seeds = range(settings.seed, settings.seed + settings.runs)
+        metrics = [train_and_evaluate(replace(settings, seed=seed), dataset, prepared, workers) for seed in seeds]
     if settings.runs > 1:
         summarise_runs(settings, metrics)
     print_remarks(prepared.remarks)
-    if report := memory_report():
-        print(f"\n{report}")
+    print_memory(workers)
     return 1 if prepared.n_left_out else 0
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What steps 1 to 4 give. `subjects` are all annotated ones: they number the folds."""
+    """What steps 1 to 4 give. `subjects` are all annotated ones, then the others: they number the folds."""
 
     features: list
     subjects: list[str]
@@ -90,39 +92,34 @@ class Prepared:
     remarks: list[str]
 
 
-def prepare(settings: Settings, dataset) -> Prepared:
+def prepare(settings: Settings, dataset: Dataset, workers) -> Prepared:
     """Steps 1 to 4: videos, annotations, crops, features."""
     from face_crop import choose_crop_roots, crop_videos
     from feature_extraction import extract_features, prepare_flow
     from load_excel import load_annotations, match_expressions
     from load_images import find_videos
     from prepare_training import average_half_length
-    from Utils.networks.weights import find_weights, number_folds
+    from Utils.networks.weights import remarks_on_weights
     from Utils.synthetic.dataset import make_demo
     from Utils.work.cache import remove_leftovers
     from Utils.work.parallel import release_workers
 
     heading("Videos and annotations")
     if dataset.generated:
-        make_demo(settings.data_root / dataset.name, settings.workers)
+        make_demo(settings.data_root / dataset.name, workers)
     found, remarks = find_videos(dataset, settings.data_root)
     annotations = load_annotations(dataset, settings.data_root, settings.protocol)
     raw_videos, more = match_expressions(found, annotations, settings.videos)
     remarks += annotations.left_out + annotations.remarks + more
+    n_videos = len(raw_videos)
     annotated = list(dict.fromkeys(v.subject for v in raw_videos if v.expressions))
     others = list(dict.fromkeys(v.subject for v in raw_videos if v.subject not in annotated))
-    n_videos, weights = len(raw_videos), None
-    if not settings.train:
-        numbers = number_folds(settings.weights_source, dataset, annotated, others, settings.protocol)
-        weights = [find_weights(settings.weights_source, dataset, numbers[s], s) for s in annotated]
-        for subject in others:  # weights of a training with --videos all
-            try:
-                weights.append(find_weights(settings.weights_source, dataset, numbers[subject], subject))
-            except InputError as error:
-                remarks.append(f"{error}; without annotation the subject is left out")
-                raw_videos = [v for v in raw_videos if v.subject != subject]
-        others = [s for s in others if any(v.subject == s for v in raw_videos)]
     k_prime = average_half_length(e for v in raw_videos for e in v.expressions)
+    weights = None
+    if not settings.train:
+        weights, others, more = weights_of_subjects(settings, dataset, annotated, others)
+        raw_videos = [v for v in raw_videos if v.subject in annotated or v.subject in others]
+        remarks += more + remarks_on_weights(settings.weights_source, dataset, k_prime)
     n_expressions = sum(len(v.expressions) for v in raw_videos)
     print(f"  {len(annotated + others)} subjects, {len(raw_videos)} videos, {n_expressions} micro-expressions")
     for line in annotations.summary():
@@ -130,38 +127,68 @@ def prepare(settings: Settings, dataset) -> Prepared:
     print(f"  k = {dataset.k} and k' = {k_prime} frames at {dataset.fps} frames per second")
 
     heading("Face crop")
-    crop_root, read_only_root = choose_crop_roots(dataset, settings.data_root, settings.cache_dir)
-    remove_leftovers(crop_root, depth=1)
-    videos, more = crop_videos(raw_videos, dataset, crop_root, settings.workers, settings.fresh, read_only_root)
+    roots = choose_crop_roots(dataset, settings.data_root, settings.cache_dir)
+    for root in (roots.crops, roots.upstream):
+        remove_leftovers(root, depth=1)
+    videos, more = crop_videos(
+        raw_videos, dataset, roots, workers, settings.fresh, settings.protocol, list(found.values())
+    )
     remarks += more
 
     heading("Optical-flow features")
     prepare_flow(settings.flow)
     cache_dir = settings.cache_dir / dataset.name
-    features, more = extract_features(videos, dataset.k, settings.flow, cache_dir, settings.workers, settings.fresh)
+    features, more = extract_features(videos, dataset.k, settings.flow, cache_dir, workers, settings.fresh)
     release_workers()  # TensorFlow needs the room
     return Prepared(features, annotated + others, k_prime, weights, n_videos - len(features), remarks + more)
 
 
-def train_and_evaluate(settings: Settings, dataset, prepared: Prepared) -> dict:
+def weights_of_subjects(
+    settings: Settings, dataset: Dataset, annotated: Sequence[str], others: Sequence[str]
+) -> tuple[list, list[str], list[str]]:
+    """The given weights of every subject's fold.
+
+    `others` are subjects without an annotation (--videos all): those without weights are left out.
+
+    Returns
+    -------
+    weights : list of FoldWeights
+        Of the annotated subjects, then of the others that have weights.
+    others : list of str
+        Those that have weights.
+    remarks : list of str
+    """
+    from Utils.networks.weights import find_weights, number_folds
+
+    source = settings.weights_source
+    numbers = number_folds(source, dataset, annotated, others, settings.protocol)
+    weights = [find_weights(source, dataset, numbers[s], s, settings.protocol) for s in annotated]
+    kept, remarks = [], []
+    for subject in others:
+        try:
+            weights.append(find_weights(source, dataset, numbers[subject], subject, settings.protocol))
+            kept.append(subject)
+        except InputError as error:
+            remarks.append(f"{error}; without annotation the subject is left out")
+    return weights, kept, remarks
+
+
+def train_and_evaluate(settings: Settings, dataset: Dataset, prepared: Prepared, workers) -> dict:
     """Steps 5 and 6 with one seed; writes the run's folder, prints the metrics and returns them."""
     from prepare_training import fold_of_all, loso_folds, recognition_samples
-    from train_evaluate import Hyperparameters, run_folds
+    from train_evaluate import Hyperparameters, evaluate_folds, run_folds
     from Utils.dataset_run.folder import write_run
     from Utils.evaluation.text import format_metrics
-    from Utils.evaluation.upstream import upstream_recognition_entries
 
     heading(f"Leave-one-subject-out {f'training, seed {settings.seed}' if settings.train else 'prediction'}")
     features, k_prime = prepared.features, prepared.k_prime
     videos = [f.video for f in features]
     samples = recognition_samples(videos, dataset.classes)
-    annotated = [s for s in prepared.subjects if any(v.subject == s and v.expressions for v in videos)]
-    listed = dict(zip(annotated, upstream_recognition_entries(annotated, {s.subject for s in samples}), strict=True))
-    entries = [listed.get(s) for s in prepared.subjects]
+    entries = recognition_entries(prepared.subjects, videos, samples)
     folds = loso_folds(videos, samples, prepared.subjects, entries if settings.protocol == "upstream" else None)
-    empty = {s for s, entry in zip(prepared.subjects, entries, strict=True) if entry is None}
     if settings.train:
         folds.append(fold_of_all(videos, samples))  # networks for other people's videos
+    weights = [prepared.weights[f.number - 1] for f in folds] if prepared.weights else None
     results, remarks = run_folds(
         folds,
         features,
@@ -169,16 +196,23 @@ def train_and_evaluate(settings: Settings, dataset, prepared: Prepared) -> dict:
         len(dataset.classes),
         k_prime,
         settings.cache_dir / dataset.name,
-        settings.workers,
+        workers,
         hyperparameters=Hyperparameters.of(settings) if settings.train else None,
-        weights=[prepared.weights[f.number - 1] for f in folds] if prepared.weights else None,
+        weights=weights,
         fresh=settings.fresh,
     )
 
     heading("Evaluation")
-    metrics, folder = write_run(
-        settings, dataset, k_prime, results, features, {"upstream": empty}, prepared.remarks + remarks
-    )
+    not_analysed = {
+        "paper": {f.held_out for f, w in zip(folds, weights or (), strict=bool(weights)) if w.leaks},
+        "upstream": {s for s, entry in zip(prepared.subjects, entries, strict=True) if entry is None},
+    }
+    evaluated = {
+        protocol: evaluate_folds(results, features, dataset, k_prime, settings, protocol, not_analysed[protocol])
+        for protocol in sorted(PROTOCOLS, key=lambda protocol: protocol != settings.protocol)
+    }
+    folder = write_run(settings, dataset, k_prime, results, evaluated, prepared.remarks + remarks, workers)
+    metrics = evaluated[settings.protocol].evaluation.metrics
     print(format_metrics(metrics, subjects=True))
     for remark in remarks:
         print(f"  - {remark}")
@@ -186,29 +220,40 @@ def train_and_evaluate(settings: Settings, dataset, prepared: Prepared) -> dict:
     return metrics
 
 
+def recognition_entries(subjects: Sequence[str], videos: Sequence[Video], samples: Sequence) -> list[str | None]:
+    """Upstream protocol: whom the recognition training of each subject's fold holds out; None: no recognition."""
+    from prepare_training import upstream_recognition_entries
+
+    annotated = [s for s in subjects if any(v.subject == s and v.expressions for v in videos)]
+    entries = upstream_recognition_entries(annotated, {s.subject for s in samples})
+    by_subject = dict(zip(annotated, entries, strict=True))
+    return [by_subject.get(subject) for subject in subjects]
+
+
 def check(settings: Settings) -> int:
     """Read a dataset and report, without computing."""
-    from Utils.dataset_run.check import UNUSABLE, check_dataset
-    from Utils.datasets.table import DATASETS
+    from Utils.dataset_run.check import check_dataset
+    from Utils.work.machine import cores
 
-    report = check_dataset(DATASETS[settings.dataset_name], settings.data_root, settings.workers)
-    print(report)
-    return 2 if UNUSABLE in report else 0
+    dataset = DATASETS[settings.dataset_name]
+    found = check_dataset(dataset, settings.data_root, settings.protocol, settings.workers or cores())
+    print(found.report)
+    return 2 if found.problems else 0
 
 
 def analyse_videos(settings: Settings) -> int:
-    """Spot and recognise in videos of one's own; exit code 1 if some of several could not be read, 2 if none could."""
+    """Spot and recognise in the user's own videos; exit code 1 if some of several failed, 2 if all did."""
     import Utils.networks.backend  # noqa: F401  quiets TensorFlow before anything loads it
     from feature_extraction import prepare_flow
-    from Utils.dataset_run.folder import git_revision, versions
-    from Utils.datasets.table import DATASETS
-    from Utils.own_video.run import SYNTHETIC, jobs_of, run_videos, say_outcomes
+    from Utils.own_video.run import SYNTHETIC, jobs_of, print_outcomes, run_videos
     from Utils.own_video.video_files import find_videos_to_run
     from Utils.own_video.weights import weights_for_videos
     from Utils.work.cache import remove_leftovers, require_writable
-    from Utils.work.parallel import memory_report, scheduler
+    from Utils.work.machine import cores, git_revision, versions
+    from Utils.work.parallel import connect
 
     dataset = DATASETS[settings.dataset_name]
+    settings = replace(settings, workers=settings.workers or cores())
     paths = find_videos_to_run(settings.video)
     weights = weights_for_videos(settings.weights_source, dataset, settings.half_length)
     require_writable(settings.output_dir, "--output_dir")
@@ -218,19 +263,21 @@ def analyse_videos(settings: Settings) -> int:
         print(f"  WARNING: {SYNTHETIC}")
     prepare_flow(settings.flow)
     about = dict(weights=f"{dataset.title}, {len(weights.networks)} network(s)", versions=versions())
-    with scheduler(settings.scheduler, (settings.output_dir,)):
+    with connect(settings.workers, settings.scheduler, (settings.output_dir,)) as workers:
         jobs = jobs_of(paths, settings, weights, about | {"git_revision": git_revision()})
-        outcomes = run_videos(jobs, settings)
-    say_outcomes(outcomes, jobs)
-    if report := memory_report():
-        print(f"\n{report}")
-    failed = sum(bool(outcome.problem) for outcome in outcomes)
-    return 2 if failed == len(outcomes) else 1 if failed else 0
+        outcomes = run_videos(jobs, settings.output_dir, workers)
+    print_outcomes(outcomes, jobs)
+    print_memory(workers)
+    n_failed = sum(bool(outcome.problem) for outcome in outcomes)
+    if n_failed == len(outcomes):
+        return 2
+    return 1 if n_failed else 0
 
 
 def evaluate_tables(settings: Settings) -> int:
     """Evaluate anybody's predictions against anybody's annotations, both CSV files."""
-    from Utils.evaluation.metrics import evaluate
+    from prepare_training import average_half_length
+    from Utils.evaluation.evaluate import evaluate
     from Utils.evaluation.tables import classes_of, read_table
     from Utils.evaluation.text import format_metrics
 
@@ -243,8 +290,15 @@ def evaluate_tables(settings: Settings) -> int:
             raise InputError(f"--classes: no annotation is {unknown[0]!r}; the ground truth has {', '.join(classes)}")
         classes = list(dict.fromkeys(named))
     print(f"analysed classes: {', '.join(classes)}")
-    print(format_metrics(evaluate(predictions, ground_truth, classes, protocol=settings.protocol), subjects=True))
+    k_prime = average_half_length(ground_truth.itertuples())
+    metrics = evaluate(predictions, ground_truth, classes, protocol=settings.protocol, k_prime=k_prime)
+    print(format_metrics(metrics, subjects=True))
     return 0
+
+
+def print_memory(workers) -> None:
+    if report := workers.memory_report():
+        print(f"\n{report}")
 
 
 def heading(text: str) -> None:

@@ -6,21 +6,31 @@ Training is in two steps (paper section 3.2): the spotting network, then the rec
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
-from feature_extraction import FEATURE_SIZE, VideoFeatures
-from prepare_training import RecognitionSample, pseudo_labels
-from training_utils import thin
+from feature_extraction import VideoFeatures
+from prepare_training import (
+    RecognitionSample,
+    as_inputs,
+    recognition_training_set,
+    spotting_training_set,
+    spotting_validation_set,
+)
+from training_utils import VideoScores, annotated_expressions, predict_expressions, smooth_scores
+from Utils.datasets.table import Dataset
 from Utils.errors import InputError
-from Utils.networks.backend import keras_backend
+from Utils.evaluation.evaluate import compare
+from Utils.evaluation.result import Evaluation
 from Utils.networks.weights import FoldWeights
 from Utils.records import Fold
+from Utils.settings import Settings
 from Utils.work.cache import atomic_folder, file_hash, is_array, key_of, read_json, write_array, write_json
-from Utils.work.parallel import run_units
+from Utils.work.machine import keras_backend
+from Utils.work.parallel import Workers, run_units
 
 FOLD_VERSION = 3  # raise it when training or prediction changes
 DONE = "fold.json"
@@ -28,18 +38,18 @@ DONE = "fold.json"
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Settings of the training (paper section 4.2 and the authors' code)."""
+    """Settings of the training; the command line has their defaults (paper section 4.2 and the authors' code)."""
 
-    epochs_spot: int = 10
-    epochs_recog: int = 100
-    batch_size: int = 32
-    learning_rate: float = 5e-4
-    ratio: int = 5
-    seed: int = 1
-    validate: bool = False  # also the losses on the held-out subject, which change nothing else
+    epochs_spot: int
+    epochs_recog: int
+    batch_size: int
+    learning_rate: float
+    ratio: int
+    seed: int
+    validate: bool  # also the losses on the held-out subject, which change nothing else
 
     @classmethod
-    def of(cls, settings) -> Hyperparameters:
+    def of(cls, settings: Settings) -> Hyperparameters:
         """Those of the command line: the flags have the same names."""
         return cls(**{f.name: getattr(settings, f.name) for f in fields(cls)})
 
@@ -87,7 +97,7 @@ def run_folds(
     n_classes: int,
     k_prime: int,
     cache_dir: Path,
-    workers: int,
+    workers: Workers | int,
     hyperparameters: Hyperparameters | None = None,
     weights: Sequence[FoldWeights] | None = None,
     fresh: bool = False,
@@ -119,13 +129,21 @@ def run_folds(
         for i, fold in enumerate(folds)
     ]
     results = run_units(run_fold, jobs, workers, "training" if hyperparameters else "prediction", "fold")
-    remarks = [
-        f"{r.fold.held_out}: no recognition {'samples to train on' if hyperparameters else 'weights'}, "
-        "its expressions are spotted without an emotion"
-        for r in results
-        if not r.recognised
-    ]
-    return results, remarks
+    remarks = [_recognition_remark(job, result) for job, result in zip(jobs, results, strict=True)]
+    return results, [remark for remark in remarks if remark]
+
+
+def _recognition_remark(job: FoldJob, result: FoldResult) -> str:
+    """What must be known about a fold's recognition; empty if nothing."""
+    subject = job.fold.held_out
+    if job.weights and job.weights.leaks:
+        seen = f"{subject}: the published recognition weights of fold {job.fold.number} have seen this subject"
+        used = "they are used, as upstream does" if result.recognised else "its expressions get no emotion"
+        return f"{seen}; {used}"
+    if result.recognised:
+        return ""
+    lacking = "samples to train on" if job.hyperparameters else "weights"
+    return f"{subject}: no recognition {lacking}, its expressions are spotted without an emotion"
 
 
 def run_fold(job: FoldJob) -> FoldResult:
@@ -183,10 +201,9 @@ def _fold_key(job: FoldJob) -> str:
 
 def _compute_fold(job: FoldJob, folder: Path) -> dict:
     """All of a fold's work, results written to `folder`; returns what `fold.json` holds."""
-    from define_model import joint_network
+    from define_model import joint_network, load_fold
     from Utils.networks.backend import seed_keras
     from Utils.networks.compiled import predict
-    from Utils.networks.weights import load_fold
 
     history: dict[str, list[float]] = {}
     if job.weights:
@@ -248,17 +265,17 @@ def train_fold(job: FoldJob):
     from Utils.networks.compiled import predict, train
 
     h = job.hyperparameters
-    inputs, labels = spotting_training_set(job)
-    held_out = validation_sets(job) if h.validate else (None, None)
-    steps = h.epochs_spot * -(-len(labels) // h.batch_size)
+    frames = spotting_training_set(job.fold, job.features, job.k_prime, h.ratio, h.seed)
+    held_out = spotting_validation_set(job.fold, job.features, job.k_prime) if h.validate else None
+    steps = h.epochs_spot * -(-len(frames.labels) // h.batch_size)
     common = dict(learning_rate=h.learning_rate, batch_size=h.batch_size, seed=h.seed)
     spotting = spotting_network()
     log = train(
-        spotting, inputs, labels, held_out[0], jit_compile=compiles(steps), epochs=h.epochs_spot, **common
+        spotting, frames.inputs(), frames.labels, held_out, jit_compile=compiles(steps), epochs=h.epochs_spot, **common
     )  # fmt: skip
     history = _curves("spot", log)
 
-    images, classes = recognition_training_set(job)
+    images, classes = recognition_training_set([job.samples[i] for i in job.fold.recog_train], job.features)
     if not len(classes):
         return spotting, None, history
     recognition = recognition_network(spotting, job.n_classes)
@@ -266,7 +283,9 @@ def train_fold(job: FoldJob):
     def of_streams(images: np.ndarray, classes: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         return predict(frozen_streams(spotting), as_inputs(images)), keras.utils.to_categorical(classes, job.n_classes)
 
-    validation = of_streams(*held_out[1]) if held_out[1] else None
+    tested = [s for s in job.samples if s.video in job.fold.test] if h.validate else []
+    held_out_images, held_out_classes = recognition_training_set(tested, job.features)
+    validation = of_streams(held_out_images, held_out_classes) if len(held_out_classes) else None
     head = recognition_head(recognition)
     log = train(
         head, *of_streams(images, classes), validation,
@@ -280,63 +299,71 @@ def _curves(task: str, log: dict[str, list[float]]) -> dict[str, list[float]]:
     return {f"val_{task}_{name[4:]}" if name.startswith("val_") else f"{task}_{name}": log[name] for name in log}
 
 
-def spotting_training_set(job: FoldJob) -> tuple[list[np.ndarray], np.ndarray]:
-    """The thinned frames of a fold's training videos: [u, v, eps], each (n, 42, 42, 1) float32; pseudo-labels (n,)."""
-    videos = [job.features[i] for i in job.fold.spot_train]
-    labels = [pseudo_labels(v.n_features, v.video.expressions, job.k_prime) for v in videos]
-    if not any(label.any() for label in labels):
-        raise InputError(
-            f"fold {job.fold.number} ({job.fold.held_out} held out): no other subject has an annotated expression to "
-            "train on; annotate more subjects, or leave this one out"
-        )
-    starts = np.cumsum([0, *map(len, labels)])
-    rng = np.random.default_rng([job.hyperparameters.seed, job.fold.number])
-    kept = thin(np.concatenate(labels), job.hyperparameters.ratio, rng)
-    inputs = [np.empty((len(kept), FEATURE_SIZE, FEATURE_SIZE, 1), np.float32) for _ in range(3)]
-    for video, start, stop in zip(videos, starts, starts[1:], strict=False):
-        first, last = np.searchsorted(kept, [start, stop])
-        chosen = np.load(video.spotting, mmap_mode="r", allow_pickle=False)[kept[first:last] - start]
-        for channel, array in enumerate(inputs):
-            array[first:last, ..., 0] = chosen[..., channel]
-    return inputs, np.concatenate(labels)[kept]
+# Evaluation of all folds
 
 
-def recognition_training_set(job: FoldJob) -> tuple[np.ndarray, np.ndarray]:
-    """(onset, apex) features (m, 42, 42, 3) float32 of a fold's training samples and their class indices (m,)."""
-    return _recognition_images(job, [job.samples[i] for i in job.fold.recog_train])
+@dataclass(frozen=True)
+class RunEvaluation:
+    """A run counted by one protocol: the scores of the tested videos, and their evaluation."""
+
+    scores: list[VideoScores]
+    evaluation: Evaluation
 
 
-def validation_sets(job: FoldJob) -> tuple[tuple | None, tuple | None]:
-    """What the published procedure validates on: the held-out subject's frames and its samples, None where it has none.
+def evaluate_folds(
+    results: Sequence[FoldResult],
+    features: Sequence[VideoFeatures],
+    dataset: Dataset,
+    k_prime: int,
+    settings: Settings,
+    protocol: str,
+    not_analysed: Container[str] = (),
+) -> RunEvaluation:
+    """Spot and recognise in all tested videos, and compare with the annotations.
 
-    Returns
-    -------
-    spotting : ([u, v, eps], pseudo-labels)
-        All frames, not thinned; shapes as `spotting_training_set`'s.
-    recognition : (images, class indices)
-        As `recognition_training_set`'s.
+    Parameters
+    ----------
+    results : sequence of FoldResult
+    features : sequence of VideoFeatures
+    dataset : Dataset
+    k_prime : int
+    settings : Settings
+        Of it p, mode and seed are used.
+    protocol : {"paper", "upstream"}
+    not_analysed : container of str
+        Subjects whose expressions are not recognised under this protocol although their folds may have weights.
     """
-    videos = [job.features[i] for i in job.fold.test]
-    if not videos:
-        return None, None
-    images = np.concatenate([np.load(v.spotting, mmap_mode="r", allow_pickle=False) for v in videos])
-    labels = [pseudo_labels(v.n_features, v.video.expressions, job.k_prime) for v in videos]
-    samples = _recognition_images(job, [s for s in job.samples if s.video in job.fold.test])
-    return (as_inputs(images), np.concatenate(labels)), samples if len(samples[1]) else None
-
-
-def _recognition_images(job: FoldJob, samples: Sequence[RecognitionSample]) -> tuple[np.ndarray, np.ndarray]:
-    images = [
-        np.load(job.features[s.video].recognition, mmap_mode="r", allow_pickle=False)[s.expression] for s in samples
-    ]
-    usable = [i for i, image in enumerate(images) if np.isfinite(image).all()]
-    shape = (-1, FEATURE_SIZE, FEATURE_SIZE, 3)
-    return (
-        np.array([images[i] for i in usable], np.float32).reshape(shape),
-        np.array([samples[i].class_index for i in usable], np.int64),
+    scores = collect_scores(results, features, k_prime, protocol, not_analysed)
+    recognised = {r.fold.held_out for r in results if r.recognised and r.fold.held_out not in not_analysed}
+    evaluation = compare(
+        predict_expressions(scores, dataset, k_prime, settings.p, protocol),
+        annotated_expressions([s.video for s in scores], dataset),
+        dataset.classes,
+        one_per_video=dataset.one_per_video,
+        videos=[(s.video.subject, s.video.name, len(s.raw)) for s in scores],
+        protocol=protocol,
+        k_prime=k_prime,
+        recognition_subjects=recognised,
     )
+    about = {"dataset": dataset.name, "mode": settings.mode, "seed": settings.seed}
+    return RunEvaluation(scores, replace(evaluation, metrics=about | evaluation.metrics))
 
 
-def as_inputs(images: np.ndarray) -> list[np.ndarray]:
-    """(n, 42, 42, 3) features -> the networks' three inputs, each (n, 42, 42, 1)."""
-    return [np.ascontiguousarray(images[..., channel : channel + 1]) for channel in range(3)]
+def collect_scores(
+    results: Sequence[FoldResult],
+    features: Sequence[VideoFeatures],
+    k_prime: int,
+    protocol: str = "paper",
+    not_analysed: Container[str] = (),
+) -> list[VideoScores]:
+    """The scores of all tested videos: folds in order, videos in natural order."""
+    return [
+        VideoScores(
+            features[video].video,
+            result.scores(i),
+            smooth_scores(result.scores(i), k_prime, keep_length=protocol == "paper"),
+            None if protocol == "paper" and result.fold.held_out in not_analysed else result.probabilities(i),
+        )
+        for result in results
+        for i, video in enumerate(result.fold.test)
+    ]

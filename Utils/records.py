@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 ALL = "all"  # the fold that holds nobody out; its networks are for other people's videos
+# How samples and figures are counted: as the paper says, or as its published code does.
+PROTOCOLS = ("paper", "upstream")
 OTHERS = "others"  # an expression of no evaluated class: it is spotted, and not recognised
 
 
@@ -20,15 +23,18 @@ class Expression:
     onset, offset : int
         First and last frame, `0 <= onset <= offset`.
     apex : int or None
-        Frame of the greatest intensity; None where the dataset does not give it (SMIC).
+        Frame of the greatest intensity as annotated; None where the dataset does not give it (SMIC).
     emotion : str
         One of the dataset's classes, or `OTHERS`.
+    searched_apex : int or None
+        The apex that the program found for a training sample, where the dataset gives none. It is no annotation.
     """
 
     onset: int
     apex: int | None
     offset: int
     emotion: str
+    searched_apex: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,3 +88,9 @@ class Fold:
     def weights_name(self) -> str:
         """Its weights are stored as `<name>.weights.h5`: `s<number>`, or `all`."""
         return f"s{self.number}" if self.number else ALL
+
+
+def natural_key(text: str) -> tuple:
+    """Sorting key under which `s9` stands before `s10`."""
+    parts = re.split(r"(\d+)", text)
+    return tuple(int(part) if part.isdecimal() else part for part in parts), text

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from face_crop import crop_videos
+from face_crop import CropRoots, crop_videos
 from feature_extraction import VideoFeatures, extract_features
 from load_excel import load_annotations, match_expressions
 from load_images import find_videos
@@ -62,7 +62,7 @@ def tiny_features(tiny_demo, tmp_path_factory) -> TinyFeatures:
     videos, _ = match_expressions(found, load_annotations(dataset, tiny_demo))
     # two videos of the first subject, one of each other; the first 48 frames, in which their expressions lie
     videos = [replace(v, frames=v.frames[:48]) for i, v in enumerate(videos) if i != 3]
-    cropped, _ = crop_videos(videos, dataset, work / "crops", workers=1)
+    cropped, _ = crop_videos(videos, dataset, CropRoots(work / "crops"), workers=1)
     features, _ = extract_features(cropped, dataset.k, "kernel", work / "cache", workers=1)
     subjects = list(dict.fromkeys(v.subject for v in videos))
     return TinyFeatures(dataset, features, subjects, average_half_length(e for v in videos for e in v.expressions))

@@ -1,12 +1,13 @@
 """Check a dataset before days are spent on it: read all there is, compute nothing, say what is there and what is not.
 
-python main.py --dataset_name CASME_sq --data_root /path/to/datasets --check True
+python main.py --dataset_name CASME_sq --data_root /path/to/datasets --check
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from load_excel import match_expressions, read_annotations
@@ -17,9 +18,8 @@ from Utils.datasets.table import Dataset
 from Utils.errors import InputError
 from Utils.faces.images import read_image
 from Utils.records import OTHERS, Video
-from Utils.work.parallel import run_units
+from Utils.work.parallel import Workers, run_units
 
-UNUSABLE = "cannot be used"  # heads the list of what stops a run
 LINES_SHOWN = 40  # of each kind of remark
 PLACES_SHOWN = 3  # of the rows that are passed over for one reason
 TAIL = 1024  # bytes at a file's end in which its end mark is looked for; cameras append data
@@ -31,7 +31,15 @@ PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 BMP_START = b"BM"
 
 
-def check_dataset(dataset: Dataset, data_root: Path, workers: int = 1) -> str:
+@dataclass(frozen=True)
+class Check:
+    """What a check found: `problems` would stop a run, `report` is the text for the user."""
+
+    problems: list[str]
+    report: str
+
+
+def check_dataset(dataset: Dataset, data_root: Path, protocol: str = "paper", workers: Workers | int = 1) -> Check:
     """Read everything of a dataset and report on it.
 
     Parameters
@@ -39,15 +47,14 @@ def check_dataset(dataset: Dataset, data_root: Path, workers: int = 1) -> str:
     dataset : Dataset
     data_root : Path
         Folder that holds the datasets.
-    workers : int
-        Processes that read frames.
+    protocol : {"paper", "upstream"}
+        Rows, frame numbers and order of the annotations are those of this protocol.
+    workers : Workers or int
+        They read the frames.
 
-    Returns
-    -------
-    str
-        The report. What cannot be read at all is named in it, too: nothing is raised for bad input.
+    Nothing is raised for bad input: what cannot be read at all is among the problems.
     """
-    lines = [f"{dataset.title} in {data_root}: checked, nothing computed"]
+    lines = [f"{dataset.title} in {data_root}, {protocol} protocol: checked, nothing computed"]
     raw = annotations = None
     problems: list[str] = []
     try:
@@ -58,7 +65,7 @@ def check_dataset(dataset: Dataset, data_root: Path, workers: int = 1) -> str:
     except InputError as error:
         problems.append(str(error))
     try:
-        annotations = read_annotations(dataset, data_root)
+        annotations = read_annotations(dataset, data_root, protocol)
         if not annotations.rows:
             problems.append("the workbook has no usable micro-expression")
     except InputError as error:
@@ -71,14 +78,15 @@ def check_dataset(dataset: Dataset, data_root: Path, workers: int = 1) -> str:
             remarks += more
         except InputError as error:
             problems.append(str(error))
-    lines += _listed(UNUSABLE, list(dict.fromkeys(problems)))
+    problems = list(dict.fromkeys(problems))
+    lines += _listed("cannot be used", problems)
     lines += _counts(dataset, matched)
     if annotations:
         lines += _rows(annotations)
     lines += _listed("remarks on annotations and folders", remarks)
     if raw:
         lines += _frames(raw, workers)
-    return "\n".join(lines) + "\n"
+    return Check(problems, "\n".join(lines) + "\n")
 
 
 def _listed(title: str, items: Sequence[str]) -> list[str]:
@@ -130,7 +138,7 @@ def _rows(annotations: Annotations) -> list[str]:
     return lines + _listed("rows left out because they are faulty", annotations.left_out)
 
 
-def _frames(raw: RawVideos, workers: int) -> list[str]:
+def _frames(raw: RawVideos, workers: Workers | int) -> list[str]:
     """Gaps, and frames that cannot be read, of all videos, annotated or not."""
     videos = list(raw.videos.values())
     unreadable = [line for found in run_units(check_frames, videos, workers, "frames", "video") for line in found]

@@ -1,8 +1,9 @@
-"""A dataset's run as the report shows it: curves, intervals, and the crops and flow of each."""
+"""A dataset's run as its figures and its report show it: curves, intervals, and the crops and flow of each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,50 +11,65 @@ import pandas as pd
 
 from feature_extraction import flow_function
 from load_images import read_crop
+from train_evaluate import RunEvaluation
 from training_utils import threshold
 from Utils.datasets.table import Dataset
 from Utils.faces.images import read_image
-from Utils.predictions import VideoScores
 from Utils.records import Video
 from Utils.report.contents import Curve
+from Utils.report.figures import VideoFigure
 from Utils.report.pictures import Pictures
 from Utils.settings import Settings
 
 
-def rows_of(table: pd.DataFrame, video: Video) -> pd.DataFrame:
-    """A table's rows of one video."""
-    return table[(table["subject"] == video.subject) & (table["video"] == video.name)].reset_index(drop=True)
-
-
-def run_curves(
-    settings: Settings,
-    dataset: Dataset,
-    k_prime: int,
-    scores: Sequence[VideoScores],
-    predictions: pd.DataFrame,
-    ground_truth: pd.DataFrame,
-) -> Iterator[Curve]:
+def run_curves(run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Settings) -> Iterator[Curve]:
     """One curve per tested video, made as they are asked for."""
-    for s in scores:
-        video = s.features.video
-        tables = {"predicted": rows_of(predictions, video), "annotated": rows_of(ground_truth, video)}
+    for s in run.scores:
+        rows = run.evaluation.of_video(s.video.subject, s.video.name)
+        tables = {"predicted": rows.predictions, "annotated": rows.annotations}
 
-        def pictures(which: str, i: int, video=video, tables=tables) -> Pictures:
+        def pictures(which: str, i: int, video=s.video, tables=tables) -> Pictures:
             return pictures_of(video, *tables[which].loc[i, ["onset", "apex", "offset"]], settings.flow)
 
         yield Curve(
-            subject=video.subject,
-            video=video.name,
+            subject=s.video.subject,
+            video=s.video.name,
             face="",
             fps=dataset.fps,
             raw=s.raw,
             smoothed=s.smoothed[: len(s.raw)],
             threshold=None if dataset.one_per_video else threshold(s.smoothed, settings.p),
             k_prime=k_prime,
-            predictions=tables["predicted"],
-            annotations=tables["annotated"],
+            predictions=rows.predictions,
+            annotations=rows.annotations,
+            matches=rows.matches,
             pictures=pictures,
         )
+
+
+def video_figures(
+    run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Settings, folder: Path
+) -> list[VideoFigure]:
+    """One figure per tested video, to be drawn into `folder`."""
+    figures = []
+    for curve in run_curves(run, dataset, k_prime, settings):
+        figures.append(
+            VideoFigure(
+                path=folder / f"{curve.subject}_{curve.video}.png",
+                title=f"{dataset.title}  {curve.label}",
+                raw=curve.raw,
+                smoothed=curve.smoothed,
+                threshold=curve.threshold,
+                k_prime=k_prime,
+                fps=dataset.fps,
+                predictions=curve.predictions,
+                annotations=curve.annotations,
+                classes=dataset.classes,
+                hits=[i for i, _ in curve.matches],
+                found=[j for _, j in curve.matches],
+            )
+        )
+    return figures
 
 
 def pictures_of(video: Video, onset: int, apex: float | None, offset: int, flow: str) -> Pictures:

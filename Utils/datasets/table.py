@@ -14,6 +14,7 @@ from Utils.datasets.annotations import Annotations, Emotions, read_casme2, read_
 from Utils.records import OTHERS
 
 THREE_CLASSES = ("negative", "positive", "surprise")
+FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")  # of frames' names, in any case
 CASME2_CLASSES = ("disgust", "happiness", "others", "surprise", "repression")
 
 # What the workbooks' words stand for: a class, "others" (spotted, not recognised), or None (not evaluated at all)
@@ -66,6 +67,9 @@ class Dataset:
         (subjects, videos, expressions) that the paper uses; empty where there are none.
     k_prime : int or None
         The published k', where there is one.
+    leaking_folds : tuple of int
+        Published folds whose recognition weights were trained on the subject that they are tested on (docs/fidelity.md,
+        section 2): 1-based numbers.
     generated : bool
         True for the embedded dataset, which is made on first use.
     """
@@ -87,6 +91,7 @@ class Dataset:
     upstream_shift: int = 0
     published: tuple[int, ...] = ()
     k_prime: int | None = None
+    leaking_folds: tuple[int, ...] = ()
     generated: bool = False
 
     def frame_number(self, file_name: str) -> int | None:
@@ -100,7 +105,7 @@ class Dataset:
         return self.crop_name.format(stem=Path(file_name).stem, number=match["number"])
 
 
-_IMAGE = r"\.(?i:jpe?g|png|bmp)"
+_IMAGE = rf"(?i:{'|'.join(map(re.escape, FRAME_SUFFIXES))})"
 _ENDS = (".xls*", "*.xls*")  # the workbook as released, then copies with a date and the like in their names
 
 _CASME_SQ_LAYOUT = dict(
@@ -155,6 +160,7 @@ DATASETS: dict[str, Dataset] = {
             workbooks={"annotations": ("CASME_sq/code_final.xls*", "CASME_sq/CAS(ME)^2code_final*.xls*")},
             published=(14, 33, 57),
             k_prime=6,
+            leaking_folds=(5, 10, 12),
             **_CASME_SQ_LAYOUT,
         ),
         Dataset(

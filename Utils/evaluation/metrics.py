@@ -33,100 +33,75 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from Utils.evaluation.tables import VideoIntervals, bounds, group_by_video
+from Utils.evaluation.notes import (
+    ap_notes,
+    apex_notes,
+    classification_notes,
+    missed_notes,
+    recognition_notes,
+    spotting_notes,
+    strs_notes,
+    unannotated_notes,
+)
+from Utils.evaluation.result import Evaluation, Matches, table_rows
+from Utils.evaluation.tables import VideoIntervals, bounds, group_by_video, only_searched_apexes
 
 IOU_THRESHOLD = 0.5  # of spotting and analysis (the paper's, and MEGC's)
 AP_THRESHOLDS = np.arange(50, 100, 5) / 100  # AP@[.5:.95]; hundredths, so that an IoU of 3/5 does reach 0.6
-PROTOCOLS = ("paper", "upstream")
 CLASSIFICATION_KEYS = ("evaluated", "correct", "classes", "accuracy", "precision", "recall", "f1", "uf1", "uar")
+NO_CLASS = ""  # stands for a prediction that is none of the evaluated classes
+
+Pair = tuple[str, str | None]  # (annotated, predicted emotion)
 
 
-def evaluate(
+def compare_paper(
     predictions: pd.DataFrame,
     ground_truth: pd.DataFrame,
     classes: Sequence[str],
     *,
     one_per_video: bool = False,
     videos: Iterable[Sequence] | None = None,
-    protocol: str = "paper",
-    k_prime: int | None = None,
-    recognition_subjects: Iterable[str] | None = None,
-) -> dict:
-    """All metrics of a predictions table.
-
-    Parameters
-    ----------
-    predictions, ground_truth : DataFrame
-        See Utils/evaluation/tables.py. A prediction without an apex has it at its middle.
-    classes : sequence of str
-        The evaluated emotions. An annotation of any other emotion is spotted and not analysed; a prediction of any
-        other emotion is a wrong one.
-    one_per_video : bool
-        The dataset's videos hold one expression, and one prediction, each: "recognition" is computed too.
-    videos : iterable of (subject, video, ...), optional
-        The videos that took part, with or without rows. By default those that a table names.
-    protocol : {"paper", "upstream"}
-        "upstream" evaluates as the authors' published code does, see Utils/evaluation/upstream.py.
-    k_prime, recognition_subjects
-        For the upstream protocol, see `Utils.evaluation.upstream.evaluate_upstream`.
-
-    Returns
-    -------
-    dict
-        "protocol", "spotting", "analysis", "recognition" (None unless `one_per_video`), "strs", "per_subject",
-        "per_video", "notes"; plain Python values, so that it can be written as JSON.
-
-    Raises
-    ------
-    ValueError
-        An unknown protocol, or a table that breaks a rule of Utils/evaluation/tables.py.
-    """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol {protocol!r} is none of {', '.join(PROTOCOLS)}")
-    if protocol == "upstream":
-        from Utils.evaluation.upstream import evaluate_upstream  # it builds on this module
-
-        return evaluate_upstream(
-            predictions, ground_truth, classes, one_per_video=one_per_video, videos=videos, k_prime=k_prime,
-            recognition_subjects=recognition_subjects,
-        )  # fmt: skip
-    notes: list[str] = []
+) -> Evaluation:
+    """The paper's protocol. Parameters and errors: `evaluate.compare`."""
     grouped = [video.in_time_order() for video in group_by_video(predictions, ground_truth, videos)]
-    if videos is None:
-        notes += unannotated_remark(grouped)
     matches = [match_intervals(bounds(video.predicted), bounds(video.annotated)) for video in grouped]
-
     recognised = recognised_subjects(grouped)
-    pairs, counts, left_out = [], [], 0
-    for video, matched in zip(grouped, matches, strict=True):
-        of_video = _analysis_pairs(video, matched, classes)
-        if video.subject not in recognised:
-            left_out, of_video = left_out + len(of_video), []
-        counts.append(count_row(video, len(matched), of_video))
-        pairs += of_video
-    if left_out:
-        notes.append(f"analysis: {left_out} true positive(s) of subjects without recognition are left out")
+    pairs_of_video = [_analysis_pairs(v, matched, classes) for v, matched in zip(grouped, matches, strict=True)]
+    analysed = [pairs if v.subject in recognised else [] for v, pairs in zip(grouped, pairs_of_video, strict=True)]
+    n_left_out = sum(map(len, pairs_of_video)) - sum(map(len, analysed))
+    counts = [count_row(v, len(m), pairs) for v, m, pairs in zip(grouped, matches, analysed, strict=True)]
+    pairs = [pair for of_video in analysed for pair in of_video]
 
     spotting = {
-        **spotting_scores(counts, notes),
-        "ap": _ranked_ap(grouped, matches, notes),
-        "asr": apex_spotting_rate(grouped, notes),
-        "mae": apex_error(grouped, notes),
+        **spotting_scores(counts),
+        "ap": ranked_ap(grouped, matches),
+        "asr": apex_spotting_rate(grouped),
+        "mae": apex_error(grouped),
     }
-    analysis = classification(pairs, classes, notes, "analysis")
-    recognition = None
-    if one_per_video:
-        recognition = classification(_first_pairs(grouped, classes, recognised), classes, notes, "recognition")
-    return {
+    analysis = classification(pairs, classes)
+    recognition = classification(_first_pairs(grouped, classes, recognised), classes) if one_per_video else None
+    notes = [
+        *(unannotated_notes(grouped) if videos is None else []),
+        *recognition_notes(n_left_out),
+        *spotting_notes(spotting),
+        *ap_notes(grouped),
+        *missed_notes(grouped),
+        *apex_notes(grouped, spotting["mae"]),
+        *classification_notes(analysis, "analysis"),
+        *(classification_notes(recognition, "recognition") if recognition else []),
+        *strs_notes(spotting["f1"], analysis["f1"]),
+    ]
+    metrics = {
         "protocol": "paper",
         "spotting": spotting,
         "analysis": analysis,
         "recognition": recognition,
-        "strs": strs(spotting["f1"], analysis["f1"], notes),
+        "strs": strs(spotting["f1"], analysis["f1"]),
         "per_subject": per_subject(counts),
         "per_video": counts,
         "notes": notes,
     }
+    return Evaluation(predictions, ground_truth, metrics, table_rows(grouped, matches), pairs)
 
 
 # Spotting
@@ -151,7 +126,7 @@ def interval_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return shared / (lengths - shared)
 
 
-def match_intervals(predicted: np.ndarray, annotated: np.ndarray, threshold: float = IOU_THRESHOLD) -> list[tuple]:
+def match_intervals(predicted: np.ndarray, annotated: np.ndarray, threshold: float = IOU_THRESHOLD) -> Matches:
     """Match predictions and annotations of one video one to one, best IoU first.
 
     Of the pairs that reach the threshold the one with the highest IoU is taken (equal ones: the earlier prediction,
@@ -203,19 +178,18 @@ def average_precision(hits: Sequence[bool], annotated: int) -> float:
     return float(np.sum(steps[steps > 0] * precision[steps > 0]))
 
 
-def spotting_scores(counts: list[dict], notes: list[str]) -> dict:
+def spotting_scores(counts: Sequence[Mapping]) -> dict:
     """TP, FP, FN over all videos, precision, recall and F1."""
     tp, fp, fn = (sum(row[key] for row in counts) for key in ("tp", "fp", "fn"))
     precision, recall, f1 = precision_recall_f1(tp, fp, fn)
-    if tp + fp == 0:
-        notes.append("spotting: there is no prediction, so precision counts as 0")
-    if recall is None:
-        notes.append("spotting: there is no annotation, so recall, F1, AP and ASR are not defined")
     return {"tp": tp, "fp": fp, "fn": fn, "precision": precision, "recall": recall, "f1": f1}
 
 
-def _ranked_ap(videos: list[VideoIntervals], matches: list[list[tuple]], notes: list[str]) -> float | None:
-    """AP@[.5:.95], predictions of all videos ranked by falling score, equal ones in the order of the table."""
+def ranked_ap(videos: Sequence[VideoIntervals], matches: Sequence[Matches]) -> float | None:
+    """AP@[.5:.95], predictions of all videos ranked by falling score, equal ones in the order of the table.
+
+    None without any annotation. Where a prediction has no score, all count in the order of the table.
+    """
     annotated = sum(len(video.annotated) for video in videos)
     if annotated == 0:
         return None
@@ -225,19 +199,19 @@ def _ranked_ap(videos: list[VideoIntervals], matches: list[list[tuple]], notes: 
         reached = {i: overlap[i, j] for i, j in matched}
         ranked += [(-p.score, p.row, reached.get(i, 0.0)) for i, p in enumerate(video.predicted)]
     if any(math.isnan(score) for score, _, _ in ranked):
-        notes.append("ap: not every prediction has a score, so they count in the order of the table")
         ranked = [(0.0, row, iou) for _, row, iou in ranked]
     best = np.array([iou for _, _, iou in sorted(ranked)])
     return float(np.mean([average_precision(best >= threshold, annotated) for threshold in AP_THRESHOLDS]))
 
 
-def apex_spotting_rate(videos: list[VideoIntervals], notes: list[str]) -> float | None:
-    """Share of the annotated videos whose first predicted apex lies strictly inside the first annotation."""
+def apex_spotting_rate(videos: Sequence[VideoIntervals]) -> float | None:
+    """Share of the annotated videos whose first predicted apex lies strictly inside the first annotation.
+
+    A video without a prediction is a miss. None without any annotated video.
+    """
     annotated = [video for video in videos if video.annotated]
     if not annotated:
         return None
-    if missed := sum(not video.predicted for video in annotated):
-        notes.append(f"asr: {missed} annotated video(s) without a prediction count as missed")
     hits = sum(
         video.annotated[0].onset < video.predicted[0].peak < video.annotated[0].offset
         for video in annotated
@@ -246,56 +220,51 @@ def apex_spotting_rate(videos: list[VideoIntervals], notes: list[str]) -> float 
     return hits / len(annotated)
 
 
-def apex_error(videos: list[VideoIntervals], notes: list[str]) -> float | None:
+def apex_error(videos: Sequence[VideoIntervals]) -> float | None:
     """Mean |predicted apex - apex| in frames of each video's first prediction and first annotation.
 
-    Over the videos that have both and whose apex is known: a number, and not negative (SAMM writes -1 for unknown).
+    Over the videos that have both and whose apex is known: annotated, and not negative (SAMM writes -1 for unknown).
+    Only where no annotation at all has an apex (SMIC) the searched ones count. None if no video is left.
     """
-    both = [video for video in videos if video.predicted and video.annotated]
-    errors = [abs(v.predicted[0].peak - v.annotated[0].apex) for v in both if v.annotated[0].apex >= 0]
-    if not errors:
-        notes.append("mae: no video has both a prediction and an annotation with a known apex")
-        return None
-    return float(np.mean(errors))
+    searched = only_searched_apexes(videos)
+    errors = []
+    for video in videos:
+        if video.predicted and video.annotated:
+            first = video.annotated[0]
+            apex = first.searched_apex if searched else first.apex
+            if apex >= 0:  # NaN, an unknown apex, is not
+                errors.append(abs(video.predicted[0].peak - apex))
+    return float(np.mean(errors)) if errors else None
 
 
 # Recognition
 
 
-def classification(pairs: Sequence[tuple], classes: Sequence[str], notes: list[str], name: str) -> dict:
+def classification(pairs: Sequence[Pair], classes: Sequence[str]) -> dict:
     """Macro-averaged scores of pairs (label, predicted emotion).
 
     Parameters
     ----------
     pairs : sequence of (str, str or None)
         The labels are among `classes`; a prediction outside them is wrong.
-    name : str
-        How a note calls these scores.
 
     Returns
     -------
     dict
         Counts "evaluated" and "correct"; "precision", "recall" (macro averages), "f1" (their harmonic mean), "uf1",
-        "uar", "accuracy"; "classes", the number of classes averaged over: those on either side.
+        "uar", "accuracy"; "classes", the number of classes averaged over: those on either side. Without any pair only
+        the counts are there, the rest is None.
     """
-    correct = sum(label == predicted for label, predicted in pairs)
-    per_class = []
-    for emotion in classes:
-        labelled = sum(label == emotion for label, _ in pairs)
-        predicted = sum(guess == emotion for _, guess in pairs)
-        hits = sum(label == guess == emotion for label, guess in pairs)
-        if labelled + predicted:
-            per_class.append(
-                (
-                    hits / predicted if predicted else 0.0,
-                    hits / labelled if labelled else 0.0,
-                    2 * hits / (labelled + predicted),
-                )
-            )
-    if not per_class:
-        notes.append(f"{name}: there is no pair of label and prediction to evaluate")
+    labels = [label for label, _ in pairs]
+    guesses = [guess if guess in classes else NO_CLASS for _, guess in pairs]
+    present = [name for name in classes if name in labels or name in guesses]
+    if not present:
         return dict.fromkeys(CLASSIFICATION_KEYS) | {"evaluated": 0, "correct": 0, "classes": 0}
-    precision, recall, uf1 = np.mean(per_class, axis=0).tolist()
+    from sklearn.metrics import precision_recall_fscore_support  # takes half a second to import
+
+    per_class = precision_recall_fscore_support(labels, guesses, labels=present, average=None, zero_division=0.0)[:3]
+    precision, recall, uf1 = (float(np.mean(values)) for values in per_class)
+    correct = sum(label == guess for label, guess in pairs)
     return {
         "evaluated": len(pairs),
         "correct": correct,
@@ -305,34 +274,36 @@ def classification(pairs: Sequence[tuple], classes: Sequence[str], notes: list[s
         "uf1": uf1,
         "uar": recall,
         "accuracy": correct / len(pairs),
-        "classes": len(per_class),
+        "classes": len(present),
     }
 
 
-def strs(spotting_f1: float | None, analysis_f1: float | None, notes: list[str]) -> float | None:
-    """Spot-then-recognize score: the product of both F1; 0 where nothing is spotted, whatever the analysis."""
+def strs(spotting_f1: float | None, analysis_f1: float | None) -> float | None:
+    """Spot-then-recognize score: the product of both F1; 0 where nothing is spotted, whatever the analysis.
+
+    None where an F1 that is needed is not defined.
+    """
     if spotting_f1 == 0:
         return 0.0
     if spotting_f1 is None or analysis_f1 is None:
-        notes.append(f"strs: the F1 of {'spotting' if spotting_f1 is None else 'the analysis'} is not defined")
         return None
     return spotting_f1 * analysis_f1
 
 
-def recognised_subjects(videos: list[VideoIntervals]) -> set[str]:
+def recognised_subjects(videos: Sequence[VideoIntervals]) -> set[str]:
     """All subjects but those whose predictions carry no emotion at all: the fold of such a one had no recognition."""
     predicted = {video.subject for video in videos if video.predicted}
     with_emotion = {video.subject for video in videos if any(p.emotion is not None for p in video.predicted)}
     return {video.subject for video in videos} - (predicted - with_emotion)
 
 
-def _analysis_pairs(video: VideoIntervals, matched: list[tuple], classes: Sequence[str]) -> list[tuple]:
+def _analysis_pairs(video: VideoIntervals, matched: Matches, classes: Sequence[str]) -> list[Pair]:
     """(label, predicted emotion) of the true positives whose annotated class is evaluated."""
     pairs = [(video.annotated[j].emotion, video.predicted[i].emotion) for i, j in matched]
     return [pair for pair in pairs if pair[0] in classes]
 
 
-def _first_pairs(videos: list[VideoIntervals], classes: Sequence[str], recognised: set[str]) -> list[tuple]:
+def _first_pairs(videos: list[VideoIntervals], classes: Sequence[str], recognised: set[str]) -> list[Pair]:
     """(label, predicted emotion) of each video; a video without a prediction has none, which is wrong."""
     return [
         (video.annotated[0].emotion, video.predicted[0].emotion if video.predicted else None)
@@ -361,7 +332,7 @@ def count_row(video: VideoIntervals, tp: int, pairs: Sequence[tuple]) -> dict:
     }
 
 
-def per_subject(counts: list[dict]) -> list[dict]:
+def per_subject(counts: Sequence[dict]) -> list[dict]:
     """The counts of each subject, in the order in which the subjects appear."""
     subjects: dict[str, list[dict]] = {}
     for row in counts:
@@ -376,12 +347,3 @@ def total_row(rows: list[dict], start: Mapping) -> dict:
         for key in ("annotated", "predicted", "tp", "fp", "fn", "analysed", "correct")
     }
     return {**start, **sums, "f1": precision_recall_f1(sums["tp"], sums["fp"], sums["fn"])[2]}
-
-
-def unannotated_remark(videos: list[VideoIntervals]) -> list[str]:
-    """A remark, if predictions lie in videos that the ground truth does not name: often a name spelled otherwise."""
-    strangers = [video for video in videos if video.predicted and not video.annotated]
-    if not strangers:
-        return []
-    count = sum(len(video.predicted) for video in strangers)
-    return [f"{count} prediction(s) in {len(strangers)} video(s) without annotation, such as {strangers[0].label}"]

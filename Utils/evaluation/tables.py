@@ -15,7 +15,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -24,17 +24,19 @@ import numpy as np
 import pandas as pd
 
 from Utils.errors import UNPRINTABLE, InputError
+from Utils.records import natural_key
 from Utils.work.cache import atomic_file
 
 PREDICTION_COLUMNS = (
     "subject", "video", "onset", "apex", "offset", "onset_s", "offset_s", "score", "emotion", "confidence",
 )  # fmt: skip
 GROUND_TRUTH_COLUMNS = ("subject", "video", "onset", "apex", "offset", "onset_s", "offset_s", "emotion")
+SEARCHED_APEX = "searched_apex"  # a further column of a ground truth that lacks apexes: those that the program found
 REQUIRED_COLUMNS = ("subject", "video", "onset", "offset", "emotion")
 
 KEY_COLUMNS = ("subject", "video")  # text that must be there
 FRAME_COLUMNS = ("onset", "offset")  # whole numbers that must be there
-NUMBER_COLUMNS = ("apex", "onset_s", "offset_s", "score", "confidence")  # numbers that may be missing
+NUMBER_COLUMNS = ("apex", SEARCHED_APEX, "onset_s", "offset_s", "score", "confidence")  # numbers that may be missing
 MAX_FRAME = 10**9  # 58 days at 200 frames a second: beyond it a frame number is a mistake
 MAX_NAME = 255  # characters of a subject, a video or an emotion: what file names can have
 MAX_EMOTIONS = 100  # different ones in a table: beyond, it is another column
@@ -42,7 +44,7 @@ MAX_PAIRS = 1_000_000  # of predictions and annotations of one video, summed ove
 
 
 class Interval(NamedTuple):
-    """One row of a table. `row` is its position there; apex and score are NaN, emotion None where unknown."""
+    """One row of a table. `row` is its position there; apexes and score are NaN, emotion None where unknown."""
 
     row: int
     onset: int
@@ -50,6 +52,7 @@ class Interval(NamedTuple):
     apex: float
     score: float
     emotion: str | None
+    searched_apex: float = math.nan
 
     @property
     def peak(self) -> float:
@@ -78,10 +81,10 @@ class VideoIntervals(NamedTuple):
         )
 
 
-def natural_key(text: str) -> tuple:
-    """Sorting key under which `s9` stands before `s10`."""
-    parts = re.split(r"(\d+)", text)
-    return tuple(int(part) if part.isdecimal() else part for part in parts), text
+def only_searched_apexes(videos: Iterable[VideoIntervals]) -> bool:
+    """Whether no annotation has an apex of its own, and some have one that the program searched (SMIC)."""
+    annotated = [annotation for video in videos for annotation in video.annotated]
+    return all(math.isnan(a.apex) for a in annotated) and not all(math.isnan(a.searched_apex) for a in annotated)
 
 
 def bounds(intervals: Sequence[Interval]) -> np.ndarray:
@@ -151,14 +154,16 @@ def validate(table: pd.DataFrame, name: str = "table") -> None:
 
 def _rows_by_video(table: pd.DataFrame) -> dict[tuple[str, str], list[Interval]]:
     unknown = [math.nan] * len(table)
-    columns = [table[column].tolist() if column in table.columns else unknown for column in ("apex", "score")]
+    optional = ("apex", "score", SEARCHED_APEX)
+    columns = [table[column].tolist() if column in table.columns else unknown for column in optional]
     frames = [table[column].astype(int).tolist() for column in FRAME_COLUMNS]
     keys = [table[column].astype(str).tolist() for column in KEY_COLUMNS]
     rows: dict[tuple[str, str], list[Interval]] = {}
-    for row, (subject, video, onset, offset, apex, score, emotion) in enumerate(
+    for row, (subject, video, onset, offset, apex, score, searched, emotion) in enumerate(
         zip(*keys, *frames, *columns, table["emotion"].tolist(), strict=True)
     ):
-        interval = Interval(row, onset, offset, _number_or_nan(apex), _number_or_nan(score), _text_or_none(emotion))
+        apex, score, searched = map(_number_or_nan, (apex, score, searched))
+        interval = Interval(row, onset, offset, apex, score, _text_or_none(emotion), searched)
         rows.setdefault((subject, video), []).append(interval)
     return rows
 
@@ -171,6 +176,34 @@ def _text_or_none(value) -> str | None:
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return None
     return str(value).strip() or None
+
+
+def megc_table(predictions: pd.DataFrame, last_frames: Mapping[tuple[str, str], int]) -> pd.DataFrame:
+    """Predictions in the columns of the Micro-Expression Grand Challenge: `vid, onset, offset, type`.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        With the columns subject, video, onset, offset.
+    last_frames : mapping of (str, str) to int
+        (subject, video) -> last frame of every video that took part. Intervals are clamped to 0 and this frame.
+
+    Returns
+    -------
+    DataFrame
+        Frames are 0-based; `vid` is the video's name, with the subject before it where videos of several subjects have
+        one name (CASME II); `type` is `me`, a micro-expression.
+    """
+    names_differ = len({video for _, video in last_frames}) == len(last_frames)
+    limits = [last_frames[key] for key in zip(predictions["subject"], predictions["video"], strict=True)]
+    return pd.DataFrame(
+        {
+            "vid": predictions["video"] if names_differ else predictions["subject"] + "_" + predictions["video"],
+            "onset": predictions["onset"].clip(lower=0),
+            "offset": np.minimum(predictions["offset"], limits),
+            "type": "me",
+        }
+    )
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:

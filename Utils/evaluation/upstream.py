@@ -21,7 +21,7 @@ What differs from the paper's protocol
   evaluated shifts one against the other. (`analysis_lists`)
 - A class that fills both sides of all pairs is left out, as is one that occurs on neither side; 0/0 is NaN, and makes
   the average NaN. (`classification_with_nan`)
-- The recognition folds of `upstream_recognition_entries`.
+- The recognition folds of `prepare_training.upstream_recognition_entries`.
 
 References
 ----------
@@ -32,13 +32,12 @@ https://github.com/bes-dev/mean_average_precision, without the ranking.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from prepare_training import average_half_length
 from Utils.evaluation.metrics import (
     AP_THRESHOLDS,
     CLASSIFICATION_KEYS,
@@ -50,8 +49,9 @@ from Utils.evaluation.metrics import (
     recognised_subjects,
     spotting_scores,
     strs,
-    unannotated_remark,
 )
+from Utils.evaluation.notes import missed_notes, spotting_notes, strs_notes, unannotated_notes
+from Utils.evaluation.result import Evaluation, table_rows
 from Utils.evaluation.tables import VideoIntervals, bounds, group_by_video
 
 FALSE_POSITIVE = -1  # stands in the list of annotated classes where a prediction is none
@@ -65,125 +65,79 @@ class UpstreamVideo(NamedTuple):
     n_features: float = math.inf
 
 
-def evaluate_upstream(
+def compare_upstream(
     predictions: pd.DataFrame,
     ground_truth: pd.DataFrame,
     classes: Sequence[str],
     *,
+    k_prime: int,
     one_per_video: bool = False,
     videos: Iterable[Sequence] | None = None,
-    k_prime: int | None = None,
     recognition_subjects: Iterable[str] | None = None,
-) -> dict:
-    """All metrics of a predictions table, as the published code computes them.
+) -> Evaluation:
+    """The published code's protocol. Parameters and errors: `evaluate.compare`.
 
-    Parameters
-    ----------
-    predictions, ground_truth, classes, one_per_video
-        See `Utils.evaluation.metrics.evaluate`.
-    videos : iterable of (subject, video) or (subject, video, n_features), optional
-        The videos that took part, in upstream order. By default those that a table names, in natural order.
-    k_prime : int, optional
-        By default half the annotations' mean length, as in `prepare_training.average_half_length`.
-    recognition_subjects : iterable of str, optional
-        Subjects whose fold had recognition: those with an entry (`upstream_recognition_entries`) and weights. By
-        default those with an emotion on any prediction.
-
-    Returns
-    -------
-    dict
-        As `evaluate` returns, and "ap_greedy" in "spotting" (AP at IoU 0.5, greedy matching), and
-        "pairs": [annotated, predicted] class index of each analysed pair (None: no evaluated class).
-
-    Raises
-    ------
-    ValueError
-        A table breaks a rule of Utils/evaluation/tables.py.
+    `videos` are in upstream order. `recognition_subjects` are those whose fold has an entry
+    (`prepare_training.upstream_recognition_entries`) and weights.
     """
-    notes: list[str] = []
-    videos = None if videos is None else [UpstreamVideo(*record) for record in videos]
-    grouped = [_in_prediction_order(video) for video in group_by_video(predictions, ground_truth, videos)]
-    n_features = {(str(v.subject), str(v.video)): v.n_features for v in videos or ()}
-    if videos is None:
-        notes += unannotated_remark(grouped)
-    annotations = [annotation for video in grouped for annotation in video.annotated]
-    if k_prime is None:
-        k_prime = average_half_length(annotations) if annotations else 0
+    records = None if videos is None else [UpstreamVideo(*record) for record in videos]
+    grouped = [_in_prediction_order(video) for video in group_by_video(predictions, ground_truth, records)]
+    n_features = {(str(v.subject), str(v.video)): v.n_features for v in records or ()}
     recognised = recognised_subjects(grouped)
     if recognition_subjects is not None:
         recognised &= set(recognition_subjects)
 
     overlaps = [interval_iou(bounds(video.predicted), bounds(video.annotated)) for video in grouped]
-    matches = [match_in_order(overlap) for overlap in overlaps]
+    taken = [match_in_order(overlap) for overlap in overlaps]
+    matches = [[(i, j) for i, j in enumerate(of_video) if j >= 0] for of_video in taken]
     guesses, labels = [], []  # upstream's P and G
-    for index, (video, matched) in enumerate(zip(grouped, matches, strict=True)):
+    for index, (video, of_video) in enumerate(zip(grouped, taken, strict=True)):
         if video.subject in recognised:
             last = n_features.get((video.subject, video.video), math.inf)
-            of_video, labels_of_video = analysis_lists(video, matched, classes, last)
-            guesses += [(guess, index) for guess in of_video]
+            guesses_of_video, labels_of_video = analysis_lists(video, of_video, classes, last)
+            guesses += [(guess, index) for guess in guesses_of_video]
             labels += labels_of_video
     joined = [(g, *p) for g, p in zip(labels, guesses, strict=False) if g != FALSE_POSITIVE]  # G lags behind P
     pairs = [(label, guess) for label, guess, _ in joined]
     pairs_of_video: list[list[tuple]] = [[] for _ in grouped]
     for label, guess, index in joined:
         pairs_of_video[index].append((label, guess))
-    counts = [
-        count_row(video, sum(j >= 0 for j in matched), of_video)
-        for video, matched, of_video in zip(grouped, matches, pairs_of_video, strict=True)
-    ]
+    counts = [count_row(*row) for row in zip(grouped, map(len, matches), pairs_of_video, strict=True)]
 
+    n_annotated = sum(len(video.annotated) for video in grouped)
     spotting = {
-        **spotting_scores(counts, notes),
-        "ap": list_order_ap(overlaps, len(annotations), AP_THRESHOLDS, soft=True),
-        **apex_scores(grouped, k_prime, notes),
-        "ap_greedy": list_order_ap(overlaps, len(annotations), [IOU_THRESHOLD], soft=False),
+        **spotting_scores(counts),
+        "ap": list_order_ap(overlaps, n_annotated, AP_THRESHOLDS, soft=True),
+        **apex_scores(grouped, k_prime),
+        "ap_greedy": list_order_ap(overlaps, n_annotated, [IOU_THRESHOLD], soft=False),
     }
-    analysis = classification_with_nan(pairs, len(classes), notes, "analysis")
-    recognition = None
+    analysis = classification_with_nan(pairs, len(classes))
+    recognition, recognition_notes = None, []
     if one_per_video:
         truth = recognition_labels(grouped, classes, recognised)
-        recognition = _recognition_all(truth, [guess for guess, _ in guesses], len(classes), notes)
-    return {
+        recognition, recognition_notes = _recognition_all(truth, [guess for guess, _ in guesses], len(classes))
+    notes = [
+        *(unannotated_notes(grouped) if records is None else []),
+        *spotting_notes(spotting),
+        *missed_notes(grouped),
+        *([] if spotting["mae"] is not None else ["mae: no video has both a prediction and an annotated apex"]),
+        *_nan_notes(analysis, "analysis"),
+        *recognition_notes,
+        *strs_notes(spotting["f1"], analysis["f1"]),
+    ]
+    metrics = {
         "protocol": "upstream",
         "spotting": spotting,
         "analysis": analysis,
         "recognition": recognition,
-        "strs": strs(spotting["f1"], analysis["f1"], notes),
+        "strs": strs(spotting["f1"], analysis["f1"]),
         "per_subject": per_subject(counts),
         "per_video": counts,
         "pairs": [list(pair) for pair in pairs],
         "notes": notes,
     }
-
-
-def upstream_recognition_entries(subjects: Sequence[str], subjects_with_samples: Iterable[str]) -> list[str | None]:
-    """Which subject the recognition fold of each subject holds out.
-
-    Split r holds out the r-th subject that has a sample of an evaluated class. The published code lists the splits and
-    puts an empty entry before split r where *subject* r has no sample; subject s then uses entry s. With two or more
-    subjects without samples the entries are shifted, and may not suffice: the published code stops there with an index
-    error, here the subjects without an entry have no recognition.
-
-    Parameters
-    ----------
-    subjects : sequence of str
-        All subjects, in natural order of their folders.
-    subjects_with_samples : iterable of str
-        Those with at least one sample of an evaluated class.
-
-    Returns
-    -------
-    list of str or None
-        For each subject the one that is held out; None for an empty or missing entry: no recognition.
-    """
-    with_samples = set(subjects_with_samples)
-    splits = [subject for subject in subjects if subject in with_samples]
-    entries: list[str | None] = []
-    for r, held_out in enumerate(splits):
-        if subjects[r] not in with_samples:
-            entries.append(None)
-        entries.append(held_out)
-    return (entries + [None] * len(subjects))[: len(subjects)]
+    named = [tuple(None if i is None else classes[i] for i in pair) for pair in pairs]
+    return Evaluation(predictions, ground_truth, metrics, table_rows(grouped, matches), named)
 
 
 # Spotting
@@ -241,19 +195,17 @@ def list_order_ap(
     return float(np.mean(np.array(areas, dtype=np.float32)))
 
 
-def apex_scores(videos: list[VideoIntervals], k_prime: int, notes: list[str]) -> dict:
+def apex_scores(videos: Sequence[VideoIntervals], k_prime: int) -> dict:
     """ASR and MAE of each annotated video's first prediction, its apex taken as onset + k', and first annotation.
 
+    The annotated apex is the one of the table, also an impossible number; where there is none (SMIC), the searched one.
     Upstream gives every video a prediction and every annotation an apex. For a table that does not: a video without
     prediction is a miss, and a video without either number has no error.
     """
     annotated = [video for video in videos if video.annotated]
     first = [(video.predicted[0].onset + k_prime, video.annotated[0]) for video in annotated if video.predicted]
-    errors = [abs(peak - annotation.apex) for peak, annotation in first if not math.isnan(annotation.apex)]
-    if len(first) < len(annotated):
-        notes.append(f"asr: {len(annotated) - len(first)} annotated video(s) without a prediction count as missed")
-    if not errors:
-        notes.append("mae: no video has both a prediction and an annotated apex")
+    apexes = [a.searched_apex if math.isnan(a.apex) else a.apex for _, a in first]
+    errors = [abs(peak - apex) for (peak, _), apex in zip(first, apexes, strict=True) if not math.isnan(apex)]
     hits = sum(annotation.onset < peak < annotation.offset for peak, annotation in first)
     return {
         "asr": hits / len(annotated) if annotated else None,
@@ -293,52 +245,62 @@ def recognition_labels(videos: list[VideoIntervals], classes: Sequence[str], rec
     return [label for label in labels if label is not None]
 
 
-def classification_with_nan(pairs: Sequence[tuple], n_classes: int, notes: list[str], name: str) -> dict:
+def classification_with_nan(pairs: Sequence[tuple], n_classes: int) -> dict:
     """Scores of pairs (annotated, predicted class index), each class against the rest; NaN becomes None.
 
-    "precision" and "recall" are means in which NaN counts as 0, "f1" their harmonic mean; "uf1" and "uar" are means
-    in which it does not.
+    "precision" and "recall" are means in which NaN counts as 0, "f1" their harmonic mean (None where it is 0/0); "uf1"
+    and "uar" are means in which it does not. Without a class that can be counted all but the counts is None.
     """
-    per_class = []
-    for emotion in range(n_classes):
-        labelled = sum(label == emotion for label, _ in pairs)
-        predicted = sum(guess == emotion for _, guess in pairs)
-        hits = sum(label == guess == emotion for label, guess in pairs)
-        if 0 < labelled + predicted < 2 * len(pairs):  # 0 or 2n: the two vectors hold only one value
-            per_class.append((_ratio(hits, predicted), _ratio(hits, labelled), 2 * hits / (labelled + predicted)))
     correct = sum(label == guess for label, guess in pairs)
     scores = dict.fromkeys(CLASSIFICATION_KEYS) | {"evaluated": len(pairs), "correct": correct}
-    scores |= {"classes": len(per_class), "accuracy": correct / len(pairs) if pairs else None}
-    if not per_class:
-        notes.append(f"{name}: no class has pairs both of it and of another, so upstream's averages are not defined")
+    counted = _counted_classes(pairs, n_classes)
+    scores |= {"classes": len(counted), "accuracy": correct / len(pairs) if pairs else None}
+    if not counted:
         return scores
-    precision, recall = (float(np.mean(np.nan_to_num([row[i] for row in per_class]))) for i in (0, 1))
-    _, uar, uf1 = np.mean(per_class, axis=0).tolist()
+    from sklearn.metrics import precision_recall_fscore_support  # takes half a second to import
+
+    labels, guesses = ([-1 if index is None else index for index in side] for side in zip(*pairs, strict=True))
+    per_class = precision_recall_fscore_support(labels, guesses, labels=counted, average=None, zero_division=np.nan)
+    precision, recall = (float(np.mean(np.nan_to_num(values))) for values in per_class[:2])
+    uar, uf1 = (float(np.mean(values)) for values in per_class[1:3])
     scores |= {"precision": precision, "recall": recall, "uf1": uf1}
     if precision + recall:
         scores["f1"] = 2 * precision * recall / (precision + recall)
-    else:
-        notes.append(f"{name}: F1 is 0/0, upstream's NaN")
-    if math.isnan(uar):
-        notes.append(f"{name}: UAR is upstream's NaN, a class is predicted and never annotated")
-    else:
+    if not math.isnan(uar):
         scores["uar"] = uar
     return scores
 
 
-def _recognition_all(labels: list[int], guesses: list[int | None], n_classes: int, notes: list[str]) -> dict:
-    if len(labels) == len(guesses):
-        return classification_with_nan(list(zip(labels, guesses, strict=True)), n_classes, notes, "recognition")
-    notes.append(f"recognition: {len(guesses)} predictions for {len(labels)} samples; upstream stops there")
-    return dict.fromkeys(CLASSIFICATION_KEYS)
+def _counted_classes(pairs: Sequence[tuple], n_classes: int) -> list[int]:
+    """The classes that upstream averages over: not those that fill both sides of all pairs, or neither side."""
+    counts = [sum((label == c) + (guess == c) for label, guess in pairs) for c in range(n_classes)]
+    return [c for c, count in enumerate(counts) if 0 < count < 2 * len(pairs)]
+
+
+def _nan_notes(scores: Mapping, name: str) -> list[str]:
+    """Why scores of `classification_with_nan` are None; `name` is what a note calls them."""
+    if not scores["classes"]:
+        return [f"{name}: no class has pairs both of it and of another, so upstream's averages are not defined"]
+    notes = []
+    if scores["f1"] is None:
+        notes.append(f"{name}: F1 is 0/0, upstream's NaN")
+    if scores["uar"] is None:
+        notes.append(f"{name}: UAR is upstream's NaN, a class is predicted and never annotated")
+    return notes
+
+
+def _recognition_all(labels: Sequence[int], guesses: Sequence[int | None], n_classes: int) -> tuple[dict, list[str]]:
+    """The scores of all videos' one prediction, and notes on them."""
+    if len(labels) != len(guesses):
+        note = f"recognition: {len(guesses)} predictions for {len(labels)} samples; upstream stops there"
+        return dict.fromkeys(CLASSIFICATION_KEYS), [note]
+    pairs = list(zip(labels, guesses, strict=True))
+    scores = classification_with_nan(pairs, n_classes)
+    return scores, _nan_notes(scores, "recognition")
 
 
 def _index(emotion: str | None, classes: Sequence[str]) -> int | None:
     return classes.index(emotion) if emotion in classes else None
-
-
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else math.nan
 
 
 def _in_prediction_order(video: VideoIntervals) -> VideoIntervals:

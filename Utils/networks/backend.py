@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.metadata
-import json
 import os
 import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's C++ messages; read when TensorFlow loads
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # one arithmetic on every processor
-
-
-def keras_backend() -> str:
-    """The library that Keras computes with and its version, "tensorflow 2.20.0", found without loading it.
-
-    As Keras does it: the environment's KERAS_BACKEND, else `keras.json`, else TensorFlow.
-    """
-    name = os.environ.get("KERAS_BACKEND")
-    if not name:
-        home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-        with suppress(OSError, ValueError, AttributeError):  # nearly everywhere there is no such file
-            name = json.loads(Path(home, "keras.json").read_text(encoding="utf-8")).get("backend")
-    name = name or "tensorflow"
-    try:
-        return f"{name} {importlib.metadata.version(name)}"
-    except importlib.metadata.PackageNotFoundError:
-        return name  # installed under another name, such as tensorflow-cpu
 
 
 def seed_keras(seed: int) -> None:

@@ -8,6 +8,7 @@ new one before it is used: weights, random states, and an optimiser that has not
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ _PREDICTORS: dict[tuple, keras.Model] = {}
 
 def train(
     network: keras.Model,
-    inputs: list[np.ndarray],
+    inputs: Iterable[np.ndarray],
     targets: np.ndarray,
     validation: tuple[list[np.ndarray], np.ndarray] | None = None,
     *,
@@ -35,8 +36,10 @@ def train(
     ----------
     network : keras.Model
         With one output: `spotting` is trained on the mean squared error, the others on the categorical cross-entropy.
-    inputs, targets : list of ndarray, ndarray
-        The list is emptied: each array is given to Keras's backend and not kept twice.
+    inputs : iterable of ndarray
+        One array per input. Each is copied to Keras's backend before the next one is asked for, so that arrays which
+        are made on the way are not all held twice.
+    targets : ndarray
     validation : (inputs, targets), optional
         Evaluated after every epoch, for the curves only ("val_loss", ...).
     learning_rate : float
@@ -64,9 +67,9 @@ def train(
     for ours, new in zip(trainer.variables, network.variables, strict=True):
         ours.assign(new)
     for variable in trainer.optimizer.variables:
-        if variable is not trainer.optimizer._learning_rate:  # moments and step count
+        if variable is not trainer.optimizer.learning_rate:  # moments and step count
             variable.assign(np.zeros(variable.shape, variable.dtype))
-    tensors = [keras.ops.convert_to_tensor(inputs.pop(0)) for _ in range(len(inputs))]
+    tensors = [keras.ops.convert_to_tensor(array) for array in inputs]
     keras.utils.set_random_seed(seed)
     history = trainer.fit(
         **_samples(tensors, targets, seed, batch_size, short_epochs),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -19,46 +19,88 @@ from Utils.errors import InputError
 from Utils.work.cache import file_hash, read_json
 
 KINDS = ("spot", "recog", "spot_recog")
-ENDINGS = (".weights.h5", ".hdf5")
+PUBLISHED_ENDING = ".hdf5"  # of the authors' files
+ENDINGS = (".weights.h5", PUBLISHED_ENDING)
 DESCRIPTION = "weights.json"
 MAX_BYTES = 16 * 2**20  # of all arrays of a file; the published ones hold 0.1 MB
 
 
 @dataclass(frozen=True)
 class FoldWeights:
-    """The files of one fold.
+    """The files of one fold, all with one ending: files of two trainings are never mixed.
 
-    `recog` is None if no recognition network was trained. `joint`, a file with both networks, is read instead of the
-    two others where it is given; its recognition counts if `recog` is given, or if there are only joint files.
+    Attributes
+    ----------
+    spot, recog : Path or None
+        The spotting network's file; the recognition network's, None if there is none.
+    joint : Path or None
+        A file with both networks, which is read instead of the two others.
+    leaks : bool
+        These are published files whose recognition network was trained on the subject that it is tested on.
+    withheld : bool
+        The recognition network is not used for that reason.
     """
 
     spot: Path | None
     recog: Path | None
     joint: Path | None = None
+    leaks: bool = False
+    withheld: bool = False
+
+    @property
+    def recognises(self) -> bool:
+        """Whether the recognition network is used: it has a file of its own, or there are joint files only."""
+        return not self.withheld and (self.recog is not None or self.spot is None)
 
     def fingerprint(self) -> list[str]:
-        return [file_hash(path) if path else "" for path in (self.spot, self.recog, self.joint)]
+        """SHA-256 of each file: folds that are finished are found by it."""
+        hashes = [file_hash(path) if path else "" for path in (self.spot, self.recog, self.joint)]
+        return [*hashes, "withheld"] if self.withheld else hashes
 
 
-def find_weights(weights_dir: Path, dataset: Dataset, number: int, subject: str) -> FoldWeights:
-    """The weights of a fold. Raises InputError naming subject and file if the spotting network's are missing.
+def fold_files(folder: Path, name: str) -> FoldWeights | None:
+    """The files `{spot,recog,spot_recog}/<name>` below a dataset's folder of weights, of one ending; None without any.
 
-    The authors' programs read the joint files, so theirs (`.hdf5`) go first here; without a recognition file beside it,
-    the recognition part of a joint file is untrained (METHOD.md section 7).
+    Of two endings the one with a spotting file is taken, and of two of these the project's own. The authors' programs
+    read the joint files, so theirs (`.hdf5`) go first; without a recognition file beside it, the recognition part of a
+    joint file is untrained (docs/method.md, section 7), unless there are joint files only.
+    """
+    families = []
+    for ending in ENDINGS:
+        paths = (folder / kind / f"{name}{ending}" for kind in KINDS)
+        spot, recog, joint = (path if path.is_file() else None for path in paths)
+        if spot or joint:
+            reads_joint = spot is None or ending == PUBLISHED_ENDING
+            families.append(FoldWeights(spot, recog, joint if reads_joint else None))
+    with_spotting = [files for files in families if files.spot]
+    return next(iter(with_spotting or families), None)
+
+
+def find_weights(
+    weights_dir: Path, dataset: Dataset, number: int, subject: str, protocol: str = "paper"
+) -> FoldWeights:
+    """The weights of a fold.
+
+    Published weights that have seen their test subject (`Dataset.leaking_folds`) do not recognise under the paper's
+    protocol.
+
+    Raises
+    ------
+    InputError
+        Naming subject and file, if the spotting network's weights are missing.
     """
     folder = weights_dir / dataset.name
-    spot, recog, joint = (_first_file(folder / kind, number) for kind in KINDS)
-    if spot is None and (joint is None or (folder / "spot").is_dir()):
+    files = fold_files(folder, f"s{number}")
+    if files is None or (files.spot is None and (folder / "spot").is_dir()):
         expected = folder / "spot" / f"s{number}{ENDINGS[0]}"
         raise InputError(
-            f"{expected}: no weights for subject {subject} (fold {number}); train them with --train True, "
+            f"{expected}: no weights for subject {subject} (fold {number}); train them with --train, "
             "or name another folder with --weights_dir"
         )
-    return FoldWeights(spot, recog, joint if spot is None or (joint and joint.suffix == ".hdf5") else None)
-
-
-def _first_file(folder: Path, number: int) -> Path | None:
-    return next((folder / f"s{number}{e}" for e in ENDINGS if (folder / f"s{number}{e}").is_file()), None)
+    published = (files.spot or files.joint).suffix == PUBLISHED_ENDING
+    if not (published and number in dataset.leaking_folds):
+        return files
+    return replace(files, leaks=True, withheld=protocol == "paper")
 
 
 def number_folds(
@@ -79,10 +121,10 @@ def number_folds(
     in_order = {subject: number for number, subject in enumerate([*annotated, *others], start=1)}
     if not path.exists():
         folder = weights_dir / dataset.name / "spot"
-        if dataset.published and len(annotated) != dataset.published[0] and list(folder.glob("*.hdf5")):
+        if dataset.published and len(annotated) != dataset.published[0] and list(folder.glob(f"*{PUBLISHED_ENDING}")):
             raise InputError(
                 f"{folder}: these weights are for {dataset.published[0]} subjects and {len(annotated)} are here: "
-                "a network might be tested on subjects it was trained on; complete the dataset (see --check True)"
+                "a network might be tested on subjects it was trained on; complete the dataset (see --check)"
             )
         return in_order
     description = read_json(path)
@@ -104,42 +146,18 @@ def number_folds(
     return {subject: numbers.get(subject, absent + number) for subject, number in in_order.items()}
 
 
-def load_fold(weights: FoldWeights, n_classes: int):
-    """Build the networks of a fold and load their weights.
-
-    Returns
-    -------
-    spotting : keras.Model
-    recognition : keras.Model or None
-
-    Raises
-    ------
-    InputError
-        A file that is no weight file, has other shapes (another number of classes), or values that are not finite; a
-        recognition file that was not trained on the streams of the spotting file.
-    """
-    from define_model import joint_network, recognition_network, spotting_network
-
-    spotting = spotting_network()
-    if weights.joint is not None:
-        recognition = recognition_network(spotting, n_classes)
-        load_network(joint_network(spotting, recognition), weights.joint)
-        return spotting, recognition if weights.recog or not weights.spot else None
-    load_network(spotting, weights.spot)
-    if weights.recog is None:
-        return spotting, None
-    streams = _stream_weights(spotting)
-    recognition = recognition_network(spotting, n_classes)
-    load_network(recognition, weights.recog)
-    if not all(map(np.array_equal, streams, _stream_weights(spotting))):
-        raise InputError(f"{weights.recog}: belongs to another spotting network than {weights.spot} (streams differ)")
-    return spotting, recognition
-
-
-def _stream_weights(spotting) -> list[np.ndarray]:
-    """The arrays that the two networks share."""
+def remarks_on_weights(weights_dir: Path, dataset: Dataset, k_prime: int) -> list[str]:
+    """Compare k' and the frame rate of given weights, as `weights.json` or the paper has them, with the data's."""
+    folder = weights_dir / dataset.name
+    facts = {"k_prime": dataset.k_prime, "fps": dataset.fps}
+    description = read_json(folder / DESCRIPTION)
+    if isinstance(description, dict):
+        facts = {name: description.get(name) for name in facts}
+    here = {"k_prime": ("k'", k_prime), "fps": ("frames per second", dataset.fps)}
     return [
-        array for layer in spotting.layers if layer.name not in ("spot_conv", "spot") for array in layer.get_weights()
+        f"{folder}: weights are for {name} = {facts[fact]}, the data has {value}; scores may be worse for it"
+        for fact, (name, value) in here.items()
+        if facts[fact] is not None and facts[fact] != value
     ]
 
 
@@ -155,14 +173,14 @@ def load_network(network, path: Path) -> None:
         with h5py.File(path, "r") as file:
             _require_plain(file, path)
             _require_finite(file, path)
-            published = _published_layers(file) if path.suffix == ".hdf5" else None
+            published = _published_layers(file) if path.suffix == PUBLISHED_ENDING else None
         if published is None:
             network.load_weights(path)
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise InputError(
             f"{path}: does not fit the {network.name} network with {network.output_shape[-1]} output(s) ({reason}); "
-            "get the file again, or train with --train True"
+            "get the file again, or train with --train"
         ) from None
     if published is not None:
         _set_published(network, published, path)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from face_crop import Rectangle, clip_rectangle
 from Utils.faces.landmarks import detect_faces
+from Utils.faces.rectangles import Rectangle, area, clip_rectangle, overlap
 
 DETECTION_SIDE = 640  # pixels; larger frames are scaled down for the detector, which then finds faces of 40 pixels
 SAME_PLACE = 0.6  # intersection over union with a new detection from which on the rectangle is kept
@@ -110,18 +110,6 @@ def track_faces(
     for image in images:
         tracker.add(image)
     return tracker.finish()
-
-
-def overlap(a: Rectangle, b: Rectangle) -> float:
-    """Intersection over union of two rectangles, in [0, 1]."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    common = max(0, width) * max(0, height)
-    return common / (area(a) + area(b) - common)
-
-
-def area(rectangle: Rectangle) -> int:
-    return (rectangle[2] - rectangle[0]) * (rectangle[3] - rectangle[1])
 
 
 class _Tracker:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from Utils.datasets.table import FRAME_SUFFIXES
 from Utils.errors import InputError
-from Utils.evaluation.tables import natural_key
+from Utils.records import natural_key
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (*FRAME_SUFFIXES, ".tif", ".tiff")
 
 
 def images_in(folder: Path) -> tuple[Path, ...]:

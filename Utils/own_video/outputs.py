@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from face_crop import Rectangle, cut_face
 from feature_extraction import flow_function
-from load_images import CROP_SIZE
+from Utils.faces.rectangles import CROP_SIZE, Rectangle, cut_face
 from Utils.own_video.elan import write_eaf
 from Utils.own_video.face_tracks import Tracking
 from Utils.own_video.overlay import OverlayFace
 from Utils.own_video.scoring import FaceScores, gray_crop
-from Utils.own_video.video_files import Frame, FrameSource
+from Utils.own_video.video_files import Frame
 from Utils.report.contents import Curve, Pictures
 
 MAX_PICTURED = 300  # expressions with pictures in a report, 85 KB each
@@ -94,15 +93,14 @@ def picture_remarks(expressions: pd.DataFrame) -> list[str]:
     return [f"Pictures are of the {MAX_PICTURED} expressions with the highest scores, of {len(expressions)}."]
 
 
-class KeepingCrops:
-    """A video that, while it goes by, keeps the crops that the report shows.
+class ReportCrops:
+    """The crops that the report shows, kept while the video goes by.
 
     `pair(face, apex, frame)` is the colour crop and the gray one (which the networks see) of a frame that is onset,
     apex or offset of an expression, both cut with the rectangle at the apex; None if it was not kept.
     """
 
-    def __init__(self, source: FrameSource, faces: Sequence[FaceScores], expressions: pd.DataFrame) -> None:
-        self._source = source
+    def __init__(self, faces: Sequence[FaceScores], expressions: pd.DataFrame) -> None:
         self._at: dict[int, list[tuple[int, Rectangle]]] = {}
         self._numbers: dict[tuple[int, int, int], int] = {}
         self._kept: set[int] = set()
@@ -115,16 +113,12 @@ class KeepingCrops:
         # all at once: small arrays that stay, allocated between frames that go, would leave holes of a frame's size
         self._crops = np.empty((len(self._numbers), CROP_SIZE, CROP_SIZE, 4), np.uint8)
 
-    def __getattr__(self, name: str):
-        return getattr(self._source, name)
-
-    def __iter__(self) -> Iterator[Frame]:
-        for frame in self._source:
-            for number, rectangle in self._at.get(frame.index, ()):
-                self._crops[number, ..., :3] = cut_face(frame.image, rectangle)
-                self._crops[number, ..., 3] = gray_crop(frame.image, rectangle)
-                self._kept.add(number)
-            yield frame
+    def keep(self, frame: Frame) -> None:
+        """Cut what the report shows of a frame; to be called with each frame of the video."""
+        for number, rectangle in self._at.get(frame.index, ()):
+            self._crops[number, ..., :3] = cut_face(frame.image, rectangle)
+            self._crops[number, ..., 3] = gray_crop(frame.image, rectangle)
+            self._kept.add(number)
 
     def pair(self, face: int, apex: int, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
         """(128, 128, 3) BGR and (128, 128) gray, uint8."""
@@ -138,7 +132,7 @@ def report_curves(
     k_prime: int,
     faces: Sequence[FaceScores],
     expressions: pd.DataFrame,
-    kept: KeepingCrops,
+    crops: ReportCrops,
     flow: str,
     remarks: Sequence[str],
 ) -> list[Curve]:
@@ -148,10 +142,10 @@ def report_curves(
         rows = expressions[expressions["face"] == face.track.number].reset_index(drop=True).assign(subject="")
 
         def pictures(_: str, i: int) -> Pictures | None:
-            crops = [kept.pair(face.track.number, rows["apex"][i], rows[name][i]) for name in INTERVAL]
-            if not any(crops):
+            pairs = [crops.pair(face.track.number, rows["apex"][i], rows[name][i]) for name in INTERVAL]
+            if not any(pairs):
                 return None
-            colour, gray = ([None if pair is None else np.ascontiguousarray(pair[j]) for pair in crops] for j in (0, 1))
+            colour, gray = ([None if pair is None else np.ascontiguousarray(pair[j]) for pair in pairs] for j in (0, 1))
             motion = None if gray[0] is None or gray[1] is None else flow_function(flow)(gray[0], gray[1])
             return Pictures(*colour, motion)
 
@@ -166,6 +160,7 @@ def report_curves(
             k_prime=k_prime,
             predictions=rows,
             annotations=rows.iloc[:0],
+            matches=(),
             pictures=pictures,
             remarks=remarks,
         )

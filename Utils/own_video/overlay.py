@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,8 +12,10 @@ import av
 import cv2
 import numpy as np
 
-from face_crop import Rectangle
-from Utils.report.figures import _colours as emotion_colours
+from Utils.faces.rectangles import Rectangle
+from Utils.own_video.face_tracks import runs_of
+from Utils.own_video.video_files import Frame, FrameSource
+from Utils.report.figures import emotion_colours
 from Utils.work.cache import atomic_file
 
 MAX_WIDTH = 1280  # pixels of the overlay; larger videos are scaled down
@@ -52,31 +55,32 @@ class OverlayFace:
         return next((label for onset, _, offset, label in self.expressions if onset <= frame <= offset), "")
 
 
-def write_overlay(
-    source: Iterable, path: Path, faces: Sequence[OverlayFace], classes: Sequence[str] | None = None
-) -> list[str]:
+@contextmanager
+def overlay_writer(
+    path: Path, source: FrameSource, faces: Sequence[OverlayFace], classes: Sequence[str] | None = None
+) -> Iterator[Callable[[Frame], None]]:
     """Write the overlay, H.264 in MP4 where the encoder is there, whole or not at all.
 
     Parameters
     ----------
-    source : FrameSource
-        It is read from the start.
     path : Path
         The .mp4.
+    source : FrameSource
+        Its size and rate count; it is not read.
     faces : sequence of OverlayFace
     classes : sequence of str, optional
-        The emotions, in the order in which the report colours them; labels besides them are white. Without it, all
-        labels are coloured, in the order of their names.
+        The emotions, in the order in which the report colours them; other labels are white. Without it, all labels are
+        coloured, in the order of their names.
 
-    Returns
-    -------
-    list of str
-        Remarks: another codec than H.264.
+    Yields
+    ------
+    callable
+        Adds a frame; to be called with each frame of the video, in order.
     """
-    codec = next(name for name in ENCODERS if name in av.codecs_available)
     scale = min(1.0, MAX_WIDTH / source.width)
     width, height = (max(2, round(x * scale)) for x in (source.width, source.height))
-    colours = label_colours(sorted({e[3] for face in faces for e in face.expressions}) if classes is None else classes)
+    labels = sorted({e[3] for face in faces for e in face.expressions}) if classes is None else classes
+    colours = label_colours(labels)
     strips = [_Strip(face, source.fps, width, colours) for face in faces]
     rate = Fraction(source.fps).limit_denominator(max(1, int(MAX_TICKS / source.fps)))
     total = height + STRIP * len(faces)
@@ -84,21 +88,34 @@ def write_overlay(
         atomic_file(path) as scratch,
         av.open(str(scratch), "w", format="mp4", options={"movflags": "faststart"}) as out,
     ):
-        stream = out.add_stream(codec, rate=rate, options=ENCODERS[codec])
+        stream = out.add_stream(_codec(), rate=rate, options=ENCODERS[_codec()])
         stream.width, stream.height, stream.pix_fmt = width + width % 2, total + total % 2, "yuv420p"
         stream.thread_type, stream.codec_context.thread_count = "AUTO", 2
         canvas = np.zeros((stream.height, stream.width, 3), np.uint8)
-        for frame in source:
-            image = (
-                frame.image if scale == 1 else cv2.resize(frame.image, (width, height), interpolation=cv2.INTER_AREA)
-            )
+
+        def add(frame: Frame) -> None:
+            image = frame.image
+            if scale < 1:
+                image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
             canvas[:height, :width] = image
             for i, (face, strip) in enumerate(zip(faces, strips, strict=True)):
                 _draw_box(canvas[:height, :width], face, frame.index, scale, colours)
                 top = height + i * STRIP
                 strip.draw(canvas[top : top + STRIP, :width], frame.index)
             out.mux(stream.encode(av.VideoFrame.from_ndarray(canvas, format="bgr24")))
+
+        yield add
         out.mux(stream.encode())
+
+
+def _codec() -> str:
+    """The best encoder that this PyAV has."""
+    return next(name for name in ENCODERS if name in av.codecs_available)
+
+
+def codec_remarks() -> list[str]:
+    """A remark where the overlay is not H.264."""
+    codec = _codec()
     return [] if codec == "libx264" else [f"overlay.mp4 is {codec}, not H.264: this PyAV has no encoder for it"]
 
 
@@ -167,9 +184,9 @@ class _Strip:
             band[y, ::3] = GREY
         first, last = max(0, now - self.half), min(len(self.face.scores), now + self.half + 1)
         frames, scores = np.arange(first, last), self.face.scores[first:last]
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], np.isfinite(scores).astype(np.int8), [0]])))
-        for start, end in zip(edges[::2], edges[1::2], strict=True):
-            points = np.stack([self._x(frames[start:end], now), self._y(scores[start:end])], axis=1)
+        for start, end in runs_of(np.isfinite(scores)):
+            run = slice(start, end + 1)
+            points = np.stack([self._x(frames[run], now), self._y(scores[run])], axis=1)
             cv2.polylines(band, [points.round().astype(np.int32)], False, WHITE, 1, cv2.LINE_AA)
         cv2.line(band, (self.width // 2, 0), (self.width // 2, STRIP), (80, 80, 255), 1)
         _write(band, self.face.name or "score", (4, STRIP - 6), GREY, 0.4)

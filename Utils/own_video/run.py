@@ -24,31 +24,40 @@ import pandas as pd
 
 from feature_extraction import FEATURE_VERSION
 from Utils.errors import UNPRINTABLE, InputError, shown
-from Utils.evaluation.tables import natural_key
+from Utils.evaluation.tables import megc_table
 from Utils.own_video.face_tracks import Tracking
 from Utils.own_video.outputs import (
-    KeepingCrops,
+    ReportCrops,
     frames_table,
     overlay_faces,
     picture_remarks,
     report_curves,
     write_elan,
 )
-from Utils.own_video.overlay import write_overlay
+from Utils.own_video.overlay import codec_remarks, overlay_writer
 from Utils.own_video.scoring import Spotting, score_video, scored_stretches, spot_expressions
 from Utils.own_video.video_files import open_video
 from Utils.own_video.weights import OwnWeights, ensemble_of
+from Utils.records import natural_key
 from Utils.report.pages import write_index, write_report
 from Utils.settings import Settings
 from Utils.tvl1 import KERNEL_VERSION
-from Utils.work.cache import atomic_file, atomic_folder, file_hash, files_fingerprint, key_of, read_json, write_json
-from Utils.work.parallel import run_units
+from Utils.work.cache import (
+    LONGEST_NAME,
+    atomic_file,
+    atomic_folder,
+    file_hash,
+    files_fingerprint,
+    key_of,
+    read_json,
+    write_json,
+)
+from Utils.work.parallel import Workers, run_units
 
-OWN_VIDEO_VERSION = 1  # raise it when the results for the same video change
+OWN_VIDEO_VERSION = 2  # raise it when the results for the same video change
 DONE = "settings.json"
 OVERLAY = "overlay.mp4"
 COLLECTION = ("predictions.csv", "megc.csv", "index.html")
-LONGEST_NAME = 255  # bytes of a file's name, on most file systems
 COLLECTED = ("onset", "offset", "emotion")  # in the tables of all videos
 LOWEST_FPS = 20  # below it k is under two frames of most recordings' blur: said, not refused
 SYNTHETIC = (
@@ -89,6 +98,7 @@ class VideoOutcome:
     folder: Path
     problem: str = ""
     n_expressions: int = 0
+    n_frames: int = 0
     seconds: float = 0.0
     took: float = 0.0
     remarks: tuple[str, ...] = ()
@@ -129,13 +139,12 @@ def jobs_of(paths: Sequence[Path], settings: Settings, weights: OwnWeights, abou
     return jobs
 
 
-def run_videos(jobs: Sequence[VideoJob], settings: Settings) -> list[VideoOutcome]:
+def run_videos(jobs: Sequence[VideoJob], output_dir: Path, workers: Workers | int) -> list[VideoOutcome]:
     """All videos, side by side where there are several; with several also the tables and the index of all."""
-    outcomes = (
-        run_units(run_video, jobs, settings.workers, "videos", "video") if len(jobs) > 1 else [run_video(jobs[0])]
-    )
-    if len(jobs) > 1:
-        write_collection(outcomes, jobs, settings.output_dir)
+    if len(jobs) == 1:
+        return [run_video(jobs[0])]
+    outcomes = run_units(run_video, jobs, workers, "videos", "video")
+    write_collection(outcomes, jobs, output_dir)
     return outcomes
 
 
@@ -153,7 +162,8 @@ def run_video(job: VideoJob) -> VideoOutcome:
         n = len(read_expressions(job.folder / "expressions.csv"))
     except InputError as error:
         return replace(outcome, problem=shown(error))
-    return replace(outcome, n_expressions=n, seconds=done["seconds"], took=done["took"], remarks=tuple(done["remarks"]))
+    facts = {name: done[name] for name in ("n_frames", "seconds", "took")}
+    return replace(outcome, n_expressions=n, remarks=tuple(done["remarks"]), **facts)
 
 
 def _require_name(job: VideoJob) -> None:
@@ -184,7 +194,7 @@ def _finished(folder: Path, key: str) -> dict | None:
     done = read_json(folder / DONE)
     if not isinstance(done, dict) or done.get("key") != key:
         return None
-    if not all(isinstance(done.get(name), int | float) for name in ("seconds", "took")):
+    if not all(isinstance(done.get(name), int | float) for name in ("n_frames", "seconds", "took")):
         return None
     if not isinstance(done.get("remarks"), list) or not all(isinstance(remark, str) for remark in done["remarks"]):
         return None
@@ -239,8 +249,13 @@ def _compute(job: VideoJob, key: str) -> dict:
         frames.to_csv(folder / "frames.csv", index=False, float_format="%.8g")
         media = job.folder / OVERLAY if job.path.is_dir() else job.path  # no player shows a folder of images
         write_elan(folder / f"{job.name}.eaf", media, job.folder / f"{job.name}.eaf", expressions, faces, source.fps)
-        kept = KeepingCrops(source, faces, expressions)
-        remarks += write_overlay(kept, folder / OVERLAY, overlay_faces(faces, expressions), job.weights.classes)
+        crops = ReportCrops(faces, expressions)
+        drawn = overlay_faces(faces, expressions)
+        with overlay_writer(folder / OVERLAY, source, drawn, job.weights.classes) as draw:
+            for frame in source:
+                draw(frame)
+                crops.keep(frame)
+        remarks += codec_remarks()
         done = dict(
             key=key,
             video=str(job.path),
@@ -257,7 +272,7 @@ def _compute(job: VideoJob, key: str) -> dict:
         write_report(
             folder / "report.html",
             job.name,
-            report_curves(job.name, source.fps, k_prime, faces, expressions, kept, job.flow, remarks),
+            report_curves(job.name, source.fps, k_prime, faces, expressions, crops, job.flow, remarks),
             job.weights.classes,
             settings={name: value for name, value in done.items() if name not in ("key", "remarks")},
             remarks=[*remarks, EXPLAINED, *picture_remarks(expressions)],
@@ -327,9 +342,8 @@ def write_collection(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob],
         )
     columns = ["subject", "video", *COLLECTED]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    several_subjects = len({(o.subject, o.name) for o in outcomes}) != len({o.name for o in outcomes})
-    vid = table["subject"] + "_" + table["video"] if several_subjects else table["video"]
-    megc = pd.DataFrame({"vid": vid, "onset": table["onset"], "offset": table["offset"], "type": "me"})
+    last_frames = {(o.subject, o.name): o.n_frames - 1 for o in outcomes}
+    megc = megc_table(table, last_frames)
     for name, content in zip(COLLECTION[:2], (table.reindex(columns=columns), megc), strict=True):
         with atomic_file(output_dir / name) as scratch:
             content.to_csv(scratch, index=False)
@@ -337,7 +351,7 @@ def write_collection(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob],
     write_index(output_dir / COLLECTION[2], "MEAN: videos", rows, warnings=warnings)
 
 
-def say_outcomes(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob]) -> None:
+def print_outcomes(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob]) -> None:
     """One line per video, its remarks below it; problems last, on the error stream."""
     for outcome in outcomes:
         if outcome.problem:

@@ -17,10 +17,10 @@ import pandas as pd
 from scipy.signal import find_peaks
 from tqdm import tqdm
 
-from face_crop import Rectangle, cut_face
 from feature_extraction import face_regions, feature_image, flow_function
-from training_utils import majority_class, smooth_scores, threshold
+from training_utils import smooth_scores, spotted_intervals, threshold
 from Utils.faces.landmarks import predict_landmarks
+from Utils.faces.rectangles import Rectangle, cut_face
 from Utils.own_video.face_tracks import Track, Tracking, runs_of, track_faces
 from Utils.own_video.weights import OwnWeights, ensemble_of
 
@@ -207,24 +207,23 @@ def spot_expressions(
         for first, last in face.stretches:
             smoothed = face.smoothed[first : last + 1]
             probabilities = face.probabilities[first : last + 1]
-            for peak in find_peaks(smoothed, height=face.threshold, distance=k_prime)[0].tolist():
-                vote = majority_class(probabilities, peak, k_prime) if np.isfinite(probabilities).all() else None
-                apex = first + peak
-                onset, offset = max(0, apex - k_prime), min(n_frames - 1, apex + k_prime)
+            recognised = probabilities if np.isfinite(probabilities).all() else None
+            peaks = find_peaks(smoothed, height=face.threshold, distance=k_prime)[0]
+            for found in spotted_intervals(smoothed, recognised, peaks, k_prime):
+                frames = dict(
+                    onset=max(0, first + found.onset),
+                    apex=first + found.apex,
+                    offset=min(n_frames - 1, first + found.offset),
+                )
                 rows.append(
                     dict(
                         video=video,
                         face=face.track.number,
-                        onset=onset,
-                        apex=apex,
-                        offset=offset,
-                        **{
-                            f"{name}_s": round(frame / fps, 4)
-                            for name, frame in (("onset", onset), ("apex", apex), ("offset", offset))
-                        },
-                        score=round(float(smoothed[peak]), 6),
-                        emotion=classes[vote[0]] if vote else "",
-                        confidence=round(vote[1], 6) if vote else np.nan,
+                        **frames,
+                        **{f"{name}_s": round(frame / fps, 4) for name, frame in frames.items()},
+                        score=round(found.score, 6),
+                        emotion="" if found.class_index is None else classes[found.class_index],
+                        confidence=round(found.confidence, 6),
                     )
                 )
     return pd.DataFrame(rows, columns=list(EXPRESSION_COLUMNS)).astype({"score": float})  # also where there are none

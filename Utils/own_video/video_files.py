@@ -22,9 +22,9 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from Utils.errors import InputError, shown
-from Utils.evaluation.tables import natural_key
 from Utils.faces.images import read_image
 from Utils.own_video.image_folders import IMAGE_SUFFIXES, images_in, remark_on_numbers, require_files
+from Utils.records import natural_key
 
 SUFFIXES = (
     ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 
 from Utils.datasets.table import Dataset
 from Utils.errors import UNPRINTABLE, InputError
-from Utils.networks.weights import DESCRIPTION, ENDINGS, KINDS, FoldWeights, load_fold
+from Utils.networks.weights import DESCRIPTION, ENDINGS, FoldWeights, fold_files
 from Utils.own_video.video_files import LOWEST_RATE
 from Utils.records import ALL
 from Utils.work.cache import read_json
@@ -48,8 +49,8 @@ class OwnWeights:
     synthetic: bool
 
     def frames_at(self, fps: float) -> tuple[int, int]:
-        """k and k' at another frame rate: the same durations in seconds, at least one frame."""
-        return max(1, round(self.k / self.fps * fps)), max(1, round(self.k_prime / self.fps * fps))
+        """k and k' at another frame rate: the same durations in seconds, halves rounded up, at least one frame."""
+        return tuple(max(1, math.floor(round(n / self.fps * fps, 6) + 0.5)) for n in (self.k, self.k_prime))
 
     def fingerprint(self) -> list:
         return [self.k, self.k_prime, self.fps, list(self.classes), [w.fingerprint() for w in self.networks]]
@@ -75,9 +76,9 @@ def weights_for_videos(weights_dir: Path, dataset: Dataset, half_length: float |
     if not names:
         raise InputError(
             f"{folder}: no weights (spot/{ALL}.weights.h5 or spot/s1.weights.h5); train with --dataset_name "
-            f"{dataset.name} --train True, or name another folder with --weights_dir"
+            f"{dataset.name} --train, or name another folder with --weights_dir"
         )
-    networks = tuple(_files(folder, name) for name in ([ALL] if ALL in names else names))
+    networks = tuple(fold_files(folder, name) for name in ([ALL] if ALL in names else names))
     described = read_json(folder / DESCRIPTION) if (folder / DESCRIPTION).exists() else {}
     if not isinstance(described, dict):
         raise InputError(f"{folder / DESCRIPTION}: is not a description of weights; get the file again")
@@ -127,14 +128,6 @@ def _names(folder: Path) -> list[str]:
     return sorted(found, key=lambda name: int(name[1:]) if name != ALL else 0)
 
 
-def _files(folder: Path, name: str) -> FoldWeights:
-    spot, recog, joint = (
-        next((folder / kind / f"{name}{e}" for e in ENDINGS if (folder / kind / f"{name}{e}").is_file()), None)
-        for kind in KINDS
-    )
-    return FoldWeights(spot, recog, joint if spot is None or (joint and joint.suffix == ".hdf5") else None)
-
-
 def ensemble_of(weights: OwnWeights) -> Ensemble:
     """The networks of `weights`, loaded once per process as long as the files stay the same."""
     return _ensemble(weights, str(weights.fingerprint()))
@@ -149,7 +142,7 @@ class Ensemble:
     """The networks of `OwnWeights`, loaded."""
 
     def __init__(self, weights: OwnWeights) -> None:
-        from define_model import joint_network
+        from define_model import joint_network, load_fold
 
         self._n_classes = len(weights.classes)
         self._networks = []

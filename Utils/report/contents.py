@@ -13,8 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from Utils.evaluation.metrics import match_intervals
-from Utils.evaluation.tables import Interval, VideoIntervals, bounds, group_by_video
+from Utils.evaluation.tables import Interval, VideoIntervals, group_by_video
 from Utils.report.figures import GREY, finite
 from Utils.report.pictures import Pictures, picture_data
 
@@ -48,6 +47,8 @@ class Curve:
     predictions, annotations : DataFrame
         The rows of this video, with the columns of evaluation/tables.py; either may be empty. Frames may lie outside
         the curve.
+    matches : sequence of (int, int)
+        Rows of `predictions` and `annotations` that the evaluation found to belong together.
     pictures : callable or None
         ("predicted" or "annotated", row position in that table) -> Pictures or None; called once per interval.
     remarks : sequence of str
@@ -64,6 +65,7 @@ class Curve:
     k_prime: int
     predictions: pd.DataFrame
     annotations: pd.DataFrame
+    matches: Sequence[tuple[int, int]]
     pictures: Callable[[Kind, int], Pictures | None] | None
     remarks: Sequence[str] = ()
 
@@ -78,7 +80,7 @@ class CurveContents(NamedTuple):
     """What the page holds of one curve.
 
     `data` is what the script draws from (see `curve_contents`), `rows` are its rows of the table of expressions in
-    order of onset, `intervals` and `pairs` are what the confusion matrix counts.
+    order of onset, `intervals` and `n_matched` what is counted.
     """
 
     label: str
@@ -86,7 +88,7 @@ class CurveContents(NamedTuple):
     data: dict
     rows: list[dict]
     intervals: VideoIntervals
-    pairs: list[tuple[int, int]]
+    n_matched: int
 
 
 def curve_contents(number: int, curve: Curve, colours: Mapping[str, str]) -> CurveContents:
@@ -111,12 +113,11 @@ def curve_contents(number: int, curve: Curve, colours: Mapping[str, str]) -> Cur
     if not (math.isfinite(curve.fps) and curve.fps > 0):
         raise ValueError(f"{curve.label}: {curve.fps} frames per second")
     video = group_by_video(curve.predictions, curve.annotations, [(curve.subject, curve.video)])[0].in_time_order()
-    pairs = match_intervals(bounds(video.predicted), bounds(video.annotated))
-    partner = {("predicted", i): j for i, j in pairs} | {("annotated", j): i for i, j in pairs}
+    matched = {"predicted": {i for i, _ in curve.matches}, "annotated": {j for _, j in curve.matches}}
     rows = [
-        _row(number, curve, kind, interval, (kind, i) in partner, bool(video.annotated), colours)
+        _row(number, curve, kind, interval, interval.row in matched[kind], bool(video.annotated), colours)
         for kind, intervals in (("predicted", video.predicted), ("annotated", video.annotated))
-        for i, interval in enumerate(intervals)
+        for interval in intervals
     ]
     lanes = [lane for intervals in (video.predicted, video.annotated) for lane in _lanes(intervals)]
     drawn = [_drawn(curve, row, lane) for row, lane in zip(rows, lanes, strict=True)]
@@ -126,15 +127,15 @@ def curve_contents(number: int, curve: Curve, colours: Mapping[str, str]) -> Cur
         "raw": float32_base64(curve.raw),
         "smoothed": float32_base64(curve.smoothed),
         "threshold": curve.threshold if curve.threshold is None else float(curve.threshold),
-        "summary": summary(curve, video, len(pairs)),
+        "summary": summary(curve, video, len(curve.matches)),
         "remarks": [str(remark) for remark in curve.remarks],
         "intervals": drawn,
     }
-    counts = _counts(video, len(pairs))
+    counts = _counts(video, len(curve.matches))
     for position, row in enumerate(rows):
         row["position"] = position
     rows.sort(key=lambda row: (row["onset"], row["offset"], row["kind"] == "predicted"))
-    return CurveContents(curve.label, f"{curve.label} ({counts})", data, rows, video, pairs)
+    return CurveContents(curve.label, f"{curve.label} ({counts})", data, rows, video, len(curve.matches))
 
 
 def summary(curve: Curve, video: VideoIntervals, matched: int) -> str:
@@ -195,37 +196,26 @@ def _row(
 
 def csv_line(row: Mapping) -> str:
     """The row in the columns of `CSV_COLUMNS`, one line of a CSV file without its line end."""
-    values = (row[column] for column in CSV_COLUMNS)
-    cells = [
-        ""
-        if v is None
-        else ("yes" if v else "no")
-        if isinstance(v, bool)
-        else round(v, 6)
-        if isinstance(v, float)
-        else v
-        for v in values
-    ]
+    cells = [_csv_cell(row[column]) for column in CSV_COLUMNS]
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(cells)
     return text.getvalue()
 
 
+def _csv_cell(value):
+    """A value as the CSV has it: yes or no, numbers rounded to 6 digits, nothing where it is unknown."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return round(value, 6) if isinstance(value, float) else value
+
+
 def _drawn(curve: Curve, row: Mapping, lane: int) -> dict:
     """An interval as the script draws it; `start` and `end` are seconds on the curve's axis."""
     keys = (
-        "kind",
-        "onset",
-        "apex",
-        "offset",
-        "onset_s",
-        "offset_s",
-        "score",
-        "emotion",
-        "confidence",
-        "matched",
-        "colour",
-    )
+        "kind", "onset", "apex", "offset", "onset_s", "offset_s", "score", "emotion", "confidence", "matched", "colour",
+    )  # fmt: skip
     peak = (row["onset"] + row["offset"]) / 2 if row["apex"] is None or row["apex"] < 0 else row["apex"]
     pictures = curve.pictures(row["kind"], row["source"]) if curve.pictures else None
     return {key: row[key] for key in keys} | {

@@ -6,7 +6,7 @@ side, and equal input gives equal bytes. The user's matplotlibrc is not looked a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,8 +24,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from Utils.evaluation.metrics import IOU_THRESHOLD, match_intervals
-from Utils.evaluation.tables import Interval, bounds, group_by_video
+from Utils.evaluation.metrics import IOU_THRESHOLD
+from Utils.evaluation.tables import Interval, group_by_video
 from Utils.records import OTHERS
 from Utils.work.cache import atomic_file
 
@@ -87,8 +87,8 @@ class VideoFigure:
         The rows of this video, with the columns of Utils/evaluation/tables.py; frames may lie beyond the video.
     classes : sequence of str
         The evaluated emotions; they set the colours.
-    spotted : sequence of bool, optional
-        Whether each row of `predictions` is a true positive. By default those that evaluation/metrics.py matches.
+    hits, found : collection of int
+        Rows of `predictions` that are true positives, rows of `annotations` that were found, as the evaluation says.
     """
 
     path: Path
@@ -101,7 +101,8 @@ class VideoFigure:
     predictions: pd.DataFrame
     annotations: pd.DataFrame
     classes: Sequence[str]
-    spotted: Sequence[bool] | None = None
+    hits: Collection[int]
+    found: Collection[int]
 
 
 class Bar(NamedTuple):
@@ -131,7 +132,7 @@ def draw_video(video: VideoFigure) -> None:
     annotated, predicted = _intervals(video)
     beyond = max([interval.offset for interval, _ in annotated + predicted], default=0) - (n - 1)
     span = (-0.5, n - 0.5 + min(max(beyond, 0), video.k_prime))  # an annotation may end beyond the last feature
-    colours = _colours(video.classes)
+    colours = emotion_colours(video.classes)
     tracks = [_pack(intervals, span) for intervals in (annotated, predicted)]
     lanes = [max([bar.lane + 1 for bar in bars], default=1) for bars in tracks]
     tracks_height = LANE_HEIGHT * (sum(lanes) + 1)
@@ -156,13 +157,8 @@ def _intervals(video: VideoFigure) -> tuple[list[tuple[Interval, bool]], list[tu
     if not grouped:
         return [], []
     rows = grouped[0].in_time_order()
-    pairs = match_intervals(bounds(rows.predicted), bounds(rows.annotated))
-    hits, found = {i for i, _ in pairs}, {j for _, j in pairs}
-    predicted = [
-        (interval, i in hits if video.spotted is None else bool(video.spotted[interval.row]))
-        for i, interval in enumerate(rows.predicted)
-    ]
-    return [(interval, j in found) for j, interval in enumerate(rows.annotated)], predicted
+    predicted = [(interval, interval.row in video.hits) for interval in rows.predicted]
+    return [(interval, interval.row in video.found) for interval in rows.annotated], predicted
 
 
 def _pack(intervals: list[tuple[Interval, bool]], span: tuple[float, float]) -> list[Bar]:
@@ -359,7 +355,7 @@ def _panel(figure: Figure, top: float, height: float) -> Axes:
     return figure.add_axes((LEFT / WIDTH, 1 - (top + height) / total, 1 - (LEFT + RIGHT) / WIDTH, height / total))
 
 
-def _colours(classes: Sequence[str]) -> dict[str, str]:
+def emotion_colours(classes: Sequence[str]) -> dict[str, str]:
     """The colour of each class; "others" is grey wherever it stands."""
     named = [name for name in classes if name != OTHERS]
     colours = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(named)}

@@ -23,9 +23,10 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
 from Utils.evaluation.metrics import IOU_THRESHOLD
+from Utils.evaluation.result import Evaluation
+from Utils.records import OTHERS
 from Utils.report.contents import CSV_COLUMNS, Curve, CurveContents, curve_contents
-from Utils.report.figures import GREY, OTHERS
-from Utils.report.figures import _colours as emotion_colours
+from Utils.report.figures import GREY, emotion_colours
 from Utils.report.results import (
     SUBJECT_COLUMNS,
     confusion_tables,
@@ -46,7 +47,7 @@ def write_report(
     curves: Iterable[Curve],
     classes: Sequence[str],
     *,
-    metrics: Mapping[str, dict] = {},
+    evaluations: Mapping[str, Evaluation] = {},
     settings: Mapping[str, object] = {},
     remarks: Sequence[str] = (),
     warnings: Sequence[str] = (),
@@ -63,8 +64,8 @@ def write_report(
         One after the other is looked at, so they may be made on the way.
     classes : sequence of str
         The evaluated emotions; they set the colours.
-    metrics : mapping
-        Protocol ("paper", "upstream") -> what `evaluation.metrics.evaluate` returns. Empty where nothing is annotated.
+    evaluations : mapping of str to Evaluation
+        By protocol ("paper", "upstream"). Empty where nothing is annotated.
     settings : mapping
         Settings and versions, nested or not.
     remarks, warnings : sequence of str
@@ -76,6 +77,7 @@ def write_report(
         See `Utils.report.contents.curve_contents`.
     """
     colours = emotion_colours(classes)
+    metrics = {protocol: evaluation.metrics for protocol, evaluation in evaluations.items()}
     contents, data = [], []
     for number, curve in enumerate(curves):
         content = curve_contents(number, curve, colours)
@@ -107,7 +109,7 @@ def write_report(
         subjects=[(protocol_name(name), table) for name, m in metrics.items() if (table := subject_table(m))],
         subject_columns=SUBJECT_COLUMNS,
         notes=[(protocol_name(name), m["notes"]) for name, m in metrics.items() if m.get("notes")],
-        confusions=[t | {"name": protocol_name(t["protocol"])} for t in confusion_tables(contents, classes, metrics)],
+        confusions=[t | {"name": protocol_name(t["protocol"])} for t in confusion_tables(evaluations, classes)],
         settings=[*flattened(settings), ("plotly.js", get_plotlyjs_version())],
         remarks=remarks,
         warnings=warnings,
@@ -185,7 +187,7 @@ def _counts(contents: Sequence[CurveContents]) -> dict[str, int]:
         "videos": len({(c.intervals.subject, c.intervals.video) for c in contents}),
         "predicted": sum(len(c.intervals.predicted) for c in contents),
         "annotated": sum(len(c.intervals.annotated) for c in contents),
-        "matched": sum(len(c.pairs) for c in contents),
+        "matched": sum(c.n_matched for c in contents),
     }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from Utils.evaluation.metrics import recognised_subjects, total_row
-from Utils.report.contents import CurveContents
+from Utils.evaluation.metrics import total_row
+from Utils.evaluation.result import Evaluation
 
 PROTOCOL_NAMES = {"paper": "Paper's protocol", "upstream": "Published code's protocol"}
 SPOTTING = {
@@ -73,30 +73,14 @@ def subject_table(metrics: Mapping) -> list[dict]:
     return [{key: cell(row.get(key)) for key in SUBJECT_COLUMNS} for row in [*rows, total_row(rows, start)]]
 
 
-def confusion_tables(
-    contents: Sequence[CurveContents], classes: Sequence[str], metrics: Mapping[str, Mapping]
-) -> list[dict]:
-    """A confusion matrix for each protocol: of the paper's from the matched intervals, of upstream's from its pairs."""
-    tables = []
-    if pairs := analysis_pairs(contents, classes):
-        tables.append({"protocol": "paper"} | confusion(pairs, classes))
-    for protocol, scores in metrics.items():
-        if protocol != "paper" and scores.get("pairs"):
-            named = [tuple(None if i is None else classes[i] for i in pair) for pair in scores["pairs"]]
-            tables.append({"protocol": protocol} | confusion(named, classes))
-    return tables
-
-
-def analysis_pairs(contents: Sequence[CurveContents], classes: Sequence[str]) -> list[tuple[str, str | None]]:
-    """(annotated, predicted emotion) of the matched intervals that `Utils.evaluation.metrics.evaluate` analyses."""
-    recognised = recognised_subjects([content.intervals for content in contents])
-    pairs = [
-        (content.intervals.annotated[j].emotion, content.intervals.predicted[i].emotion)
-        for content in contents
-        if content.intervals.subject in recognised
-        for i, j in content.pairs
+def confusion_tables(evaluations: Mapping[str, Evaluation], classes: Sequence[str]) -> list[dict]:
+    """A confusion matrix of the pairs that each protocol analyses, the paper's first."""
+    by_protocol = sorted(evaluations.items(), key=lambda item: item[0] != "paper")
+    return [
+        {"protocol": protocol} | confusion(evaluation.pairs, classes)
+        for protocol, evaluation in by_protocol
+        if evaluation.pairs
     ]
-    return [pair for pair in pairs if pair[0] in classes]
 
 
 def confusion(pairs: Sequence[tuple], classes: Sequence[str]) -> dict:
@@ -128,8 +112,12 @@ def flattened(settings: Mapping[str, object], prefix: str = "") -> Iterator[tupl
 
 def cell(value) -> str:
     """A value as the tables show it."""
-    return "–" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _shown(value) -> str:
-    return "–" if value is None else json.dumps(value) if isinstance(value, (bool, float)) else str(value)
+    if value is None:
+        return "–"
+    return json.dumps(value) if isinstance(value, (bool, float)) else str(value)

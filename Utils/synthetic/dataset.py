@@ -26,7 +26,7 @@ from openpyxl import Workbook
 from Utils.records import OTHERS
 from Utils.synthetic.clips import CLASSES, MACRO, SPEECH, ClipSettings, Event, render_clip, timeline
 from Utils.work.cache import atomic_file, atomic_folder, require_writable, write_json
-from Utils.work.parallel import run_units
+from Utils.work.parallel import Workers, run_units
 
 RENDERER_VERSION = 1  # raise it when the same plan gives other frames: finished videos are then made again
 WORKBOOK_NAME = "code_final.xlsx"
@@ -247,7 +247,7 @@ def _record_path(video: VideoPlan, root: Path) -> Path:
     return Path(root) / ".generated" / f"{video.subject_code}_{video.folder.name}.json"
 
 
-def make_demo(root: Path, workers: int) -> None:
+def make_demo(root: Path, workers: Workers | int) -> None:
     """Make the embedded dataset where it is not there yet: side by side, with a progress bar, the workbook last."""
     if (root / WORKBOOK_NAME).is_file():
         return

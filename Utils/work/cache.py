@@ -22,6 +22,7 @@ from Utils.errors import InputError
 
 UMASK = os.umask(0)  # what the user keeps from others; it can only be read by setting it
 os.umask(UMASK)
+LONGEST_NAME = 255  # bytes of a file's name, on most file systems
 LEFT_AFTER = 7 * 24 * 3600  # seconds without a change after which nobody's scratch is still in use
 SCRATCH = re.compile(r"\..*\b(?P<machine>[0-9a-f]{8})\.(?P<process>\d+)-[a-z0-9_]+\.(part|old)(\.\w+)?")
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.metadata
 import logging
 import os
 import pickle
@@ -30,21 +29,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from Utils.errors import InputError
-from Utils.networks.backend import keras_backend
 from Utils.settings import PROJECT
 from Utils.work.cache import scratch_prefix
-from Utils.work.parallel import peak_memory
+from Utils.work.machine import keras_backend, peak_memory, versions
 
 CONNECT_WITHIN = 10  # seconds, for the scheduler and for the first worker
 ALONE_FOR = 60  # seconds without any worker after which a run gives up
 IDLE_FOR = 120  # seconds without a unit after which a worker's process for them ends, and frees its memory
 ATTEMPTS = 3  # at a unit whose process is ended from outside
-PACKAGES = ("keras", "tensorflow", "numpy", "scipy", "numba", "opencv-contrib-python-headless", "dlib-bin")
 
 
 @contextmanager
 def connected(address: str, shared: Sequence[Path]) -> Iterator[Cluster]:
-    """A cluster with at least one worker. See `Utils.work.parallel.scheduler`."""
+    """A cluster with at least one worker. See `parallel.connect`."""
     try:
         from distributed import Client, TimeoutError  # on Python 3.10 not the built-in one
     except ImportError:
@@ -87,6 +84,9 @@ class Cluster:
         self._address = address
         self._marks = list(marks)
         self._run = uuid.uuid4().hex
+
+    def __str__(self) -> str:
+        return f"{self.count_workers()} Dask worker(s) at {self._address}"
 
     def count_workers(self) -> int:
         return len(self._client.nthreads())
@@ -269,12 +269,8 @@ def answer_payload(payload: bytes) -> dict:
 @functools.cache
 def conditions() -> dict[str, str | None]:
     """What a unit's result depends on besides the unit, as this process has it: its answer must not change later."""
-    found = {"Python": ".".join(platform.python_version_tuple()[:2]), "Keras backend": keras_backend()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = None
+    packages = {name: version for name, version in versions().items() if name != "python"}
+    found = {"Python": ".".join(platform.python_version_tuple()[:2]), "Keras backend": keras_backend()} | packages
     sources = hashlib.sha256()
     for path in sorted([*PROJECT.glob("*.py"), *PROJECT.glob("Utils/**/*.py")]):
         sources.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes())

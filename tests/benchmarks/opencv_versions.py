@@ -26,7 +26,7 @@ from Utils.networks.backend import seed_keras, without_chatter
 
 seed_keras(0)
 
-from face_crop import crop_videos  # noqa: E402  after the set-up
+from face_crop import CropRoots, crop_videos  # noqa: E402  after the set-up
 from feature_extraction import face_regions, feature_image, flow_function  # noqa: E402
 from load_excel import load_annotations, match_expressions  # noqa: E402
 from load_images import find_videos, read_crops  # noqa: E402
@@ -61,7 +61,7 @@ def raw_demo_videos(data_root: Path) -> list[Video]:
 
 def demo_videos(data_root: Path) -> tuple[list[Video], int]:
     """DEMO's annotated videos with crops as frames, and k'."""
-    cropped, _ = crop_videos(raw_demo_videos(data_root), DEMO, data_root / DEMO.crop_dir, workers=1)
+    cropped, _ = crop_videos(raw_demo_videos(data_root), DEMO, CropRoots(data_root / DEMO.crop_dir), workers=1)
     return cropped, average_half_length(e for v in cropped for e in v.expressions)
 
 

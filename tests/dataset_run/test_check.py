@@ -15,7 +15,7 @@ CASME_SQ = DATASETS["CASME_sq"]
 
 
 def test_check_of_a_whole_dataset():
-    report = check_dataset(DATASETS["SAMMLV"], shared_layout("SAMMLV", faults=True)).splitlines()
+    report = check_dataset(DATASETS["SAMMLV"], shared_layout("SAMMLV", faults=True)).report.splitlines()
     assert report[0].startswith("SAMM Long Videos in ")
     for line in (
         "takes part (videos with a micro-expression; 200 frames a second, k = 20)",
@@ -49,7 +49,7 @@ def test_check_of_a_whole_dataset():
 )
 def test_check_compares_with_the_published_counts(name, published, k_prime, line):
     dataset = replace(DATASETS[name], published=published, k_prime=k_prime)
-    assert line in check_dataset(dataset, shared_layout(name)).splitlines()
+    assert line in check_dataset(dataset, shared_layout(name)).report.splitlines()
 
 
 def test_check_names_bad_frames_and_folders(tmp_path):
@@ -63,7 +63,7 @@ def test_check_names_bad_frames_and_folders(tmp_path):
         (folder / f"img{number:03d}.jpg").write_bytes(content)
     (folder / "img007.jpg").unlink()
     (tmp_path / "CASME_sq/rawpic/s2/2_0102b").mkdir()
-    report = check_dataset(CASME_SQ, tmp_path).splitlines()
+    report = check_dataset(CASME_SQ, tmp_path).report.splitlines()
     assert report[report.index("cannot be used: 1") + 1].startswith(
         f"  {tmp_path}/CASME_sq/rawpic/s2/2_0102b: no frames"
     )
@@ -100,21 +100,23 @@ def test_image_faults(tmp_path, ending):
 
 
 def test_check_of_nothing(tmp_path):
-    report = check_dataset(DATASETS["CASME2"], tmp_path)
+    report = check_dataset(DATASETS["CASME2"], tmp_path).report
     assert "cannot be used: 2" in report
     assert "CASME2-RAW: not found" in report
     assert "CASME2_label_Ver_2.xlsx: not found" in report
     assert "published 26/244/244, here 0/0/0: differs" in report
-    (report_without_root,) = {check_dataset(d, tmp_path / "nowhere").count("no such folder") for d in DATASETS.values()}
+    (report_without_root,) = {
+        check_dataset(d, tmp_path / "nowhere").report.count("no such folder") for d in DATASETS.values()
+    }
     assert report_without_root == 1
 
 
 def test_check_of_a_dataset_whose_rows_fit_nothing(tmp_path):
     make_small(tmp_path, [small_clip("s4/4_0101a")], [small_row(1, "0101"), small_row(1, "0102", 9)])
-    report = check_dataset(CASME_SQ, tmp_path)
+    report = check_dataset(CASME_SQ, tmp_path).report
     assert "no row of the workbook fits a video folder" in report
     assert "onset 9 lies after offset 8" in report
     write_xlsx(tmp_path / "CASME_sq/code_final.xlsx", [[small_row(1, "0102", 9)], [[1, "s1", 1]], [["0102", "v0102"]]])
-    report = check_dataset(CASME_SQ, tmp_path)
+    report = check_dataset(CASME_SQ, tmp_path).report
     assert "the workbook has no usable micro-expression" in report
     assert "rows left out because they are faulty: 1" in report

@@ -11,16 +11,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from Utils.evaluation.evaluate import compare, evaluate
 from Utils.evaluation.metrics import (
     AP_THRESHOLDS,
     average_precision,
     classification,
-    evaluate,
     interval_iou,
     match_intervals,
     precision_recall_f1,
     strs,
 )
+from Utils.evaluation.notes import strs_notes
 from Utils.evaluation.tables import classes_of
 from Utils.evaluation.text import format_metrics
 
@@ -88,6 +89,11 @@ def test_video_without_rows_is_a_row():
 def test_unknown_protocol():
     with pytest.raises(ValueError, match="protocol 'mine' is none of paper, upstream"):
         evaluate(one_video(), one_video(), CLASSES, protocol="mine")
+
+
+def test_upstream_needs_k_prime():
+    with pytest.raises(ValueError, match="needs k_prime"):
+        evaluate(one_video(), one_video(), CLASSES, protocol="upstream")
 
 
 def test_backward_interval():
@@ -251,7 +257,7 @@ def test_macro_averages_by_hand():
     precision               1        1/2       0/0 -> surprise occurs on neither side and is left out
     """
     pairs = [("negative", "negative")] * 2 + [("negative", "positive"), ("positive", "positive")]
-    scores = classification(pairs, CLASSES, [], "analysis")
+    scores = classification(pairs, CLASSES)
     precision, recall = (1 + 1 / 2) / 2, (2 / 3 + 1) / 2
     assert scores == {
         "evaluated": 4,
@@ -268,19 +274,19 @@ def test_macro_averages_by_hand():
 
 def test_undefined_per_class_scores_count_as_0():
     """surprise is predicted and never a label: recall 0/0; positive is a label and never predicted: precision 0/0."""
-    scores = classification([("negative", "negative"), ("positive", "surprise")], CLASSES, [], "analysis")
+    scores = classification([("negative", "negative"), ("positive", "surprise")], CLASSES)
     assert scores["classes"] == 3
     assert scores["precision"] == scores["recall"] == scores["uf1"] == pytest.approx(1 / 3)
 
 
 def test_emotion_outside_the_classes_is_wrong():
-    scores = classification([("negative", "negative"), ("negative", "anger"), ("negative", None)], CLASSES, [], "a")
+    scores = classification([("negative", "negative"), ("negative", "anger"), ("negative", None)], CLASSES)
     assert (scores["correct"], scores["classes"], scores["precision"]) == (1, 1, 1)
     assert scores["recall"] == pytest.approx(1 / 3)
 
 
 def test_nothing_right():
-    assert classification([("negative", "positive")], CLASSES, [], "analysis")["f1"] == 0
+    assert classification([("negative", "positive")], CLASSES)["f1"] == 0
 
 
 def test_pairs_are_joined_by_interval():
@@ -327,12 +333,64 @@ def test_recognition_of_all_looks_at_every_video():
 
 
 def test_strs_of_undefined_scores():
-    notes = []
-    assert strs(0.0, None, notes) == 0
-    assert notes == []
-    assert strs(0.5, None, notes) is strs(None, 0.5, notes) is None
-    assert len(notes) == 2
-    assert strs(0.5, 0.5, notes) == 0.25
+    assert strs(0.0, None) == 0
+    assert strs_notes(0.0, None) == []
+    assert strs(0.5, None) is strs(None, 0.5) is None
+    assert strs_notes(0.5, None) == ["strs: the F1 of the analysis is not defined"]
+    assert strs_notes(None, 0.5) == ["strs: the F1 of spotting is not defined"]
+    assert strs(0.5, 0.5) == 0.25
+    assert strs_notes(0.5, 0.5) == []
+
+
+def test_searched_apexes_are_no_annotations():
+    """
+    frame        0         10
+    annotation   |---------|          apex 4, or unknown and searched at 2
+    prediction   |---------|          its middle: 5
+    """
+    prediction, annotation = one_video((0, 10, "x")), one_video((0, 10, "x"))
+    both = pd.concat([annotation.assign(apex=4), annotation.assign(video="v2")])
+    searched = both.assign(searched_apex=[np.nan, 2])
+    predictions = pd.concat([prediction, prediction.assign(video="v2")])
+    for truth in (both, searched):  # with one annotated apex a searched one does not count
+        metrics = evaluate(predictions, truth, ["x"])
+        assert metrics["spotting"]["mae"] == 1
+        assert not any("searched" in note for note in metrics["notes"])
+    only = evaluate(prediction, annotation.assign(apex=np.nan, searched_apex=2), ["x"])
+    assert only["spotting"]["mae"] == 3
+    assert any("measured against the apexes that the program searched" in note for note in only["notes"])
+
+
+def test_comparison_names_the_rows_that_belong_together():
+    """Rows out of order and of two videos; the third prediction and the second annotation of v1 are left alone."""
+    predictions = table(
+        ("s1", "v2", 5, 9, "y"), ("s1", "v1", 40, 49, "x"), ("s1", "v1", 90, 99, "x"), ("s1", "v1", 0, 9, "x")
+    )
+    truth = table(
+        ("s1", "v1", 0, 9, "x"), ("s1", "v1", 70, 79, "x"), ("s1", "v1", 41, 49, "y"), ("s1", "v2", 5, 9, "y")
+    )
+    found = compare(predictions, truth, ["x", "y"])
+    assert found.matches == {("s1", "v1"): [(3, 0), (1, 2)], ("s1", "v2"): [(0, 3)]}
+    assert found.pairs == [("x", "x"), ("y", "x"), ("y", "y")]
+    rows = found.of_video("s1", "v1")
+    assert rows.predictions["onset"].tolist() == [40, 90, 0]
+    assert rows.annotations["onset"].tolist() == [0, 70, 41]
+    assert sorted(rows.matches) == [(0, 2), (2, 0)]
+    assert found.of_video("s1", "v3").matches == []
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["a", "b", "c", "other", None])), max_size=12))
+def test_macro_averages_are_those_of_the_definition(pairs):
+    scores, per_class = classification(pairs, list("abc")), []
+    for name in "abc":
+        labelled, guessed = (sum(pair[side] == name for pair in pairs) for side in (0, 1))
+        hits = sum(pair == (name, name) for pair in pairs)
+        if labelled + guessed:
+            per_class.append((hits / max(guessed, 1), hits / max(labelled, 1), 2 * hits / (labelled + guessed)))
+    assert scores["classes"] == len(per_class)
+    if per_class:
+        expected = np.mean(per_class, axis=0)
+        assert [scores["precision"], scores["recall"], scores["uf1"]] == pytest.approx(expected, abs=1e-15)
 
 
 def test_published_strs():
@@ -452,7 +510,7 @@ def test_shifting_a_video_changes_nothing(videos, shifts):
 @given(videos=VIDEOS)
 def test_counts_and_ranges(protocol, videos):
     predictions, ground_truth = tables_of(videos)
-    metrics = evaluate(predictions, ground_truth, CLASSES, one_per_video=True, protocol=protocol)
+    metrics = evaluate(predictions, ground_truth, CLASSES, one_per_video=True, protocol=protocol, k_prime=6)
     tp, fp, fn = counts(metrics)
     assert (tp + fn, tp + fp) == (len(ground_truth), len(predictions))
     for rows in (metrics["per_video"], metrics["per_subject"]):

@@ -6,23 +6,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from prepare_training import average_half_length, upstream_recognition_entries
 from tests.support.paths import RECORDED
 from training_utils import find_expression_peaks, majority_class, smooth_scores, threshold
-from Utils.evaluation.metrics import evaluate, interval_iou
+from Utils.evaluation.evaluate import evaluate
+from Utils.evaluation.metrics import interval_iou
 from Utils.evaluation.tables import Interval, VideoIntervals, group_by_video
 from Utils.evaluation.upstream import (
     UpstreamVideo,
     analysis_lists,
     classification_with_nan,
-    evaluate_upstream,
+    compare_upstream,
     match_in_order,
     recognition_labels,
-    upstream_recognition_entries,
 )
 
 EXACT = {"rel": 0, "abs": 1e-12}
 NAN = float("nan")
 CLASSES = ["negative", "positive", "surprise"]
+
+
+def evaluate_upstream(predictions, ground_truth, classes, k_prime=5, **options) -> dict:
+    return compare_upstream(predictions, ground_truth, classes, k_prime=k_prime, **options).metrics
 
 
 class Recording:
@@ -145,8 +150,8 @@ def test_recorded_recognition_folds(recording):
     ]
 
 
-def test_recorded_k_prime_is_the_default(recording):
-    assert recording.evaluate(k_prime=None) == recording.evaluate()
+def test_recorded_k_prime_is_that_of_the_annotations(recording):
+    assert average_half_length(recording.ground_truth.itertuples()) == recording.k_prime
 
 
 def test_paper_protocol_agrees_where_the_protocols_do(recording):
@@ -312,7 +317,7 @@ def test_ap_counts_in_list_order():
 
 
 def test_class_on_no_side_is_left_out():
-    scores = classification_with_nan([(0, 0), (0, 1), (1, 1)], 3, [], "analysis")
+    scores = classification_with_nan([(0, 0), (0, 1), (1, 1)], 3)
     # class 0: precision 1, recall 1/2, F1 2/3; class 1: precision 1/2, recall 1, F1 2/3; class 2 left out
     assert scores["classes"] == 2
     assert scores["precision"] == scores["recall"] == scores["uar"] == scores["f1"] == 0.75
@@ -320,25 +325,32 @@ def test_class_on_no_side_is_left_out():
 
 
 def test_class_that_fills_both_sides_is_left_out():
-    notes = []
-    scores = classification_with_nan([(1, 1), (1, 1)], 3, notes, "analysis")
+    scores = classification_with_nan([(1, 1), (1, 1)], 3)
     assert (scores["evaluated"], scores["correct"], scores["accuracy"], scores["classes"]) == (2, 2, 1, 0)
     assert scores["f1"] is scores["uf1"] is scores["uar"] is None
-    assert len(notes) == 1
+    same = [("s1", "v1", 0, 9, "positive")]
+    notes = evaluate_upstream(table_of(same), table_of(same), CLASSES)["notes"]
+    assert [note for note in notes if note.startswith("analysis")] == [
+        "analysis: no class has pairs both of it and of another, so upstream's averages are not defined"
+    ]
 
 
 def test_class_predicted_and_never_annotated_makes_uar_nan_and_counts_0_for_f1():
-    notes = []
-    scores = classification_with_nan([(0, 0), (0, 2)], 3, notes, "analysis")
+    scores = classification_with_nan([(0, 0), (0, 2)], 3)
     # class 0: precision 1, recall 1/2; class 2: precision 0, recall 0/0
     assert scores["uar"] is None
     assert (scores["precision"], scores["recall"], scores["f1"]) == (0.5, 0.25, 2 * 0.5 * 0.25 / 0.75)
     assert scores["uf1"] == pytest.approx((2 / 3 + 0) / 2)
-    assert "UAR" in notes[0]
+    annotated = [("s1", "v1", 0, 9, "negative"), ("s1", "v2", 0, 9, "negative")]
+    predicted = [annotated[0], ("s1", "v2", 0, 9, "surprise")]
+    notes = evaluate_upstream(table_of(predicted), table_of(annotated), CLASSES)["notes"]
+    assert [note for note in notes if note.startswith("analysis")] == [
+        "analysis: UAR is upstream's NaN, a class is predicted and never annotated"
+    ]
 
 
 def test_nothing_right_makes_f1_nan():
-    scores = classification_with_nan([(0, 1), (1, 0)], 3, [], "analysis")
+    scores = classification_with_nan([(0, 1), (1, 0)], 3)
     assert scores["f1"] is None
     assert scores["uf1"] == scores["uar"] == 0
 

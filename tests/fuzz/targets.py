@@ -21,9 +21,9 @@ from Utils.datasets.annotations import Annotations, match_key
 from Utils.datasets.table import DATASETS, Dataset
 from Utils.datasets.workbooks import Row, Sheet
 from Utils.errors import UNPRINTABLE, InputError
-from Utils.evaluation.metrics import PROTOCOLS, evaluate
-from Utils.evaluation.tables import classes_of, natural_key, read_table
-from Utils.records import OTHERS
+from Utils.evaluation.evaluate import evaluate
+from Utils.evaluation.tables import classes_of, read_table
+from Utils.records import OTHERS, PROTOCOLS, natural_key
 from Utils.settings import Settings
 
 READERS = ("CASME_sq", "SAMMLV", "CASME2", "SMIC_HS")
@@ -51,7 +51,7 @@ def evaluate_csv(data: bytes) -> None:
         with redirect_stdout(io.StringIO()):
             assert main.evaluate_tables(settings) == 0
         tables = read_table(paths[0]), read_table(paths[1], ground_truth=True)
-        check_metrics(evaluate(*tables, classes_of(tables[1]), protocol=protocol))
+        check_metrics(evaluate(*tables, classes_of(tables[1]), protocol=protocol, k_prime=6))
     except InputError as error:
         check_message(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -14,12 +15,18 @@ import pytest
 from Utils.datasets.table import DATASETS
 from Utils.errors import InputError
 from Utils.networks.backend import seed_keras
-from Utils.networks.weights import FoldWeights, find_weights, load_fold, load_network, number_folds
+from Utils.networks.weights import (
+    FoldWeights,
+    find_weights,
+    load_network,
+    number_folds,
+    remarks_on_weights,
+)
 from Utils.work.cache import write_json
 
 seed_keras(0)
 
-from define_model import joint_network, recognition_network, spotting_network  # noqa: E402  after the set-up
+from define_model import joint_network, load_fold, recognition_network, spotting_network  # noqa: E402  after the set-up
 
 DEMO = DATASETS["DEMO"]
 PUBLISHED = {  # names as Keras 2.4 gives them in the middle of a session, in the order of its files
@@ -141,16 +148,67 @@ def test_golden_published_files(golden, name, classes):
         np.testing.assert_allclose(found, expected[f"{name}__spot_recog__s1__{output}"], atol=1e-5)
 
 
-def test_own_files_come_before_published_ones(tmp_path):
-    for kind in ("spot", "recog"):
-        (tmp_path / "DEMO" / kind).mkdir(parents=True)
-    (tmp_path / "DEMO" / "spot" / "s2.hdf5").touch()
-    assert find_weights(tmp_path, DEMO, 2, "s16") == FoldWeights(tmp_path / "DEMO" / "spot" / "s2.hdf5", None)
-    (tmp_path / "DEMO" / "spot" / "s2.weights.h5").touch()
-    (tmp_path / "DEMO" / "recog" / "s2.hdf5").touch()
-    assert find_weights(tmp_path, DEMO, 2, "s16") == FoldWeights(
-        tmp_path / "DEMO" / "spot" / "s2.weights.h5", tmp_path / "DEMO" / "recog" / "s2.hdf5"
-    )
+def touch(folder: Path, *names: str) -> dict[str, Path]:
+    """Empty files below a dataset's folder of weights, by name."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return {name: folder / name for name in names}
+
+
+def test_files_of_two_trainings_are_never_mixed(tmp_path):
+    """The project's own spotting network beside the authors' recognition and joint files: own files only."""
+    folder = tmp_path / "DEMO"
+    theirs = touch(folder, "spot/s2.hdf5", "recog/s2.hdf5", "spot_recog/s2.hdf5")
+    published = FoldWeights(theirs["spot/s2.hdf5"], theirs["recog/s2.hdf5"], theirs["spot_recog/s2.hdf5"])
+    assert find_weights(tmp_path, DEMO, 2, "s16") == published
+    ours = touch(folder, "spot/s2.weights.h5")
+    assert find_weights(tmp_path, DEMO, 2, "s16") == FoldWeights(ours["spot/s2.weights.h5"], None)
+    ours |= touch(folder, "recog/s2.weights.h5", "spot_recog/s2.weights.h5")
+    found = find_weights(tmp_path, DEMO, 2, "s16")
+    assert found == FoldWeights(ours["spot/s2.weights.h5"], ours["recog/s2.weights.h5"]) and found.recognises
+    ours["spot/s2.weights.h5"].unlink()  # a family without its spotting file comes after a whole one
+    assert find_weights(tmp_path, DEMO, 2, "s16") == published
+
+
+@pytest.mark.parametrize(
+    ("names", "recognises"),
+    [
+        (["spot/s1.hdf5", "spot_recog/s1.hdf5"], False),  # the joint file's recognition part is untrained
+        (["spot/s1.hdf5", "recog/s1.hdf5", "spot_recog/s1.hdf5"], True),
+        (["spot_recog/s1.hdf5"], True),
+        (["spot/s1.weights.h5"], False),
+        (["spot_recog/s1.weights.h5"], True),
+    ],
+)
+def test_what_a_fold_recognises_with(tmp_path, names, recognises):
+    files = touch(tmp_path / "DEMO", *names)
+    found = find_weights(tmp_path, DEMO, 1, "s15")
+    assert found.recognises == recognises
+    assert found.joint == files.get("spot_recog/s1.hdf5", None if found.spot else found.joint)
+
+
+@pytest.mark.parametrize("protocol", ["paper", "upstream"])
+def test_published_folds_that_have_seen_their_subject(tmp_path, protocol):
+    casme = DATASETS["CASME_sq"]
+    names = [f"{kind}/s{n}.hdf5" for kind in ("spot", "recog", "spot_recog") for n in (5, 6)]
+    touch(tmp_path / "CASME_sq", *names, "spot/s10.weights.h5", "recog/s10.weights.h5")
+    leaking, clean, own = (find_weights(tmp_path, casme, n, "x", protocol) for n in (5, 6, 10))
+    assert (leaking.leaks, leaking.recognises) == (True, protocol == "upstream")
+    assert [(w.leaks, w.recognises) for w in (clean, own)] == [(False, True)] * 2
+    assert (leaking.fingerprint() == replace(leaking, withheld=False).fingerprint()) == (protocol == "upstream")
+
+
+def test_remarks_where_k_prime_or_rate_are_not_those_of_the_data(tmp_path):
+    folder = tmp_path / "DEMO"
+    assert remarks_on_weights(tmp_path, DEMO, 6) == []  # nothing is known
+    write_json(folder / "weights.json", {"k_prime": 6, "fps": 30})
+    assert remarks_on_weights(tmp_path, DEMO, 6) == []
+    (remark,) = remarks_on_weights(tmp_path, DEMO, 7)
+    assert remark.startswith(f"{folder}: weights are for k' = 6, the data has 7")
+    write_json(folder / "weights.json", {"k_prime": 6, "fps": 200})
+    assert "frames per second = 200, the data has 30" in remarks_on_weights(tmp_path, DEMO, 6)[0]
+    assert "k' = 6, the data has 9" in remarks_on_weights(tmp_path, DATASETS["CASME_sq"], 9)[0]  # the paper's k'
 
 
 def test_missing_weights_name_subject_and_file(saved):

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import Utils.own_video.outputs
-from face_crop import cut_face
 from tests.support.video_clips import face_clip
+from Utils.faces.rectangles import cut_face
 from Utils.own_video.face_tracks import Segment, Track
-from Utils.own_video.outputs import KeepingCrops, picture_remarks, report_curves
+from Utils.own_video.outputs import ReportCrops, picture_remarks, report_curves
 from Utils.own_video.scoring import FaceScores, gray_crop
 from Utils.own_video.video_files import Frame
 
@@ -29,6 +29,11 @@ class Source:
         return (Frame(i, i / self.fps, image) for i, image in enumerate(self.images))
 
 
+def keep_all(kept: ReportCrops, source: Source) -> None:
+    for frame in source:
+        kept.keep(frame)
+
+
 @pytest.fixture
 def face() -> FaceScores:
     raw = np.zeros(30)
@@ -45,9 +50,9 @@ def expressions() -> pd.DataFrame:
 
 def test_crops_are_those_of_the_frames(face, expressions):
     source = Source(30)
-    kept = KeepingCrops(source, [face], expressions)
+    kept = ReportCrops([face], expressions)
     assert kept.pair(0, 5, 2) is None  # not yet
-    assert kept.fps == 30 and [frame.index for frame in kept] == list(range(30))
+    keep_all(kept, source)
     for row in expressions.itertuples():
         for frame in (row.onset, row.apex, row.offset):
             colour, gray = kept.pair(0, row.apex, frame)
@@ -57,8 +62,8 @@ def test_crops_are_those_of_the_frames(face, expressions):
 
 
 def test_a_frame_that_never_came_has_no_crop(face, expressions):
-    kept = KeepingCrops(Source(20), [face], expressions)
-    assert len(list(kept)) == 20
+    kept = ReportCrops([face], expressions)
+    keep_all(kept, Source(20))
     assert kept.pair(0, 22, 18) is not None and kept.pair(0, 22, 22) is None
     (curve,) = report_curves("a", 30.0, 6, [face], expressions, kept, "kernel", [])
     found = curve.pictures("predicted", 2)
@@ -68,8 +73,8 @@ def test_a_frame_that_never_came_has_no_crop(face, expressions):
 def test_only_the_highest_have_pictures_where_there_are_many(face, expressions, monkeypatch):
     assert not picture_remarks(expressions)
     monkeypatch.setattr(Utils.own_video.outputs, "MAX_PICTURED", 2)
-    kept = KeepingCrops(Source(30), [face], expressions)
-    list(kept)
+    kept = ReportCrops([face], expressions)
+    keep_all(kept, Source(30))
     (curve,) = report_curves("a", 30.0, 6, [face], expressions, kept, "kernel", [])
     found = [curve.pictures("predicted", i) for i in range(3)]
     assert found[0] is None

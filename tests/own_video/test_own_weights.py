@@ -49,10 +49,10 @@ def test_without_it_all_folds_in_order(loso_only):
 
 @pytest.mark.parametrize(
     ("fps", "expected"),
-    [(30, (3, 6)), (25, (2, 5)), (60, (6, 12)), (200, (20, 40)), (10, (1, 2)), (3, (1, 1)), (29.97, (3, 6))],
+    [(30, (3, 6)), (25, (3, 5)), (60, (6, 12)), (200, (20, 40)), (10, (1, 2)), (3, (1, 1)), (29.97, (3, 6))],
 )
 def test_durations_stay(fps, expected):
-    """k = 3 and k' = 6 frames at 30 frames per second are 0.1 and 0.2 s."""
+    """k = 3 and k' = 6 frames at 30 frames per second are 0.1 and 0.2 s; halves are rounded up, as the paper does."""
     weights = OwnWeights((), 3, 6, 30, ("a",), "", False)
     assert weights.frames_at(fps) == expected
 

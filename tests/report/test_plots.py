@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from tests.support.paths import PROJECT
 from training_utils import smooth_scores, threshold
+from Utils.evaluation.metrics import match_intervals
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
 from Utils.report.figures import (
     DPI,
@@ -24,11 +25,11 @@ from Utils.report.figures import (
     WIDTH,
     VideoFigure,
     _bar,
-    _colours,
     _extent,
     _intervals,
     _pack,
     draw_video,
+    emotion_colours,
     printable,
 )
 from Utils.report.losses import plot_losses
@@ -55,13 +56,15 @@ def figure(path, n=297, predictions=(), annotations=(), k_prime=6, **changes) ->
         title="CAS(ME)^2  s15/0102",
         raw=raw,
         smoothed=smoothed,
-        threshold=threshold(smoothed),
+        threshold=threshold(smoothed, 0.55),
         k_prime=k_prime,
         fps=30,
         predictions=table(PREDICTION_COLUMNS, *predictions),
         annotations=table(GROUND_TRUTH_COLUMNS, *annotations),
         classes=CLASSES,
     )
+    matches = match_intervals(*([(row[0], row[2]) for row in rows] for rows in (predictions, annotations)))
+    settings |= dict(hits=[i for i, _ in matches], found=[j for _, j in matches])
     return VideoFigure(**settings | changes)
 
 
@@ -145,8 +148,10 @@ def test_true_positives_are_those_of_the_metrics_unless_given(tmp_path):
     annotated, predicted = _intervals(video)
     assert [matched for _, matched in annotated] == [True]
     assert [(i.onset, matched) for i, matched in predicted] == [(0, False), (4, True), (12, False)]
-    given = figure(tmp_path, predictions=rows, annotations=[(2, 6, 10, "negative")], spotted=[False, True, True])
-    assert [(i.onset, matched) for i, matched in _intervals(given)[1]] == [(0, True), (4, False), (12, True)]
+    given = figure(tmp_path, predictions=rows, annotations=[(2, 6, 10, "negative")], hits=[1, 2], found=[])
+    annotated, predicted = _intervals(given)
+    assert [(i.onset, matched) for i, matched in predicted] == [(0, True), (4, False), (12, True)]
+    assert [matched for _, matched in annotated] == [False]
 
 
 def assert_nothing_overlaps(bars):
@@ -189,7 +194,10 @@ def test_a_bar_stands_on_its_frames(tmp_path):
 
 
 def test_colours_follow_the_classes_and_others_is_grey():
-    three, five = _colours(CLASSES), _colours(("disgust", "happiness", "others", "surprise", "repression"))
+    three, five = (
+        emotion_colours(CLASSES),
+        emotion_colours(("disgust", "happiness", "others", "surprise", "repression")),
+    )
     assert len({*three.values()}) == 3 and len({*five.values()}) == 5
     assert list(three.values()) == [five[name] for name in ("disgust", "happiness", "surprise")]
 
@@ -238,9 +246,7 @@ def test_another_process_draws_the_same_bytes_without_pyplot_or_tensorflow(tmp_p
     )
     environment = {**os.environ, "MATPLOTLIBRC": str(tmp_path), "PYTHONPATH": "."}
     environment.pop("DISPLAY", None)
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, cwd=PROJECT, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", script], env=environment, cwd=PROJECT, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
     draw_video(figure(tmp_path / "here.png", **TYPICAL))
     assert (tmp_path / "here.png").read_bytes() == (tmp_path / "there.png").read_bytes()

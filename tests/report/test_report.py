@@ -4,6 +4,7 @@ import base64
 import csv
 import hashlib
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import cv2
@@ -15,19 +16,18 @@ from tests.support.report_examples import (
     HOSTILE,
     crop,
     curve,
+    evaluations_of,
     metrics_of,
     pictures,
     run,
     table,
-    tables_of,
     write_example,
 )
-from Utils.evaluation.metrics import evaluate
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
 from Utils.report.contents import CSV_COLUMNS, Pictures, csv_line, curve_contents, float32_base64
 from Utils.report.pages import relative_link, script_json, write_report
 from Utils.report.pictures import FLOW_SIDE, draw_flow, picture_data
-from Utils.report.results import NEITHER, analysis_pairs, confusion, flattened, metric_groups, subject_table
+from Utils.report.results import NEITHER, confusion, confusion_tables, flattened, metric_groups, subject_table
 
 COLOURS = {"negative": "#000001", "positive": "#000002", "surprise": "#000003"}
 
@@ -230,12 +230,32 @@ def test_what_is_no_picture_is_refused(bad):
 # Results
 
 
+def counts_of(matrix: dict) -> list[list[int]]:
+    return [[cell["count"] for cell in row["cells"]] for row in matrix["rows"]]
+
+
 def test_the_confusion_matrix_counts_what_the_metrics_analyse():
-    curves = run()
-    pairs = analysis_pairs(contents(*curves), CLASSES)
-    assert pairs == [("surprise", "surprise"), ("negative", "positive")]
-    analysis = metrics_of(curves)["paper"]["analysis"]
+    evaluations = evaluations_of(run())
+    assert evaluations["paper"].pairs == [("surprise", "surprise"), ("negative", "positive")]
+    analysis = evaluations["paper"].metrics["analysis"]
     assert (analysis["evaluated"], analysis["correct"]) == (2, 1)
+    paper, upstream = confusion_tables(evaluations, CLASSES)
+    assert (paper["protocol"], upstream["protocol"]) == ("paper", "upstream")
+    assert counts_of(paper) == counts_of(upstream) == [[0, 1, 0], [0, 0, 0], [0, 0, 1]]
+
+
+def test_each_protocol_has_the_confusion_matrix_of_its_own_pairs():
+    """Upstream's dummy prediction and its list that lags behind change its pairs; the paper's stay as they are."""
+    curves = [
+        curve("s1", "a", [(10, 16, 22, "negative", 0.9), (50, 56, 62, "positive", 0.8)],
+              [(10, 16, 22, "others"), (50, 56, 62, "positive")]),
+    ]  # fmt: skip
+    evaluations = evaluations_of(curves)
+    tables = {t["protocol"]: counts_of(t) for t in confusion_tables(evaluations, CLASSES)}
+    assert tables["paper"] == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
+    assert tables["upstream"] == [[0, 0, 0], [1, 0, 0], [0, 0, 0]]
+    first = [t["protocol"] for t in confusion_tables(dict(reversed(evaluations.items())), CLASSES)]
+    assert first == ["paper", "upstream"]
 
 
 def test_a_subject_without_recognition_and_an_emotion_of_no_class_do_not_count():
@@ -245,9 +265,23 @@ def test_a_subject_without_recognition_and_an_emotion_of_no_class_do_not_count()
               [(10, 16, 22, "positive"), (50, 56, 62, "surprise"), (80, 81, 82, "negative")]),
         curve("s3", "a", [(10, 16, 22, "positive")], [(10, 16, 22, "others")]),
     ]  # fmt: skip
-    pairs = analysis_pairs(contents(*curves), CLASSES)
-    assert pairs == [("positive", "anger"), ("surprise", None)]
-    assert evaluate(*tables_of(curves), CLASSES)["analysis"]["evaluated"] == len(pairs)
+    evaluation = evaluations_of(curves)["paper"]
+    assert evaluation.pairs == [("positive", "anger"), ("surprise", None)]
+    assert evaluation.metrics["analysis"]["evaluated"] == len(evaluation.pairs)
+
+
+def test_the_report_shows_the_matches_that_it_is_given():
+    """It computes none of its own: the same tables with other matches give other marks."""
+    given = curve("s1", "a", [(10, 16, 22, "negative"), (50, 56, 62, "positive")], [(10, 16, 22, "negative")])
+    none, second = replace(given, matches=[]), replace(given, matches=[(1, 0)])
+
+    def marks(curve):
+        return {(r["kind"], r["onset"]): r["matched"] for r in contents(curve)[0].rows}
+
+    assert marks(given) == {("predicted", 10): True, ("predicted", 50): False, ("annotated", 10): True}
+    assert marks(none) == dict.fromkeys(marks(given), False)
+    assert marks(second) == {("predicted", 10): False, ("predicted", 50): True, ("annotated", 10): True}
+    assert "1 matched" in contents(second)[0].option and "0 matched" in contents(none)[0].option
 
 
 def test_confusion_by_hand():

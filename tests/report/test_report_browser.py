@@ -11,8 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import expect, sync_playwright
 
-from tests.support.report_examples import CLASSES, FPS, HOSTILE, curve, tables_of, write_example
-from Utils.evaluation.metrics import evaluate
+from tests.support.report_examples import CLASSES, FPS, HOSTILE, curve, evaluations_of, write_example
 from Utils.report.contents import CSV_COLUMNS
 from Utils.report.pages import write_index, write_report
 from Utils.report.pictures import FLOW_SIDE
@@ -296,9 +295,9 @@ def test_hostile_names_are_shown_and_not_run(tmp_path, visit):
     first, second, third = HOSTILE
     curves = [curve(first, second, [(18, 24, 30, third, 0.9)], [(20, 25, 31, third)], face=third, remarks=[first])]
     curves.append(curve(first, third, face=second))
-    metrics = {p: evaluate(*tables_of(curves[:1]), (third,), protocol=p, k_prime=6) for p in ("paper", "upstream")}
+    evaluations = evaluations_of(curves[:1], (third,))
     write_report(
-        tmp_path / "report.html", first, curves, (third,), metrics=metrics, settings={second: {first: third}},
+        tmp_path / "report.html", first, curves, (third,), evaluations=evaluations, settings={second: {first: third}},
         remarks=[second], warnings=[third],
     )  # fmt: skip
     page = visit(tmp_path / "report.html")

@@ -19,7 +19,7 @@ import pytest
 
 import Utils.dataset_run.folder
 import Utils.work.cache
-from face_crop import crop_videos
+from face_crop import CropRoots, crop_videos
 from load_excel import load_annotations, match_expressions
 from load_images import find_videos
 from tests.support import faults
@@ -296,7 +296,7 @@ def test_a_worker_killed_while_it_crops(undisturbed, tmp_path, monkeypatch, capf
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    cropped, remarks = crop_videos(videos, dataset, root / "crops", workers=2)
+    cropped, remarks = crop_videos(videos, dataset, CropRoots(root / "crops"), workers=2)
     killer.join()
     said = capfd.readouterr()
     assert killed and killed[0] != os.getpid()

@@ -286,9 +286,9 @@ def computed(monkeypatch):
     done: set[tuple[str, str]] = set()
     write_crops = face_crop._write_crops
 
-    def crops(job, key):
+    def crops(job, key, found_at, rectangle):
         done.add(("crop", job.video.subject))
-        return write_crops(job, key)
+        return write_crops(job, key, found_at, rectangle)
 
     def spotting(video, landmarks, job, path):
         done.add(("spotting", video.subject))
@@ -308,7 +308,7 @@ def computed(monkeypatch):
     monkeypatch.setattr(feature_extraction, "_write_spotting_features", spotting)
     monkeypatch.setattr(feature_extraction, "recognition_features", recognition)
     monkeypatch.setattr(train_evaluate, "_compute_fold", fold)
-    for name in ("draw_videos", "plot_losses", "write_tensorboard"):
+    for name in ("_draw_figures", "plot_losses", "write_tensorboard"):
         monkeypatch.setattr(Utils.dataset_run.folder, name, lambda *_: None)
     return done
 

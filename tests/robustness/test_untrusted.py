@@ -27,7 +27,7 @@ IDS = [path.relative_to(PROJECT).as_posix() for path in SOURCES]
 # The one exception: Dask's processes send each other units of work as pickles; they are the user's own (SECURITY.md)
 PICKLES = {"Utils/work/cluster.py"}
 # Asks the git of the user's own machine for a revision; starts the process beside a Dask worker
-PROCESSES = {"Utils/dataset_run/folder.py", "Utils/work/cluster.py"}
+PROCESSES = {"Utils/work/machine.py", "Utils/work/cluster.py"}
 RUNS_CODE = {"eval", "exec", "compile", "__import__"}
 UNPICKLES = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "yaml", "jsonpickle"}
 LOADS_MODELS = {"load_model", "model_from_json", "model_from_config", "from_config", "deserialize", "read_pickle"}
@@ -123,7 +123,7 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         feature_extraction, "flow_function", lambda name: lambda a, b: np.zeros((128, 128, 2), np.float32)
     )
-    monkeypatch.setattr(Utils.dataset_run.folder, "draw_videos", lambda *_: None)
+    monkeypatch.setattr(Utils.dataset_run.folder, "_draw_figures", lambda *_: None)
 
     def run() -> tuple[int, str]:
         code = main.main(["--dataset_name", "CASME_sq", "--weights_dir", "w", "--workers", "1"])

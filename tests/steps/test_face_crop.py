@@ -11,13 +11,15 @@ import cv2
 import numpy as np
 import pytest
 
-from face_crop import RECORD, choose_crop_roots, clip_rectangle, crop_videos, cut_face
+import face_crop
+from face_crop import RECORD, CropRoots, choose_crop_roots, crop_videos
 from load_images import read_crop
 from tests.support.paths import PROJECT
 from Utils.datasets.table import DATASETS
 from Utils.errors import InputError
 from Utils.faces.images import read_image, write_jpeg
 from Utils.faces.landmarks import detect_faces
+from Utils.faces.rectangles import clip_rectangle, cut_face
 from Utils.records import Video
 from Utils.synthetic.face import Face, Pose
 from Utils.synthetic.identity import make_identity
@@ -48,7 +50,7 @@ def raw_video(tmp_path, images, subject: str = "s15", name: str = "15_0101a") ->
 
 
 def crop(video: Video, crop_root, **kwargs) -> tuple[list[Video], list[str]]:
-    return crop_videos([video], DEMO, crop_root, workers=1, **kwargs)
+    return crop_videos([video], DEMO, CropRoots(crop_root), workers=1, **kwargs)
 
 
 def record_of(crops, name: str = "15_0101a") -> dict:
@@ -159,7 +161,7 @@ def raw_again(cropped: Video, tmp_path) -> Video:
 def test_a_video_without_any_face_is_left_out(tmp_path, crops, monkeypatch):
     raw = [raw_video(tmp_path, [BLANK] * 2), raw_video(tmp_path, [face()], name="15_0102b")]
     for _ in range(2):  # made, then remembered
-        videos, remarks = crop_videos(raw, DEMO, crops, workers=1)
+        videos, remarks = crop_videos(raw, DEMO, CropRoots(crops), workers=1)
         assert [v.name for v in videos] == ["15_0102b"]
         assert remarks == ["s15/15_0101a: no face in any of its 2 frames, video left out"]
         monkeypatch.setattr("face_crop.detect_faces", lambda image: pytest.fail("detected again"))
@@ -308,8 +310,8 @@ def test_an_empty_folder_is_nobodys_crops(tmp_path, crops):
 
 def test_two_workers_give_the_same_crops_in_order(tmp_path, crops):
     raw = [raw_video(tmp_path, [face(scale)] * 2, name=f"15_010{i}a") for i, scale in enumerate((1.1, 1.0, 0.9))]
-    one, _ = crop_videos(raw, DEMO, crops / "one", workers=1)
-    two, _ = crop_videos(raw, DEMO, crops / "two", workers=2)
+    one, _ = crop_videos(raw, DEMO, CropRoots(crops / "one"), workers=1)
+    two, _ = crop_videos(raw, DEMO, CropRoots(crops / "two"), workers=2)
     assert [v.name for v in two] == [v.name for v in raw]
     for a, b in zip(one, two, strict=True):
         assert [p.read_bytes() for p in a.frames] == [p.read_bytes() for p in b.frames]
@@ -317,11 +319,11 @@ def test_two_workers_give_the_same_crops_in_order(tmp_path, crops):
 
 def test_crops_go_to_the_cache_where_the_data_cannot_be_written(tmp_path, capsys):
     beside = tmp_path / "data" / DEMO.crop_dir
-    assert choose_crop_roots(DEMO, tmp_path / "data", tmp_path / "cache") == (beside, None)
+    assert choose_crop_roots(DEMO, tmp_path / "data", tmp_path / "cache") == CropRoots(beside)
     (tmp_path / "file").write_text("not a folder")
-    crop_root, read_only_root = choose_crop_roots(DEMO, tmp_path / "file", tmp_path / "cache")
-    assert crop_root == tmp_path / "cache" / "crops" / DEMO.crop_dir and crop_root.is_dir()
-    assert read_only_root == tmp_path / "file" / DEMO.crop_dir
+    roots = choose_crop_roots(DEMO, tmp_path / "file", tmp_path / "cache")
+    assert roots.crops == tmp_path / "cache" / "crops" / DEMO.crop_dir and roots.crops.is_dir()
+    assert roots.read_only == tmp_path / "file" / DEMO.crop_dir
     assert "cannot be written" in capsys.readouterr().out
 
 
@@ -329,7 +331,7 @@ def test_crops_of_others_beside_read_only_data_are_used(tmp_path, crops):
     raw = raw_video(tmp_path, [face()] * 2)
     (made,), _ = crop(raw, crops)
     (made.frames[0].parent / RECORD).unlink()
-    (again,), remarks = crop_videos([raw], DEMO, tmp_path / "cache", workers=1, read_only_root=crops)
+    (again,), remarks = crop_videos([raw], DEMO, CropRoots(tmp_path / "cache", read_only=crops), workers=1)
     assert again == made and "not made by this program" in remarks[0] and not (tmp_path / "cache").exists()
 
 
@@ -339,5 +341,113 @@ def test_crop_folders_have_the_names_of_the_raw_ones(tmp_path, crops):
     folder.mkdir(parents=True)
     path = folder / "006_1_0001.jpg"
     write_jpeg(path, face())
-    (video,), _ = crop_videos([Video("006", "006_1", (path,))], DATASETS["SAMMLV"], crops, workers=1)
+    (video,), _ = crop_videos([Video("006", "006_1", (path,))], DATASETS["SAMMLV"], CropRoots(crops), workers=1)
     assert video.frames == (crops / "006_1" / "0001.jpg",)
+
+
+# The upstream protocol's rectangles
+
+
+@pytest.fixture
+def faces_of(monkeypatch):
+    """`faces_of[image's first pixel] = faces`: what the detector finds in a frame whose first pixel is that grey."""
+    found: dict[int, list] = {}
+    monkeypatch.setattr(face_crop, "detect_faces", lambda image: found.get(round(int(image[0, 0, 0]) / 10), []))
+    return found
+
+
+def marked(number: int, n: int = 2) -> list[np.ndarray]:
+    """Frames with a texture, and `number` as their first pixels."""
+    image = np.random.default_rng(number).integers(0, 255, (120, 160, 3), np.uint8)
+    image[:16, :16] = number * 10
+    return [image] * n
+
+
+SMALL, LARGE, THIRD = (10, 20, 50, 60), (60, 20, 140, 100), (20, 30, 80, 90)
+
+
+def upstream(videos, crops, **kwargs):
+    return crop_videos(videos, DEMO, CropRoots(crops), workers=1, protocol="upstream", **kwargs)
+
+
+def cut_with(video: Video, raw: Video) -> list[tuple]:
+    """The rectangles among those of these tests with which a video's first crop was cut."""
+    image, crop_ = read_image(raw.frames[0]), video.frames[0].read_bytes()
+    rectangles = (SMALL, LARGE, THIRD, (0, 0, 70, 70))
+    return [r for r in rectangles if cv2.imencode(".jpg", cut_face(image, r))[1].tobytes() == crop_]
+
+
+def test_upstream_cuts_with_the_detectors_last_face_in_a_folder_of_its_own(tmp_path, crops, faces_of):
+    faces_of[1] = [LARGE, SMALL]
+    raw = raw_video(tmp_path, marked(1))
+    (paper,), _ = crop(raw, crops)
+    before = state(paper.frames[0].parent)
+    (theirs,), remarks = upstream([raw], crops)
+    assert cut_with(paper, raw) == [LARGE] and cut_with(theirs, raw) == [SMALL]
+    assert remarks == ["s15/15_0101a: 2 faces in frame 0, cut with the detector's last one"]
+    assert theirs.frames[0].parent == tmp_path / "crops_upstream" / "s15" / "15_0101a"
+    assert state(paper.frames[0].parent) == before  # neither replaces the other
+    stamps = state(theirs.frames[0].parent)
+    assert upstream([raw], crops) == ([theirs], remarks) and state(theirs.frames[0].parent) == stamps
+    assert crop(raw, crops)[0] == [paper] and state(paper.frames[0].parent) == before
+    assert cut_with(upstream([raw], crops, fresh=True)[0][0], raw) == [SMALL]
+
+
+def test_upstream_shares_the_papers_crops_where_the_rectangle_is_the_same(tmp_path, crops, faces_of):
+    faces_of[1], faces_of[2] = [SMALL], [SMALL, LARGE]  # one face; the largest is the last
+    raw = [raw_video(tmp_path, marked(1)), raw_video(tmp_path, marked(2), name="15_0102b")]
+    theirs, remarks = upstream(raw, crops)  # before the paper's are made
+    assert remarks == []
+    assert [v.frames[0].parent.parent.parent for v in theirs] == [crops] * 2
+    assert not (tmp_path / "crops_upstream").exists()
+    assert crop_videos(raw, DEMO, CropRoots(crops), workers=1) == (theirs, [])
+
+
+def test_upstream_keeps_the_rectangle_of_the_video_before(tmp_path, crops, faces_of):
+    """Where frame 0 shows no face. The video before may be one without annotation, and it may have none itself."""
+    faces_of[1], faces_of[3] = [SMALL, LARGE], [THIRD]
+    names = ("15_0101a", "15_0102b", "15_0103c")
+    first, second, third = (raw_video(tmp_path, marked(i), name=n) for i, n in zip((1, 2, 2), names, strict=True))
+    late = raw_video(tmp_path, [*marked(2), *marked(3)], subject="s16", name="16_0101a")
+    videos, remarks = upstream([third, late], crops, all_videos=[first, second, third, late])
+    assert [cut_with(v, raw) for v, raw in zip(videos, (third, late), strict=True)] == [[LARGE], [LARGE]]
+    assert remarks == [
+        f"{label}: no face in frame 0, cut with the rectangle of s15/15_0101a"
+        for label in ("s15/15_0103c", "s16/16_0101a")
+    ]
+    (paper,), _ = crop(late, crops)
+    assert cut_with(paper, late) == [THIRD]
+
+
+@pytest.mark.parametrize(
+    ("faces", "why"),
+    [
+        ([], "no face in frame 0, and in no video before it"),
+        ([LARGE, (-5, 0, 70, 70)], "the face of frame 0 reaches beyond the image"),
+        ([LARGE, (0, -5, 70, 70)], "the face of frame 0 reaches beyond the image"),
+        ([LARGE, (170, 10, 190, 40)], "the face of frame 0 reaches beyond the image"),
+    ],
+)
+def test_where_the_authors_code_stops_the_papers_rule_holds(tmp_path, crops, faces_of, faces, why):
+    faces_of[1], faces_of[2] = faces, [LARGE]
+    raw = raw_video(tmp_path, [*marked(1), *marked(2)])
+    (video,), (remark,) = upstream([raw], crops)
+    assert cut_with(video, raw) == [LARGE] and video.frames[0].parent.parent.parent == crops
+    assert remark.endswith(f"{why}; the authors' code stops there, cut as the paper says")
+
+
+def test_a_rectangle_that_reaches_beyond_the_right_edge_is_clipped_as_slices_are(tmp_path, crops, faces_of):
+    faces_of[1] = [LARGE, (100, 80, 170, 150)]
+    raw = raw_video(tmp_path, marked(1))
+    (video,), _ = upstream([raw], crops)
+    expected = cv2.imencode(".jpg", cut_face(read_image(raw.frames[0]), (100, 80, 160, 120)))[1].tobytes()
+    assert video.frames[0].read_bytes() == expected
+
+
+def test_crops_of_others_are_used_under_both_protocols(tmp_path, crops, faces_of):
+    faces_of[1] = [LARGE, SMALL]
+    raw = raw_video(tmp_path, marked(1))
+    (made,), _ = crop(raw, crops)
+    (made.frames[0].parent / RECORD).unlink()
+    (theirs,), (remark,) = upstream([raw], crops)
+    assert theirs == made and "not made by this program" in remark

@@ -226,7 +226,7 @@ def test_golden_chain(golden, make_video, tmp_path):
             np.testing.assert_array_equal(np.load(features.spotting.parent / "landmarks.npy"), marks)
             assert features.n_features == len(crops) - k
             found = np.load(features.spotting)[indices]
-            images, apexes = np.load(features.recognition), [e.apex for e in features.video.expressions]
+            images, apexes = np.load(features.recognition), [e.searched_apex for e in features.video.expressions]
         else:
             regions, flow = face_regions(marks), flow_function("kernel")
             found = [feature_image(crops[j], crops[j + k], regions, flow) for j in indices]
@@ -336,7 +336,7 @@ def test_n_minus_k_features_of_the_pairs(make_video, calls, extract):
 def test_finished_videos_are_not_computed_again(make_video, calls, extract):
     videos = [make_video(numbered_frames(n), [Expression(1, None, 3, "negative")], name=f"v{n}") for n in (8, 9)]
     first, _ = extract(videos)
-    assert [f.video.expressions[0].apex for f in first] == [1, 1]  # all alike: the first
+    assert [f.video.expressions[0].searched_apex for f in first] == [1, 1]  # all alike: the first
     calls.clear()
     assert extract(videos)[0] == first
     assert calls == []

@@ -182,7 +182,7 @@ FLAGS = [
     (("--workers", "0"), "workers"),
     (("--flow", "farneback"), "farneback"),
     (("--protocol", "mine"), "protocol"),
-    (("--runs", "3"), "--train True"),
+    (("--runs", "3"), "--runs is for --train"),
     (("--evaluate", "p.csv"), "--ground_truth"),
     (("--evaluate", "no.csv", "--ground_truth", "no.csv"), "no.csv"),
     (("--runs", "2", "--train", "True", "--weights_dir", "w"), "--weights_dir"),

@@ -9,23 +9,24 @@ import numpy as np
 import pytest
 
 import train_evaluate
-from prepare_training import fold_of_all, loso_folds, pseudo_labels, recognition_samples
-from train_evaluate import (
-    FoldJob,
-    Hyperparameters,
+from prepare_training import (
+    fold_of_all,
+    loso_folds,
+    pseudo_labels,
+    recognition_samples,
     recognition_training_set,
-    run_folds,
     spotting_training_set,
-    validation_sets,
+    spotting_validation_set,
 )
-from training_utils import smooth_scores
+from train_evaluate import Hyperparameters, collect_scores, evaluate_folds, run_folds
+from training_utils import VideoScores, annotated_expressions, predict_expressions, smooth_scores
 from Utils.datasets.table import DATASETS
 from Utils.errors import InputError
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
 from Utils.networks.weights import find_weights
-from Utils.predictions import VideoScores, annotated_expressions, collect_scores, predict_expressions
+from Utils.settings import Settings
 
-TINY = Hyperparameters(epochs_spot=1, epochs_recog=2, seed=1)
+TINY = Hyperparameters.of(Settings(epochs_spot=1, epochs_recog=2))
 KINDS = ("spot", "recog", "spot_recog")
 
 
@@ -76,9 +77,14 @@ def arrays(result) -> list[bytes]:
     return [p.read_bytes() for p in sorted(result.folder.glob("*.npy"))]
 
 
-def job(tiny_features, samples, fold, **changes) -> FoldJob:
-    made = FoldJob(fold, tuple(tiny_features.features), tuple(samples), 3, tiny_features.k_prime, None, TINY)
-    return replace(made, **changes)
+def thinned(tiny_features, fold, features=None, ratio=5, seed=1):
+    """The spotting training set of a fold of the tiny DEMO."""
+    return spotting_training_set(fold, features or tiny_features.features, tiny_features.k_prime, ratio, seed)
+
+
+def of_fold(fold, samples):
+    """The samples that a fold's recognition network is trained on."""
+    return [samples[i] for i in fold.recog_train]
 
 
 # What a training leaves
@@ -196,8 +202,8 @@ def test_validation_adds_curves_and_changes_nothing_else(trained, train, folds, 
     assert added == {"val_spot_loss", "val_spot_mae"}
 
 
-def test_validation_is_on_all_frames_of_the_held_out_subject(trained, tiny_features, samples, folds):
-    (inputs, labels), (images, classes) = validation_sets(job(tiny_features, samples, folds[0]))
+def test_validation_is_on_all_frames_of_the_held_out_subject(tiny_features, folds):
+    inputs, labels = spotting_validation_set(folds[0], tiny_features.features, tiny_features.k_prime)
     tested = [tiny_features.features[i] for i in folds[0].test]
     expected = np.concatenate([np.load(f.spotting) for f in tested])
     np.testing.assert_array_equal(np.concatenate(inputs, axis=-1), expected)
@@ -205,8 +211,6 @@ def test_validation_is_on_all_frames_of_the_held_out_subject(trained, tiny_featu
     assert labels.sum() == sum(
         pseudo_labels(f.n_features, f.video.expressions, tiny_features.k_prime).sum() for f in tested
     )
-    assert [s.class_index for s in samples if s.subject == folds[0].held_out] == classes.tolist()
-    assert images.shape == (len(classes), 42, 42, 3)
 
 
 def test_the_fold_of_all_trains_on_everybody_and_tests_nobody(train, tiny_features, samples, tmp_path):
@@ -214,17 +218,17 @@ def test_the_fold_of_all_trains_on_everybody_and_tests_nobody(train, tiny_featur
     (result,), remarks = train(tmp_path, [everybody], validate=True)
     assert remarks == []
     assert {p.name for p in result.folder.iterdir()} == {"fold.json"} | {f"{kind}.weights.h5" for kind in KINDS}
-    _, labels = spotting_training_set(job(tiny_features, samples, everybody))
-    assert labels.sum() == sum(
+    assert spotting_validation_set(everybody, tiny_features.features, tiny_features.k_prime) is None
+    assert thinned(tiny_features, everybody).labels.sum() == sum(
         pseudo_labels(f.n_features, f.video.expressions, tiny_features.k_prime).sum() for f in tiny_features.features
     )
     assert not any(name.startswith("val_") for name in result.history)
 
 
-def test_a_fold_without_an_expression_to_train_on_is_refused(train, tiny_features, samples, folds):
+def test_a_fold_without_an_expression_to_train_on_is_refused(tiny_features, folds):
     features = [replace(f, video=replace(f.video, expressions=())) for f in tiny_features.features]
     with pytest.raises(InputError, match=r"fold 1 \(s15 held out\): no other subject has an annotated expression"):
-        spotting_training_set(job(tiny_features, samples, folds[0], features=tuple(features)))
+        thinned(tiny_features, folds[0], features)
 
 
 # What a fold may read
@@ -237,33 +241,38 @@ def without_held_out(features, fold, gone):
 
 def test_training_reads_nothing_of_the_held_out_subject(tiny_features, samples, folds, tmp_path):
     for fold in folds:
-        complete = job(tiny_features, samples, fold)
-        blind = replace(complete, features=without_held_out(complete.features, fold, tmp_path / "gone.npy"))
-        for make in (spotting_training_set, recognition_training_set):
-            for a, b in zip(make(blind), make(complete), strict=True):
-                np.testing.assert_array_equal(a, b)
+        complete = tiny_features.features
+        blind = without_held_out(complete, fold, tmp_path / "gone.npy")
+        for a, b in zip(
+            thinned(tiny_features, fold, blind).inputs(), thinned(tiny_features, fold).inputs(), strict=True
+        ):
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(thinned(tiny_features, fold, blind).labels, thinned(tiny_features, fold).labels)
+        made = [recognition_training_set(of_fold(fold, samples), features) for features in (blind, complete)]
+        for a, b in zip(*made, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
-def test_spotting_training_set_by_hand(tiny_features, samples, folds):
+def test_spotting_training_set_by_hand(tiny_features, folds):
     """Each input is a frame of a training video with its pseudo-label; every expression frame is there once."""
     known = {}
     for i in folds[0].spot_train:
         f = tiny_features.features[i]
         labels = pseudo_labels(f.n_features, f.video.expressions, tiny_features.k_prime)
         known |= {image.tobytes(): label for image, label in zip(np.load(f.spotting), labels, strict=True)}
-    (u, v, eps), labels = spotting_training_set(job(tiny_features, samples, folds[0]))
+    frames = thinned(tiny_features, folds[0])
+    u, v, eps = frames.inputs()
     rows = np.concatenate([u, v, eps], axis=-1)
-    assert [known[row.tobytes()] for row in rows] == labels.tolist()
+    assert [known[row.tobytes()] for row in rows] == frames.labels.tolist()
     ones = int(sum(known.values()))
-    assert labels.sum() == ones
-    assert len(labels) == ones + min(5 * ones, len(known) - ones)
-    assert u.shape == (len(labels), 42, 42, 1)
+    assert frames.labels.sum() == ones
+    assert len(frames.labels) == ones + min(5 * ones, len(known) - ones)
+    assert u.shape == (len(frames.labels), 42, 42, 1)
 
 
-def test_thinning_depends_on_seed_and_fold(tiny_features, samples, folds):
-    def chosen(fold, **changes):
-        thinned = job(tiny_features, samples, fold, hyperparameters=replace(TINY, ratio=1, **changes))
-        return spotting_training_set(thinned)[0][0].tobytes()
+def test_thinning_depends_on_seed_and_fold(tiny_features, folds):
+    def chosen(fold, seed=1):
+        return next(thinned(tiny_features, fold, ratio=1, seed=seed).inputs()).tobytes()
 
     assert chosen(folds[0]) == chosen(folds[0])
     assert chosen(folds[0]) != chosen(folds[0], seed=2)
@@ -271,7 +280,7 @@ def test_thinning_depends_on_seed_and_fold(tiny_features, samples, folds):
 
 
 def test_recognition_training_set_by_hand(tiny_features, samples, folds, tmp_path):
-    images, classes = recognition_training_set(job(tiny_features, samples, folds[2]))
+    images, classes = recognition_training_set(of_fold(folds[2], samples), tiny_features.features)
     assert classes.tolist() == [s.class_index for s in samples]
     for image, s in zip(images, samples, strict=True):
         np.testing.assert_array_equal(image, np.load(tiny_features.features[s.video].recognition)[s.expression])
@@ -279,7 +288,7 @@ def test_recognition_training_set_by_hand(tiny_features, samples, folds, tmp_pat
     beyond = np.load(tiny_features.features[0].recognition)
     np.save(tmp_path / "beyond.npy", np.full_like(beyond, np.nan))  # an expression beyond the last frame
     features = (replace(tiny_features.features[0], recognition=tmp_path / "beyond.npy"), *tiny_features.features[1:])
-    images, left = recognition_training_set(job(tiny_features, samples, folds[2], features=features))
+    images, left = recognition_training_set(of_fold(folds[2], samples), features)
     assert left.tolist() == classes[1:].tolist()
     assert np.isfinite(images).all()
 
@@ -297,7 +306,7 @@ def bumps(n: int, **at: float) -> np.ndarray:
 
 def scored(tiny_features, smoothed, votes: str | None = None) -> VideoScores:
     probabilities = None if votes is None else np.eye(3)[[int(c) for c in votes]] * 0.7 + 0.1
-    return VideoScores(tiny_features.features[0], smoothed, np.asarray(smoothed, float), probabilities)
+    return VideoScores(tiny_features.features[0].video, smoothed, np.asarray(smoothed, float), probabilities)
 
 
 def test_predictions_by_hand(tiny_features):
@@ -334,13 +343,13 @@ def test_short_videos_have_one_prediction(tiny_features):
 
 def test_collected_scores_are_in_order_and_smoothed(trained, tiny_features):
     scores = collect_scores(trained[1], tiny_features.features, tiny_features.k_prime)
-    assert [s.features for s in scores] == [tiny_features.features[i] for i in (0, 1, 3)]
+    assert [s.video for s in scores] == [tiny_features.features[i].video for i in (0, 1, 3)]
     for s in scores:
         np.testing.assert_array_equal(s.smoothed, smooth_scores(s.raw, tiny_features.k_prime))
 
 
 def test_annotations_table(tiny_features):
-    table = annotated_expressions(tiny_features.features, tiny_features.dataset)
+    table = annotated_expressions([f.video for f in tiny_features.features], tiny_features.dataset)
     assert list(table.columns) == list(GROUND_TRUTH_COLUMNS)
     expected = [(f.video.label, e.onset, e.apex, e.offset, e.emotion) for f in tiny_features.features
                 for e in f.video.expressions]  # fmt: skip
@@ -348,3 +357,44 @@ def test_annotations_table(tiny_features):
     found = list(zip(labels, table["onset"], table["apex"], table["offset"], table["emotion"], strict=True))
     assert found == expected
     assert table["offset_s"].tolist() == pytest.approx(table["offset"] / 30, abs=1e-4)
+
+
+def test_searched_apexes_stand_in_a_column_of_their_own(tiny_features):
+    video = tiny_features.features[0].video
+    known, *rest = video.expressions
+    unknown = replace(known, apex=None, searched_apex=known.apex + 1)
+    table = annotated_expressions([replace(video, expressions=(unknown, *rest))], tiny_features.dataset)
+    assert list(table.columns) == [*GROUND_TRUTH_COLUMNS, "searched_apex"]
+    assert table["apex"].isna().tolist() == [True] + [False] * len(rest)
+    assert table["searched_apex"].fillna(-1).tolist() == [known.apex + 1] + [-1] * len(rest)
+
+
+# Evaluation of all folds
+
+
+def test_subjects_that_a_protocol_does_not_analyse(trained, tiny_features):
+    """Under the paper's protocol their expressions get no emotion; under upstream's they keep it, and do not count."""
+    features, k_prime = tiny_features.features, tiny_features.k_prime
+
+    def evaluated(protocol, not_analysed):
+        run = evaluate_folds(
+            trained[1], features, tiny_features.dataset, k_prime, Settings(p=0.0), protocol, not_analysed
+        ).evaluation
+        emotions = run.predictions.loc[run.predictions["subject"] == "s15", "emotion"]
+        return (emotions != "").any(), {row["subject"]: row["analysed"] for row in run.metrics["per_subject"]}
+
+    for protocol in ("paper", "upstream"):
+        assert evaluated(protocol, ())[0]
+    assert evaluated("paper", {"s15"}) == (False, {"s15": 0, "s17": 0})
+    assert evaluated("upstream", {"s15"}) == (True, {"s15": 0, "s17": 0})
+
+
+def test_the_run_is_named_in_its_metrics(trained, tiny_features):
+    run = evaluate_folds(
+        trained[1], tiny_features.features, tiny_features.dataset, tiny_features.k_prime, Settings(seed=7), "paper"
+    )
+    metrics = run.evaluation.metrics
+    assert (metrics["dataset"], metrics["mode"], metrics["seed"], metrics["protocol"]) == (
+        "DEMO", "pretrained", 7, "paper",
+    )  # fmt: skip
+    assert [s.video for s in run.scores] == [tiny_features.features[i].video for i in (0, 1, 3)]

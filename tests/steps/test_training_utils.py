@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training_utils import find_expression_peaks, majority_class, smooth_scores, thin, threshold
+from training_utils import (
+    find_expression_peaks,
+    majority_class,
+    smooth_scores,
+    spot_video,
+    spotted_intervals,
+    thin,
+    threshold,
+)
+from Utils.settings import Settings
 
 
 def bars(timeline: str) -> np.ndarray:
@@ -87,7 +96,7 @@ def test_smoothing_of_a_short_video_belongs_to_its_features():
 
 def test_threshold_by_hand():
     assert threshold(np.array([0, 0, 0, 4]), 0.5) == 1 + 0.5 * 3
-    assert threshold(np.array([0, 0, 0, 4])) == pytest.approx(1 + 0.55 * 3)
+    assert threshold(np.array([0, 0, 0, 4]), Settings().p) == pytest.approx(1 + 0.55 * 3)  # the paper's p
     assert threshold(np.array([0.0, 2.0]), 1.0) == 2
     assert threshold(np.array([0.0, 2.0]), 0.0) == 1
 
@@ -117,13 +126,13 @@ def test_a_peak_of_exactly_t_counts():
 
 
 def test_constant_scores_have_no_peak_in_a_long_video():
-    assert find_expression_peaks(np.ones(50), 5).tolist() == []
+    assert find_expression_peaks(np.ones(50), 5, 0.55).tolist() == []
 
 
 def test_the_highest_point_of_a_short_video():
-    assert find_expression_peaks(bars(".35.9.9"), 2, one_per_video=True).tolist() == [4]
-    assert find_expression_peaks(bars("9.3"), 2, one_per_video=True).tolist() == [0]
-    assert find_expression_peaks(np.zeros(4), 2, one_per_video=True).tolist() == [0]
+    assert find_expression_peaks(bars(".35.9.9"), 2, 0.55, one_per_video=True).tolist() == [4]
+    assert find_expression_peaks(bars("9.3"), 2, 0.55, one_per_video=True).tolist() == [0]
+    assert find_expression_peaks(np.zeros(4), 2, 0.55, one_per_video=True).tolist() == [0]
 
 
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=60), st.integers(1, 8), st.floats(0, 1))
@@ -172,3 +181,27 @@ def test_confidence_is_the_mean_probability_of_the_winner():
     class_index, confidence = majority_class(votes("0010"), 4, 4)
     assert class_index == 0
     assert confidence == pytest.approx((0.6 * 3 + 0.2) / 4)
+
+
+# From scores to intervals
+
+
+def test_spotted_intervals_by_hand():
+    #              0         1
+    #              01234567890123     k' = 3
+    scores = bars(".4.......9....")
+    #  votes before the peaks: [0, 1) and [6, 9)
+    first, second = spotted_intervals(scores, votes("20000011000000"), [1, 9], 3)
+    assert (first.onset, first.apex, first.offset, first.score, first.class_index) == (-2, 1, 4, 4, 2)
+    assert (second.onset, second.apex, second.offset, second.score, second.class_index) == (6, 9, 12, 9, 1)
+    assert (first.confidence, second.confidence) == pytest.approx((0.6, (0.6 + 0.6 + 0.2) / 3))
+    (spotted,) = spotted_intervals(scores, None, [9], 3)
+    assert spotted.class_index is None and np.isnan(spotted.confidence)
+
+
+def test_a_video_without_a_peak_is_false_only_under_upstream():
+    assert spot_video(np.zeros(20), votes("1" * 20), 4, 0.55) == []
+    (dummy,) = spot_video(np.zeros(20), votes("1" * 20), 4, 0.55, protocol="upstream")
+    assert (dummy.onset, dummy.apex, dummy.offset, dummy.class_index) == (0, 0, 0, 1)
+    (short,) = spot_video(np.zeros(20), None, 4, 0.55, one_per_video=True, protocol="upstream")
+    assert (short.onset, short.apex, short.offset) == (-4, 0, 4)  # a short video always has its highest point

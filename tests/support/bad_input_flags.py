@@ -7,8 +7,6 @@ from pathlib import Path
 
 from tests.support.bad_input import Case
 
-FREE = {"classes"}  # any text; a class that is not there is among the CSV files
-
 
 def given(*flags: str) -> Callable[[Path], Sequence[str]]:
     return lambda root: flags
@@ -52,10 +50,36 @@ FLAGS += [
     Case("--evaluate with a line break", given("--evaluate", "a\nb", "--ground_truth", "c"), ("a\\nb", "no such file")),
     Case("--evaluate alone", given("--evaluate", "p.csv"), ("--ground_truth",)),
     Case("--ground_truth alone", given("--ground_truth", "g.csv"), ("--evaluate",)),
-    Case("--runs without training", given("--runs", "2"), ("--train True",)),
+    Case("--runs without training", given("--runs", "2"), ("--runs is for --train",)),
     Case("--runs and --weights_dir", given("--train", "True", "--runs", "2", "--weights_dir", "w"), ("--weights_dir",)),
     Case("unknown flag", given("--data_rot", "x"), ("--data_rot",)),
     Case("abbreviated flag", given("--data", "x"), ("--data",)),
     Case("word without a flag", given("CASME_sq"), ("CASME_sq",)),
     Case("flag without a value", given("--seed"), ("--seed",)),
 ]  # fmt: skip
+
+# Flags that have no use, or say two things. (flags, what the line must hold)
+IDLE = [
+    (("--evaluate", "p.csv", "--ground_truth", "g.csv", "--train"), ("--evaluate and --train are two tasks",)),
+    (("--evaluate", "p.csv", "--ground_truth", "g.csv", "--video", "a.mp4"), ("--evaluate and --video",)),
+    (("--check", "--train"), ("--check and --train are two tasks",)),
+    (("--video", "a.mp4", "--train", "True"), ("--video and --train",)),
+    (("--video", "a.mp4", "--check"), ("--video and --check",)),
+    (("--fps", "25"), ("--fps is for --video", "leave --fps out")),
+    (("--half_length", "0.2"), ("--half_length is for --video",)),
+    (("--face", "all"), ("--face is for --video",)),
+    (("--face", "largest"), ("--face is for --video",)),  # its default has no use either
+    (("--absolute_threshold", "0.4", "--train"), ("--absolute_threshold is for --video, not for --train",)),
+    (("--classes", "a,b"), ("--classes is for --evaluate",)),
+    (("--classes", "a,b", "--check"), ("--classes is for --evaluate, not for --check",)),
+    (("--seed", "3"), ("--seed is for --train",)),
+    (("--epochs_spot", "3", "--check"), ("--epochs_spot is for --train, not for --check",)),
+    (("--validate",), ("--validate is for --train",)),
+    (("--protocol", "upstream", "--video", "a.mp4"), ("--protocol is for --evaluate or --check or --train",)),
+    (("--videos", "all", "--check"), ("--videos is for --train or a run on a dataset, not for --check",)),
+    (("--flow", "kernel", "--evaluate", "p.csv", "--ground_truth", "g.csv"), ("--flow is for", "not for --evaluate")),
+    (("--dataset_name", "DEMO", "--evaluate", "p.csv", "--ground_truth", "g.csv"), ("--dataset_name is for",)),
+    (("--fresh", "--check"), ("--fresh is for",)),
+    (("--scheduler", "tcp://h:1", "--check"), ("--scheduler is for",)),
+]
+FLAGS += [Case(" ".join(flags), given(*flags), holds) for flags, holds in IDLE]

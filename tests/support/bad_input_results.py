@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-import Utils.dataset_run.folder
+import Utils.work.machine
 from tests.support.bad_input import Case, put
 from tests.support.bad_input_data import PICKLE, cut, enormous, external_storage, fill, other_shape, replaced
 from tests.support.bad_input_videos import Make, Spoil, clip, videos
@@ -152,10 +152,10 @@ def finished(change: Make, *flags: str) -> Spoil:
 
     def make(root: Path) -> None:
         put(root / "a.mp4", clip(n=41))
-        versions = Utils.dataset_run.folder.versions
+        versions = Utils.work.machine.versions
         with pytest.MonkeyPatch.context() as patch:
             stand_in_for_scores(patch)
-            patch.setattr(Utils.dataset_run.folder, "versions", versions)
+            patch.setattr(Utils.work.machine, "versions", versions)
             assert command("--video", "a.mp4", *OUT).code == 0
         change(root / "out/a")
 

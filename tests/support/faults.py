@@ -28,6 +28,7 @@ import train_evaluate
 import Utils.dataset_run.folder
 import Utils.networks.backend
 import Utils.own_video.run
+import Utils.work.machine
 from tests.support.bad_input import BOOKS, encoded, face_image
 from tests.support.layouts import write_xlsx
 from Utils.own_video.face_tracks import Segment, Track, Tracking
@@ -246,10 +247,10 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
         with atomic_file(path) as scratch:
             scratch.write_bytes(bytes(100))
 
-    def pictures(settings, dataset, k_prime, scores, predictions, ground_truth, folder):
+    def pictures(folder, settings, dataset, k_prime, run, workers):
         folder.mkdir()
-        for s in scores:
-            picture(folder / f"{s.features.video.name}.png")
+        for s in run.scores:
+            picture(folder / f"{s.video.name}.png")
 
     marks = np.random.default_rng(0).integers(30, 100, (68, 2))
     patch.setattr(face_crop, "detect_faces", lambda image: [(40, 22, 111, 93)])
@@ -260,7 +261,7 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(train_evaluate, "_compute_fold", fold)
     patch.setattr(Utils.dataset_run.folder, "git_revision", lambda: None)
     patch.setattr(Utils.dataset_run.folder, "versions", lambda: {})
-    patch.setattr(Utils.dataset_run.folder, "draw_videos", pictures)
+    patch.setattr(Utils.dataset_run.folder, "_draw_figures", pictures)
     patch.setattr(Utils.dataset_run.folder, "plot_losses", picture)
     patch.setattr(Utils.dataset_run.folder, "write_report", page)
 
@@ -286,11 +287,11 @@ def stand_in_for_scores(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Utils.own_video.run, "write_index", page)
     patch.setattr(Utils.networks.backend, "seed_keras", lambda seed: None)
     patch.setattr(feature_extraction, "prepare_flow", lambda name: None)
-    patch.setattr(Utils.dataset_run.folder, "git_revision", lambda: None)
-    patch.setattr(Utils.dataset_run.folder, "versions", lambda: {})
+    patch.setattr(Utils.work.machine, "git_revision", lambda: None)
+    patch.setattr(Utils.work.machine, "versions", lambda: {})
 
 
-RUN = ("--dataset_name", "CASME_sq", "--train", "True", "--weights_dir", "w")
+RUN = ("--dataset_name", "CASME_sq", "--train", "--weights_dir", "w")
 
 
 def results(root: Path) -> dict[str, bytes]:

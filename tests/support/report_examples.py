@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from Utils.evaluation.metrics import evaluate
+from Utils.evaluation.evaluate import compare
+from Utils.evaluation.metrics import match_intervals
+from Utils.evaluation.result import Evaluation
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
 from Utils.report.contents import Curve, Pictures
 from Utils.report.pages import write_report
@@ -43,6 +45,7 @@ def curve(subject="s1", video="a", predicted=(), annotated=(), n=120, **changes)
         subject=subject, video=video, face="", fps=FPS, raw=raw, smoothed=np.convolve(raw, np.ones(12) / 12, "same"),
         threshold=0.25, k_prime=6, predictions=table(PREDICTION_COLUMNS, subject, video, *predicted),
         annotations=table(GROUND_TRUTH_COLUMNS, subject, video, *annotated), pictures=pictures,
+        matches=match_intervals(*([(row[0], row[2]) for row in rows] for rows in (predicted, annotated))),
     )  # fmt: skip
     return Curve(**(settings | changes))
 
@@ -67,18 +70,22 @@ def tables_of(curves):
     )
 
 
-def metrics_of(curves) -> dict:
+def evaluations_of(curves, classes=CLASSES) -> dict[str, Evaluation]:
+    """The curves' tables, compared by both protocols."""
     videos = [(c.subject, c.video, len(c.raw)) for c in curves]
-    return {
-        p: evaluate(*tables_of(curves), CLASSES, protocol=p, videos=videos, k_prime=6) for p in ("paper", "upstream")
-    }
+    tables = tables_of(curves)
+    return {p: compare(*tables, classes, protocol=p, videos=videos, k_prime=6) for p in ("paper", "upstream")}
+
+
+def metrics_of(curves) -> dict[str, dict]:
+    return {protocol: evaluation.metrics for protocol, evaluation in evaluations_of(curves).items()}
 
 
 def write_example(path: Path) -> Path:
     """Write the report of `run()` with everything that a report can have."""
     curves = run()
     write_report(
-        path, "Report of DEMO", curves, CLASSES, metrics=metrics_of(curves), remarks=["a remark on the data"],
+        path, "Report of DEMO", curves, CLASSES, evaluations=evaluations_of(curves), remarks=["a remark on the data"],
         settings={"seed": 1, "versions": {"numpy": "2.2.6"}}, warnings=["These weights come from synthetic faces."],
     )  # fmt: skip
     return path

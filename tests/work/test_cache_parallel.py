@@ -33,7 +33,8 @@ from Utils.work.cache import (
     write_json,
     write_new_folder,
 )
-from Utils.work.parallel import cores, memory_report, peak_memory, run_units
+from Utils.work.machine import cores, peak_memory
+from Utils.work.parallel import Workers, run_units
 
 # Whole or not at all
 
@@ -368,13 +369,14 @@ def test_peak_memory_of_processes_is_reported():
     """Of the processes themselves: what this one holds does not count for them."""
     here = bytearray(600 * 10**6)
     assert peak_memory() > 600e6
-    run_units(hold, [1] * 4, 2, "test", "unit")
+    workers = Workers(2)
+    run_units(hold, [1] * 4, workers, "test", "unit")
     del here
-    main, worker = map(float, re.findall(r"(\d+\.\d) GB", memory_report()))
+    main, worker = map(float, re.findall(r"(\d+\.\d) GB", workers.memory_report()))
     assert main >= 0.6 and worker < 0.6
-    processes = run_units(hold, [120] * 10, 2, "test", "unit")
+    processes = run_units(hold, [120] * 10, workers, "test", "unit")
     assert len(set(processes)) <= 2  # a process that has grown is not taken for a leak and replaced
-    assert float(re.findall(r"(\d+\.\d) GB", memory_report())[1]) >= 0.4
+    assert float(re.findall(r"(\d+\.\d) GB", workers.memory_report())[1]) >= 0.4
 
 
 def test_one_unit_and_none_run_here():

@@ -20,10 +20,9 @@ import main
 from tests.support.paths import TESTS
 from Utils.errors import InputError
 from Utils.work import cluster
-from Utils.work.parallel import memory_report, run_units, scheduler
+from Utils.work.parallel import connect, run_units
 
 distributed = pytest.importorskip("distributed", reason="not installed: pip install -r requirements-cluster.txt")
-
 
 
 class Dask:
@@ -137,38 +136,41 @@ def wait_long(mark: Path) -> None:
 
 
 def test_results_come_in_order_from_several_processes(dask):
-    with scheduler(dask.address):
-        results = run_units(square, range(20), 1, "test", "unit")
+    with connect(1, dask.address) as workers:
+        results = run_units(square, range(20), workers, "test", "unit")
     assert [result for result, _ in results] == [n * n for n in range(20)]
     pids = {pid for _, pid in results}
     assert len(pids) == 2 and os.getpid() not in pids
-    assert "worker at most" in memory_report()
-    assert run_units(square, [3], 1, "test", "unit") == [(9, os.getpid())]  # after the block all is as before
+    assert "worker at most" in workers.memory_report()
+    assert run_units(square, [3], 1, "test", "unit") == [(9, os.getpid())]
 
 
 def test_bad_input_is_passed_on_as_it_is(dask):
-    with scheduler(dask.address), pytest.raises(InputError, match=r"^img003\.jpg: frame is cut short$"):
-        run_units(refuse_2, range(6), 1, "test", "unit")
+    with connect(1, dask.address) as workers, pytest.raises(InputError, match=r"^img003\.jpg: frame is cut short$"):
+        run_units(refuse_2, range(6), workers, "test", "unit")
 
 
 def test_other_errors_are_passed_on_as_they_are(dask):
-    with scheduler(dask.address), pytest.raises(TypeError):
-        run_units(square, ["a"], 1, "test", "unit")
-    with scheduler(dask.address), pytest.raises(RuntimeError, match="number 1"):
-        run_units(raise_what_cannot_travel, [1], 1, "test", "unit")
+    with connect(1, dask.address) as workers, pytest.raises(TypeError):
+        run_units(square, ["a"], workers, "test", "unit")
+    with connect(1, dask.address) as workers, pytest.raises(RuntimeError, match="number 1"):
+        run_units(raise_what_cannot_travel, [1], workers, "test", "unit")
 
 
 @pytest.mark.parametrize("which", ["unit's", "worker's"])
 def test_a_unit_whose_process_ends_is_done_by_another(dask, which, tmp_path):
-    with scheduler(dask.address):
-        (pid,) = run_units(end_process, [(which, tmp_path / "mark", False)], 1, "test", "unit")
+    with connect(1, dask.address) as workers:
+        (pid,) = run_units(end_process, [(which, tmp_path / "mark", False)], workers, "test", "unit")
     assert pid != os.getpid() and (tmp_path / "mark").exists()
 
 
 @pytest.mark.parametrize("which", ["unit's", "worker's"])
 def test_a_unit_that_ends_every_process_is_given_up(dask, which, tmp_path):
-    with scheduler(dask.address), pytest.raises(InputError, match=r"several workers ended over the same unit.*memory"):
-        run_units(end_process, [(which, tmp_path / "mark", True)], 1, "test", "unit")
+    with (
+        connect(1, dask.address) as workers,
+        pytest.raises(InputError, match=r"several workers ended over the same unit.*memory"),
+    ):
+        run_units(end_process, [(which, tmp_path / "mark", True)], workers, "test", "unit")
 
 
 @pytest.mark.parametrize("different", ["sources", "numpy", "Keras backend"])
@@ -176,24 +178,27 @@ def test_workers_that_would_compute_differently_are_refused(dask, different, mon
     here = cluster.conditions()
     monkeypatch.setattr(cluster, "conditions", lambda: here | {different: "another"})
     refusal = f"worker on .* has {different} .*, main.py has another"
-    with scheduler(dask.address), pytest.raises(InputError, match=refusal):
-        run_units(square, [1], 1, "test", "unit")
+    with connect(1, dask.address) as workers, pytest.raises(InputError, match=refusal):
+        run_units(square, [1], workers, "test", "unit")
 
 
 def test_workers_that_do_not_see_the_folders_are_refused(dask, tmp_path):
-    with scheduler(dask.address, [tmp_path]):
+    with connect(1, dask.address, [tmp_path]) as workers:
         for mark in tmp_path.glob(".shared-*.part"):
             mark.unlink()  # as if their folder of this name were another one
         with pytest.raises(InputError, match=f"does not see {tmp_path}"):
-            run_units(square, [1], 1, "test", "unit")
+            run_units(square, [1], workers, "test", "unit")
 
 
 def test_workers_that_cannot_import_the_project_are_refused(dask, tmp_path, monkeypatch):
     started = Dask(tmp_path, n_workers=1)
     try:
         monkeypatch.setattr(cluster, "PROJECT", tmp_path / "not there")
-        with scheduler(started.address), pytest.raises(InputError, match=r"cannot import the project.*PYTHONPATH"):
-            run_units(square, [1], 1, "test", "unit")
+        with (
+            connect(1, started.address) as workers,
+            pytest.raises(InputError, match=r"cannot import the project.*PYTHONPATH"),
+        ):
+            run_units(square, [1], workers, "test", "unit")
     finally:
         started.stop()
 
@@ -211,9 +216,9 @@ def test_a_run_ends_that_is_left_alone(which, said, tmp_path, monkeypatch):
 
     thread = threading.Thread(target=end_a_process)
     try:
-        with pytest.raises(InputError, match=said), scheduler(started.address):
+        with pytest.raises(InputError, match=said), connect(1, started.address) as workers:
             thread.start()
-            run_units(wait_long, [tmp_path / "mark"], 1, "test", "unit")
+            run_units(wait_long, [tmp_path / "mark"], workers, "test", "unit")
     finally:
         thread.join()
         started.stop()

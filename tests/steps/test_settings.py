@@ -1,0 +1,73 @@
+"""The command line as it is parsed: bare flags, defaults, and which flag belongs to which task."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from Utils import __version__
+from Utils.settings import EVERY_TASK, TASKS, Settings, parse_settings
+
+VALUES = {"dataset_name": "CASME_sq", "protocol": "upstream", "videos": "all", "face": "all", "flow": "opencv"}
+VALUES |= {"scheduler": "tcp://host:80", "p": "0.5"}
+CHOOSE = {
+    "evaluate": ["--evaluate", "p.csv", "--ground_truth", "g.csv"],
+    "video": ["--video", "a.mp4"],
+    "check": ["--check"],
+    "train": ["--train"],
+    "predict": [],
+}
+FIELDS = {f.name: f for f in fields(Settings)}
+
+
+@pytest.mark.parametrize("name", ["train", "check", "validate", "fresh"])
+def test_switches_need_no_value(name):
+    task = [] if name in ("train", "check", "fresh") else ["--train"]
+    assert getattr(parse_settings([*task, f"--{name}"]), name) is True
+    for text, value in (("True", True), ("yes", True), ("1", True), ("False", False), ("no", False)):
+        assert getattr(parse_settings([*task, f"--{name}", text]), name) is value
+    assert getattr(parse_settings(task), name) is False
+
+
+def test_a_switch_that_is_off_chooses_no_task_and_is_never_idle():
+    settings = parse_settings(["--train", "False", "--check", "--validate", "False"])
+    assert settings.check and not settings.train
+
+
+def test_without_flags_all_is_default():
+    assert parse_settings([]) == Settings()
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as left:
+        parse_settings(["--version"])
+    assert left.value.code == 0 and capsys.readouterr().out == f"MEAN {__version__}\n"
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "name", [n for n in FIELDS if n not in ("train", "check", "video", "evaluate", "ground_truth")]
+)
+def test_every_flag_is_taken_by_its_tasks_and_refused_by_others(name, task, capsys):
+    value = VALUES.get(name, "2")
+    given = [*CHOOSE[task], f"--{name}", *([] if name in ("validate", "fresh") else [value])]
+    if task in FIELDS[name].metadata["tasks"]:
+        assert getattr(parse_settings(given), name) not in (None, FIELDS[name].default)
+        return
+    with pytest.raises(SystemExit) as left:
+        parse_settings(given)
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and said.count("\n") == 1 and f"--{name} is for " in said
+
+
+def test_every_task_takes_the_folders_and_the_number_of_workers():
+    general = {name for name, f in FIELDS.items() if f.metadata["tasks"] == EVERY_TASK}
+    assert general == {"data_root", "weights_dir", "output_dir", "cache_dir", "workers"}
+
+
+def test_names_of_datasets_are_checked_where_they_are_known(capsys):
+    assert parse_settings(["--dataset_name", "mine"]).dataset_name == "mine"
+    with pytest.raises(SystemExit):
+        parse_settings(["--dataset_name", "mine"], ["DEMO"])
+    assert "mine" in capsys.readouterr().err
