@@ -44,7 +44,7 @@ def find_weights(weights_dir: Path, dataset: Dataset, number: int, subject: str)
     """The weights of a fold. Raises InputError naming subject and file if the spotting network's are missing.
 
     The authors' programs read the joint files, so theirs (`.hdf5`) go first here; without a recognition file beside it,
-    the recognition part of a joint file is untrained (METHOD.md section 7).
+    the recognition part of a joint file is untrained (docs/method.md, section 7).
     """
     folder = weights_dir / dataset.name
     spot, recog, joint = (_first_file(folder / kind, number) for kind in KINDS)
