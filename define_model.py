@@ -1,4 +1,4 @@
-"""The three networks (paper section 3.2; METHOD.md section 2), with `keras` alone: any of its backends runs them.
+"""The three networks (paper section 3.2; docs/method.md, section 2), with `keras` alone: any of its backends runs them.
 
 spotting = spotting_network()
 recognition = recognition_network(spotting, n_classes=3)    # the streams of `spotting`, frozen, and its own head

@@ -1,7 +1,7 @@
 """Step 4: pairs of crops -> optical-flow features.
 
 A feature is a 42x42 image with three channels: horizontal flow u, vertical flow v and optical strain eps, cut to the
-regions that expressions move (paper section 3.1; METHOD.md section 1, steps 2 to 7).
+regions that expressions move (paper section 3.1; docs/method.md, section 1, steps 2 to 7).
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ def flow_function(name: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
 
 
 class _OpenCVFlow:
-    """TV-L1 of the installed OpenCV with its defaults: a cross-check, since versions differ (METHOD.md section 8)."""
+    """TV-L1 of the installed OpenCV with its defaults: a cross-check (versions differ: docs/method.md, section 8)."""
 
     def __init__(self) -> None:
         self._tvl1 = cv2.optflow.DualTVL1OpticalFlow_create()

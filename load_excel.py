@@ -25,7 +25,7 @@ def load_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper")
     data_root : Path
         Folder that holds the datasets.
     protocol : {"paper", "upstream"}
-        "upstream": frame numbers, apexes and order as the authors' code has them (METHOD.md section 7).
+        "upstream": frame numbers, apexes and order as the authors' code has them (docs/method.md, section 7).
 
     Raises
     ------

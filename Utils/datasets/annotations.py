@@ -1,8 +1,9 @@
 """Annotation workbooks of the datasets -> rows that name subject, video and expression, one reader per layout.
 
-Layouts and quirks: METHOD.md section 3, after each dataset's own release. A row of which the dataset or the paper says
-that it does not count is passed over, and counted by reason. A row that cannot be used is left out, and listed with
-workbook, sheet, row, column and what is wrong. A workbook that cannot be used raises `InputError`. Nothing is guessed.
+Layouts and quirks: docs/method.md, section 3, after each dataset's own release.
+A row of which the dataset or the paper says that it does not count is passed over, and counted by reason. A row that
+cannot be used is left out, and listed with workbook, sheet, row, column and what is wrong. A workbook that cannot be
+used raises `InputError`. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ class Annotations:
 
 
 def as_upstream(annotations: Annotations, shift: int) -> Annotations:
-    """The annotations as the authors' published code takes them (METHOD.md section 7).
+    """The annotations as the authors' published code takes them (docs/method.md, section 7).
 
     All frames move by `-shift`, and an expression that then begins before frame 0 is dropped; the apex is the
     workbook's number, also one that means "unknown"; the workbook's order is kept.

@@ -1,6 +1,6 @@
 """The datasets: every fact that differs between them stands here. Adding a dataset is adding an entry.
 
-Facts: METHOD.md section 3 (each dataset's release, the paper's section 4.1, and the authors' code).
+Facts: docs/method.md, section 3 (each dataset's release, the paper's section 4.1, and the authors' code).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Dataset:
     one_per_video : bool
         True for short videos with one expression each: the highest point is the one prediction. False: every peak.
     upstream_shift : int
-        What the authors' code subtracts from every frame number besides (METHOD.md section 7).
+        What the authors' code subtracts from every frame number besides (docs/method.md, section 7).
     published : tuple of int
         (subjects, videos, expressions) that the paper uses; empty where there are none.
     k_prime : int or None

@@ -62,7 +62,10 @@ class FaceScores:
 
 
 def gray_crop(image: np.ndarray, rectangle: Rectangle) -> np.ndarray:
-    """(128, 128) uint8: the face cut out, through JPEG and read as gray, as the datasets' crops are (METHOD.md 1)."""
+    """(128, 128) uint8: the face cut out, through JPEG and read as gray, as the datasets' crops are.
+
+    See docs/method.md, section 1, step 1.
+    """
     _, data = cv2.imencode(".jpg", cut_face(image, rectangle))
     return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
 

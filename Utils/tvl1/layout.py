@@ -12,8 +12,8 @@ The kernel computes what OpenCV 4.5.1-4.11's DualTVL1OpticalFlow does, all defau
 Rules for these files:
 
 - The order of additions and the roundings are the result: small changes are amplified by the warp's 1/32-pixel grid
-  and by the thresholds on iterations (METHOD.md section 8). `fastmath` stands only where no rounding depends on it
-  (minima, maxima, an estimate that is redone when it matters); `fma` stands only where the original fuses, or where
+  and by the thresholds on iterations (docs/method.md, section 8). `fastmath` stands only where no rounding depends on
+  it (minima, maxima, an estimate that is redone when it matters); `fma` stands only where the original fuses, or where
   the rounded result is the same.
 - Only the outermost function is cached on disk, under a checksum of all these files (see `kernel.py`): Numba itself
   looks at one file's time stamp, and would not notice a change in a function or constant taken from another.

@@ -30,7 +30,7 @@ from Utils.synthetic.dataset import WORKBOOK_NAME, plan, render_video, write_wor
 from Utils.work.parallel import release_workers, run_units
 
 EPOCHS = (1, 10)
-# frames of the annotated videos, folds, expressions, k' (METHOD.md section 3, issue 4)
+# frames of the annotated videos, folds, expressions, k' (docs/method.md, section 3; the frames: issue 4)
 PROJECTED = {"CAS(ME)^2": (80_661, 14, 57, 6), "SAMM-LV": (313_605, 29, 159, 37)}
 CLUSTERS = {"2 cores": 2, "16 cores": 16, "10 machines of 16 cores": 160}
 

@@ -137,7 +137,7 @@ def test_absurd_landmarks_still_give_regions_within_the_crop(marks):
     ):
         assert 0 <= region.start < region.stop <= 128
         start, stop = max(0, first - 12), min(128, last + 12)
-        if start < stop and start < 128:  # METHOD.md's region, where there is one
+        if start < stop and start < 128:  # the region of docs/method.md, where there is one
             assert (region.start, region.stop) == (start, stop)
 
 

@@ -219,7 +219,7 @@ def test_dlib_finds_the_rendered_faces(subject, start):
     assert len(detect_faces(image)) == 1
 
 
-# The upstream protocol (METHOD.md section 7)
+# The upstream protocol (docs/method.md, section 7)
 
 
 @pytest.mark.parametrize("name", SMIC)

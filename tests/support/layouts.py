@@ -1,4 +1,4 @@
-"""Tiny synthetic copies of the six datasets, with the quirks of their releases (METHOD.md section 3).
+"""Tiny synthetic copies of the six datasets, with the quirks of their releases (docs/method.md, section 3).
 
     make_layout("CASME2", tmp_path)        # writes tmp_path/CASME2/CASME2/CASME2-RAW/sub01/EP02_01f/img1.jpg ...
 

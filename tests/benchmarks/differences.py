@@ -1,0 +1,109 @@
+"""How far the figures here are from those recorded from the authors' code: differences that docs/fidelity.md quotes.
+
+    python -m tests.benchmarks.differences
+
+The recordings (`tests/support/paths.py`, GOLDEN) lie beside the project on its developers' machines only. About 20 s.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import Utils.networks.backend  # noqa: F401  isort: skip; before TensorFlow: the settings that a run has
+import numpy as np
+
+from define_model import joint_network, recognition_network, spotting_network
+from feature_extraction import face_regions, feature_image, flow_function
+from tests.evaluation.test_upstream import Recording
+from tests.support.paths import GOLDEN
+from training_utils import P, threshold
+from Utils.networks.backend import without_chatter
+from Utils.networks.compiled import predict
+from Utils.networks.weights import load_network
+
+CLASSES = {"CASME2": 5, "SMIC_VIS": 3}  # of the published weights that are recorded
+KINDS = ("spot", "recog", "spot_recog")
+
+
+def spotting_features() -> Iterator[np.ndarray]:
+    """Some pairs (i, i+k) of each SMIC_VIS video; the recorded crops are the input."""
+    pipeline, crops, recorded = _smic_vis()
+    flow = flow_function("kernel")
+    for number in range(len(pipeline["final_samples_onset_apex_offset_0based"])):
+        images, regions = crops[f"video{number:02d}"], face_regions(recorded["landmarks"][number])
+        for i, expected in zip(recorded[f"spot{number:02d}_idx"], recorded[f"spot{number:02d}"], strict=True):
+            yield feature_image(images[i], images[i + pipeline["k"]], regions, flow) - expected
+
+
+def recognition_features() -> Iterator[np.ndarray]:
+    """The pair (onset, apex) of each SMIC_VIS video's one expression."""
+    pipeline, crops, recorded = _smic_vis()
+    flow = flow_function("kernel")
+    for number, [[(onset, apex, _)]] in enumerate(pipeline["final_samples_onset_apex_offset_0based"]):
+        images, regions = crops[f"video{number:02d}"], face_regions(recorded["landmarks"][number])
+        yield feature_image(images[onset], images[apex], regions, flow) - recorded["recognition"][number]
+
+
+def _smic_vis() -> tuple[dict, dict, dict]:
+    """What was recorded of SMIC_VIS: the pipeline's figures, crops, features."""
+    folder = GOLDEN / "smic_vis"
+    pipeline = json.loads((folder / "pipeline.json").read_text(encoding="utf-8"))
+    return pipeline, np.load(folder / "crops.npz"), np.load(folder / "features.npz")
+
+
+def published_weights() -> Iterator[np.ndarray]:
+    """What six published weight files predict from random inputs, in TensorFlow 2.4.1 and here."""
+    folder, rng = GOLDEN / "weights", np.random.RandomState(0)
+    inputs = [rng.rand(16, 42, 42, 1).astype(np.float32) for _ in range(3)]
+    recorded = np.load(folder / "predictions.npz")
+    for dataset, n_classes in CLASSES.items():
+        for kind in KINDS:
+            for n, output in enumerate(_predicted(folder / dataset / kind / "s1.hdf5", kind, n_classes, inputs)):
+                yield output - recorded[f"{dataset}__{kind}__s1__{n}"]
+
+
+def _predicted(path: Path, kind: str, n_classes: int, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of the network of this kind with the weights of a file."""
+    spotting = spotting_network()
+    recognition = recognition_network(spotting, n_classes)
+    network = dict(zip(KINDS, (spotting, recognition, joint_network(spotting, recognition)), strict=True))[kind]
+    load_network(network, path)
+    return predict(network, inputs)
+
+
+def smoothed_scores() -> Iterator[np.ndarray]:
+    """The smoothed scores of each recorded video."""
+    for case in map(Recording, ("casme_sq", "smic_vis")):
+        for record in case.records:
+            yield case.smoothed(record) - case.scores[f"{record['scores']}_smooth"]
+
+
+def thresholds() -> Iterator[np.ndarray]:
+    """The spotting threshold T of each recorded video."""
+    for case in map(Recording, ("casme_sq", "smic_vis")):
+        for record in case.records:
+            yield np.asarray(threshold(case.smoothed(record), P) - record["threshold"])
+
+
+COMPARED: dict[str, Callable[[], Iterator[np.ndarray]]] = {
+    "spotting features": spotting_features,
+    "recognition features": recognition_features,
+    "outputs of published weights": published_weights,
+    "smoothed scores": smoothed_scores,
+    "thresholds": thresholds,
+}
+
+
+def main() -> None:
+    if not GOLDEN.is_dir():
+        raise SystemExit(f"{GOLDEN}: the recordings are not on this machine")
+    for name, compare in COMPARED.items():
+        with without_chatter():
+            largest = [np.abs(difference).max() for difference in compare()]
+        print(f"{name}: {len(largest)}, differ by at most {max(largest):.2g}")
+
+
+if __name__ == "__main__":
+    main()
