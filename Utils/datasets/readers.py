@@ -88,7 +88,7 @@ class _Map:
             )
 
     def look_up(self, row: Row, column: int, text: str) -> str:
-        """The value for `text`, which stands in that cell. CellError if there is no value, or more than one."""
+        """The value for `text`, the text of that cell. CellError if there is no value, or more than one."""
         values = self.pairs.get(plain(text), [])
         if len(values) != 1:
             standing = f"stands for {' and '.join(values)}" if values else "has no row"

@@ -18,7 +18,7 @@ from Utils.errors import UNPRINTABLE, InputError
 LARGEST_FRAME = 100_000_000  # far above any real frame number: a larger one is a typing error
 LONGEST_FAULT = 300  # characters of a message about a cell, which itself may hold 32,767
 LONGEST_REASON = 200  # characters of a library's message that are shown
-HEADER_WITHIN = 40  # rows that are not blank in which the header is looked for; SAMM's stands near row 14
+HEADER_WITHIN = 40  # rows that are not blank in which the header is looked for; SAMM's is near row 14
 XLSX_START, XLS_START = b"PK", b"\xd0\xcf\x11\xe0"  # first bytes: of a ZIP archive, of an OLE2 file
 
 # Limits. A workbook of 13 kB can be made so that reading it takes minutes and gigabytes. Real ones stay far below them:

@@ -64,7 +64,7 @@ MACRO_S, MACRO_APEX, MACRO_HOLD, MACRO_AMPLITUDE = (0.8, 1.8), (0.25, 0.4), (0.1
 SPEECH_S, SYLLABLES_HZ = (0.6, 1.4), (2.5, 4.0)
 
 LEAST_MICRO, LEAST_RISE = 3, 2  # frames of a micro-expression from onset to offset, and from onset to apex
-LEAST_INTENSITY = 0.3  # share of the mean intensity that every action unit keeps, whatever its jitter
+LEAST_INTENSITY = 0.3  # share of the mean intensity that every action unit has at least, with any jitter
 SIDES_WITHIN = (0.5, 1.5)  # factors on the intensity to which the two sides of a face are limited
 SPOKEN = (("AU18", 0.3), ("AU25", 0.9), ("AU26", 0.45))  # the action units of speech and their strengths
 
