@@ -1,4 +1,4 @@
-"""The small types that flow through the steps, each defined once (`Dataset` stands in `Utils/datasets/table.py`)."""
+"""The small types that flow through the steps. Each is defined once; `Dataset` is in `Utils/datasets/table.py`."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-ALL = "all"  # the fold that holds nobody out; its networks are for other people's videos
-# How samples and figures are counted: as the paper says, or as its published code does.
+ALL = "all"  # name of the fold that holds nobody out; its networks are used on videos of people outside the dataset
+# How samples and figures are counted: as the paper says, or as its published code does
 PROTOCOLS = ("paper", "upstream")
-OTHERS = "others"  # an expression of no evaluated class: it is spotted, and not recognised
+OTHERS = "others"  # emotion of an expression that belongs to no evaluated class: it is spotted but not recognised
 
 
 @dataclass(frozen=True)
 class Expression:
-    """One annotated micro-expression; frames are 0-based and inclusive.
+    """One annotated micro-expression. Frames are 0-based and inclusive.
 
     Attributes
     ----------
     onset, offset : int
         First and last frame, `0 <= onset <= offset`.
     apex : int or None
-        Frame of the greatest intensity as annotated; None where the dataset does not give it (SMIC).
+        Frame of the greatest intensity, as annotated. None if the dataset does not give it (SMIC).
     emotion : str
         One of the dataset's classes, or `OTHERS`.
     searched_apex : int or None
@@ -39,16 +39,16 @@ class Expression:
 
 @dataclass(frozen=True)
 class Video:
-    """One video: where its frames lie and what is annotated in it. Frames are read when needed.
+    """One video: where its frames are, and what is annotated in it. Frames are read only when they are needed.
 
     Attributes
     ----------
     subject, name : str
-        The names of its folders, unique together.
+        As its folders are named. Together the two names are unique.
     frames : tuple of Path
-        The image files in frame order (raw frames before the face crop, 128x128 crops after it).
+        The image files in frame order: raw frames before the face crop, 128x128 crops after it.
     expressions : tuple of Expression
-        In order of onset.
+        In order of onset; under the upstream protocol in the workbook's order.
     """
 
     subject: str
@@ -69,12 +69,14 @@ class Fold:
     Attributes
     ----------
     number : int
-        1-based index of the held-out subject in natural order; 0 where nobody is held out.
+        1-based index of the held-out subject in natural order. 0 if nobody is held out.
     held_out : str
         The subject whose videos are tested, or `ALL`.
-    spot_train, recog_train : ndarray of int64
-        Indices of the videos (spotting) and of the recognition samples that are trained on.
-    test : ndarray of int64
+    spot_train : ndarray of int64, (n,)
+        Indices of the videos on which the spotting network is trained.
+    recog_train : ndarray of int64, (n,)
+        Indices of the recognition samples on which the recognition network is trained.
+    test : ndarray of int64, (n,)
         Indices of the held-out subject's videos.
     """
 
@@ -86,7 +88,7 @@ class Fold:
 
     @property
     def weights_name(self) -> str:
-        """Its weights are stored as `<name>.weights.h5`: `s<number>`, or `all`."""
+        """`s<number>` or `all`. The fold's weights are stored as `<weights_name>.weights.h5`."""
         return f"s{self.number}" if self.number else ALL
 
 

@@ -1,4 +1,4 @@
-"""What differs between the datasets: the table of them, and the readers of their workbooks.
+"""What differs between the datasets: the table of datasets, and the readers of their annotation workbooks.
 
-Others use `table.DATASETS` and `table.Dataset`, the types and readers of `annotations`, and `workbooks` to read cells.
+Other rooms use `table.DATASETS` and `table.Dataset`, the types of `annotations`, and `workbooks` to read cells.
 """

@@ -1,6 +1,6 @@
-"""The datasets: every fact that differs between them stands here. Adding a dataset is adding an entry.
+"""The table of datasets: every fact that differs between them is here. To add a dataset, add an entry.
 
-Facts: docs/method.md, section 3 (each dataset's release, the paper's section 4.1, and the authors' code).
+Sources of the facts: docs/method.md, section 3 (each dataset's release, the paper's section 4.1, the authors' code).
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from Utils.datasets.annotations import Annotations, Emotions, read_casme2, read_casme_sq, read_sammlv, read_smic
+from Utils.datasets.annotations import Annotations, Emotions
+from Utils.datasets.readers import read_casme2, read_casme_sq, read_sammlv, read_smic
 from Utils.records import OTHERS
 
+FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")  # of the image files that can be frames of a dataset
+
 THREE_CLASSES = ("negative", "positive", "surprise")
-FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")  # of frames' names, in any case
 CASME2_CLASSES = ("disgust", "happiness", "others", "surprise", "repression")
 
-# What the workbooks' words stand for: a class, "others" (spotted, not recognised), or None (not evaluated at all)
+# What the workbooks' words stand for: a class, "others" (spotted but not recognised), or None (not evaluated at all)
 THREE_EMOTIONS: Emotions = {name: name for name in THREE_CLASSES}
 SAMM_EMOTIONS: Emotions = {
     **dict.fromkeys(("anger", "contempt", "disgust", "fear", "sadness"), "negative"),
@@ -30,48 +32,51 @@ SAMM_EMOTIONS: Emotions = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """One dataset. All paths are relative to the data root; of several, the first that exists is taken.
+    """One dataset. All paths are relative to the data root. Where several are given, the first that exists is used.
 
     Attributes
     ----------
     name, title : str
-        Name on the command line; name in print.
+        The name on the command line, and the name in reports.
     raw_dirs : tuple of str
-        Where the raw frames may lie.
+        Where the raw frames may be.
     crop_dir : str
         Where the 128x128 crops are written.
     workbooks : dict of str to tuple of str
-        What the reader needs ("annotations", for SAMM-LV also "emotions") and where it may lie (glob patterns).
+        What the reader needs ("annotations", for SAMM-LV also "emotions") -> where it may be (glob patterns).
     read_annotations : callable
         (workbooks, emotions) -> Annotations.
     emotions : dict of str to str or None
-        The words for emotions in the workbook, in lower case without blanks, and what they stand for.
+        The workbook's words for emotions, in lower case and without blanks -> what they stand for: a class, `OTHERS`,
+        or None (not evaluated).
     video_folder : str
-        Regular expression of a video's folder below the raw folder, with the groups `subject` and `video`, by which the
-        workbook's rows are matched (`Utils.datasets.annotations.match_key`). It has as many slashes as the path.
+        Regular expression of a video's folder, relative to the raw folder, with the groups `subject` and `video`. The
+        workbook's rows are matched to these two (`Utils.datasets.annotations.match_key`). It has one slash for each
+        level of folders between the raw folder and the video's.
     frame_name : str
         Regular expression of a frame's file name, with the group `number`.
     crop_name : str
-        Name of a crop: `{stem}` is the raw frame's name without ending, `{number}` its number as written.
+        Name of a crop: `{stem}` is the raw frame's name without its suffix, `{number}` its number as written there.
     fps : int
         Frames per second.
     k : int
-        Distance of the two frames of a pair, fps x 0.1.
+        Distance of the two frames of a pair: fps x 0.1, halves rounded up.
     classes : tuple of str
-        Emotions that are recognised; a class's index is its position.
+        The emotions that are recognised. A class's index is its position.
     one_per_video : bool
-        True for short videos with one expression each: the highest point is the one prediction. False: every peak.
+        True for short videos with one expression each: the highest point of the score is the only prediction. False:
+        every peak is a prediction.
     upstream_shift : int
-        What the authors' code subtracts from every frame number besides (docs/method.md, section 7).
+        What the authors' code subtracts from every frame number in addition (docs/method.md, section 7).
     published : tuple of int
-        (subjects, videos, expressions) that the paper uses; empty where there are none.
+        (subjects, videos, expressions) that the paper uses. Empty if the paper does not use the dataset.
     k_prime : int or None
-        The published k', where there is one.
+        The published k'. None if none is published.
     leaking_folds : tuple of int
         Published folds whose recognition weights were trained on the subject that they are tested on (docs/fidelity.md,
         section 2): 1-based numbers.
     generated : bool
-        True for the embedded dataset, which is made on first use.
+        True for the embedded dataset, which is generated on first use.
     """
 
     name: str
@@ -95,18 +100,18 @@ class Dataset:
     generated: bool = False
 
     def frame_number(self, file_name: str) -> int | None:
-        """The number in a frame's file name, or None if the file is no frame."""
+        """The number in a frame's file name. None if the file is not named as a frame."""
         match = re.fullmatch(self.frame_name, file_name)
         return int(match["number"]) if match else None
 
     def crop_file(self, file_name: str) -> str:
-        """The crop's file name for a raw frame's."""
+        """The file name of the crop for the file name of a raw frame."""
         match = re.fullmatch(self.frame_name, file_name)
         return self.crop_name.format(stem=Path(file_name).stem, number=match["number"])
 
 
-_IMAGE = rf"(?i:{'|'.join(map(re.escape, FRAME_SUFFIXES))})"
-_ENDS = (".xls*", "*.xls*")  # the workbook as released, then copies with a date and the like in their names
+_IMAGE = f"(?i:{'|'.join(map(re.escape, FRAME_SUFFIXES))})"  # upper or lower case
+_ENDS = (".xls*", "*.xls*")  # the workbook as released, then copies with something added to the name, such as a date
 
 _CASME_SQ_LAYOUT = dict(
     read_annotations=read_casme_sq,
@@ -119,7 +124,7 @@ _CASME_SQ_LAYOUT = dict(
 
 
 def _smic(name: str, folder: str, fps: int, k: int, published: tuple[int, ...]) -> Dataset:
-    """SMIC-E HS, VIS and NIR differ in camera, frame rate and folder names only."""
+    """The entry of SMIC-E HS, VIS or NIR. They differ only in camera, frame rate and names of folders."""
     long_dirs = (f"SMIC/SMIC-E_raw image/{folder}_long", f"SMIC/{folder}_long")
     names = (f"SMIC-{folder}-E", f"SMIC_{folder}_E")
     return Dataset(

@@ -1,4 +1,4 @@
-"""Reading cells of .xls and .xlsx workbooks, with messages that name workbook, sheet, row and column."""
+"""Reads the cells of .xls and .xlsx workbooks. Messages name workbook, sheet, row and column."""
 
 from __future__ import annotations
 
@@ -15,38 +15,45 @@ from pathlib import Path
 
 from Utils.errors import UNPRINTABLE, InputError
 
-LARGEST_FRAME = 100_000_000  # beyond any real frame number: a larger one is a typing error, not an annotation
-LONGEST_FAULT = 300  # characters; a cell may hold 32,767
+LARGEST_FRAME = 100_000_000  # far above any real frame number: a larger one is a typing error
+LONGEST_FAULT = 300  # characters of a message about a cell, which itself may hold 32,767
+LONGEST_REASON = 200  # characters of a library's message that are shown
+HEADER_WITHIN = 40  # rows that are not blank in which the header is looked for; SAMM's is near row 14
+XLSX_START, XLS_START = b"PK", b"\xd0\xcf\x11\xe0"  # first bytes: of a ZIP archive, of an OLE2 file
 
-# A workbook of 13 kB can be made to unpack to what takes minutes and gigabytes; an annotation's row is some 40 XML tags
-MAX_UNPACKED = 32 * 2**20  # bytes, all parts of an .xlsx together, or an .xls
-MAX_TAGS = 250_000  # reading the slowest (styles) takes 20 us each
-MAX_READ = 4 * MAX_TAGS  # tags of the longest part times sheets: several sheets may be one part
-MAX_ROWS = 4 * 2**20  # also blank ones, of all sheets; one may have 1,048,576
-MAX_CELLS = 4 * 2**20  # also blank ones
+# Limits. A workbook of 13 kB can be made so that reading it takes minutes and gigabytes. Real ones stay far below them:
+# a row of annotations has about 40 XML tags.
+MAX_UNPACKED = 32 * 2**20  # bytes of all parts of an .xlsx together, or of an .xls
+MAX_TAGS = 250_000  # XML tags of all parts together; the slowest ones (styles) take 20 us each
+MAX_READ = 4 * MAX_TAGS  # sheets times tags of the longest part: sheets may share a part, which is read for each
+MAX_ROWS = 4 * 2**20  # of all sheets together, with blank rows; a single sheet may have 1,048,576
+MAX_CELLS = 4 * 2**20  # of all sheets together, with blank cells
 
-NUMBER = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)  # a number typed as text; float() would take `1_2` and `nan`, too
-SHEET = re.compile(rb"<(?:\w+:)?sheet\b")  # in the list of sheets
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)  # a number typed as text; float() would also accept `1_2` and `nan`
+SHEET = re.compile(rb"<(?:\w+:)?sheet\b")  # an entry in a workbook's list of sheets
 
 
 class CellError(ValueError):
-    """One cell cannot be used; the message names it. Its row is left out and reported."""
+    """A cell cannot be used. The message names it; its row is left out and reported."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a sheet. `where` reads `book.xlsx, sheet 'Sheet1', row 12`."""
+    """One row of a sheet. `where` is its place: `book.xlsx, sheet 'Sheet1', row 12`. Columns count from 0."""
 
     cells: tuple
     where: str
 
     def value(self, column: int):
-        """The raw cell (str, int, float, bool, datetime or None); None beyond the last one."""
+        """The raw cell: str (stripped of blanks), int, float, bool, datetime or None. None beyond the last cell."""
         value = self.cells[column] if column < len(self.cells) else None
         return value.strip() if isinstance(value, str) else value
 
     def text(self, column: int, what: str) -> str:
-        """The cell as text; a whole number reads as its digits. CellError if it is empty, a date or a truth value."""
+        """The cell as text; a whole number becomes its digits. `what` names the cell in messages.
+
+        Raises CellError if it is empty, a date, a truth value, or has characters that cannot be shown.
+        """
         value = self.value(column)
         if value in (None, "") or (isinstance(value, float) and math.isnan(value)):
             raise self.fault(column, f"{what} is empty")
@@ -60,7 +67,10 @@ class Row:
         return text
 
     def number(self, column: int, what: str) -> float:
-        """The cell as a finite number (digits typed as text count). CellError otherwise."""
+        """The cell as a finite number; a number typed as text is accepted. `what` names the cell in messages.
+
+        Raises CellError if it is empty, no number, or its absolute value is above `LARGEST_FRAME`.
+        """
         value = self.value(column)
         if value in (None, ""):
             raise self.fault(column, f"{what} is empty")
@@ -68,12 +78,12 @@ class Row:
             value = float(value)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.fault(column, f"{what} is {_shown(value)}, not a number")
-        if not abs(value) <= LARGEST_FRAME:  # NaN fails as well
+        if not abs(value) <= LARGEST_FRAME:  # `not ... <=` also catches NaN
             raise self.fault(column, f"{what} is {value:g}, not a frame number")
         return float(value)
 
     def frame(self, column: int, what: str) -> int:
-        """The cell as a whole frame number."""
+        """The cell as a whole frame number. CellError if it is none."""
         number = self.number(column, what)
         if not number.is_integer():
             raise self.fault(column, f"{what} is {number}, not a whole frame number")
@@ -90,22 +100,22 @@ class Row:
         return False
 
     def fault(self, column: int, text: str) -> CellError:
-        """An error about one cell, to be raised."""
+        """The error about one cell, for the caller to raise."""
         text = text if len(text) <= LONGEST_FAULT else f"{text[:LONGEST_FAULT]}..."
         return CellError(f"{self.where}, column {column_letter(column)}: {text}")
 
 
 @dataclass(frozen=True)
 class Table:
-    """The part of a sheet that begins with a header row.
+    """The part of a sheet from its header row on.
 
     Attributes
     ----------
     column : dict of str to int
-        Index of each column that was asked for.
+        Index of each requested column, under the name that was requested.
     header : Row
     rows : tuple of Row
-        Below the header.
+        The rows below the header.
     """
 
     column: dict[str, int]
@@ -115,16 +125,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One sheet: its rows but for the blank ones."""
+    """One sheet: its place (`book.xlsx, sheet 'Sheet1'`) and its rows, without the blank ones."""
 
     where: str
     rows: tuple[Row, ...]
 
-    def below_header(self, columns: Sequence[str], search: int = 40) -> Table:
-        """Find the header row that names all `columns`.
+    def below_header(self, columns: Sequence[str], search: int = HEADER_WITHIN) -> Table:
+        """Find the header row that names all `columns`, among the first `search` rows.
 
-        Names are compared without case and blanks, and `Onset Frame` is `Onset`. Raises InputError naming the missing
-        columns.
+        Names are compared without case and blanks, and `Onset Frame` is the same as `Onset`. If there is no such row,
+        raises InputError with the columns that are missing in the row that comes nearest.
         """
         best: list[str] = list(columns)
         for i, row in enumerate(self.rows[:search]):
@@ -144,20 +154,21 @@ class Sheet:
 
 
 def open_workbook(path: Path) -> list[Sheet]:
-    """Read every sheet of a workbook: .xls through xlrd, .xlsx through openpyxl, told apart by content.
+    """Read every sheet of a workbook: .xls with xlrd, .xlsx with openpyxl. The file's first bytes decide which it is.
 
-    Formulas count as the value last computed. Raises InputError for a file that is missing or no workbook.
+    A formula counts as the value that was last computed. Raises InputError if the file is missing, cannot be read, is
+    not a workbook, or is too large.
     """
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is not a file; put the workbook of the dataset's release there")
     try:
         with path.open("rb") as file:
-            magic = file.read(8)
+            start = file.read(len(XLS_START))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if magic.startswith(b"PK"):
+    if start.startswith(XLSX_START):
         sheets = _read_xlsx(path)
-    elif magic.startswith(b"\xd0\xcf\x11\xe0"):
+    elif start.startswith(XLS_START):
         sheets = _read_xls(path)
     else:
         raise InputError(
@@ -167,7 +178,7 @@ def open_workbook(path: Path) -> list[Sheet]:
 
 
 class _Size:
-    """Counts what the sheets of one workbook hold, and refuses too much."""
+    """Counts the rows and cells of one workbook's sheets. ValueError if there are too many."""
 
     def __init__(self) -> None:
         self.rows = self.cells = 0
@@ -193,16 +204,16 @@ def _where(path: Path, sheet: str) -> str:
 
 
 def _read_xlsx(path: Path) -> list[tuple[str, tuple[Row, ...]]]:
-    import openpyxl  # here: the evaluator of CSV files needs no workbook library
+    import openpyxl  # here, because the evaluation of CSV files needs no workbook library
 
     try:
-        with path.open("rb") as file, warnings.catch_warnings():  # a file, not a path: openpyxl judges by the name
-            warnings.simplefilter("ignore", UserWarning)  # about styles and extensions, which are not read
+        with path.open("rb") as file, warnings.catch_warnings():  # not the path: openpyxl goes by its suffix
+            warnings.simplefilter("ignore", UserWarning)  # they are about styles and extensions, which are not used
             _require_small(file)
-            book = openpyxl.load_workbook(file, read_only=True, data_only=True)  # a sheet may have 1,048,576 rows
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)  # read_only: row by row
             sheets, size = [], _Size()
             for sheet in book.worksheets:
-                sheet.reset_dimensions()  # some programs write wrong ones
+                sheet.reset_dimensions()  # some programs write wrong dimensions into the file
                 where = _where(path, sheet.title)
                 sheets.append((where, _rows(sheet.iter_rows(values_only=True), where, size)))
             return sheets
@@ -215,9 +226,9 @@ def _read_xlsx(path: Path) -> list[tuple[str, tuple[Row, ...]]]:
 
 
 def _require_small(file) -> None:
-    """ValueError for an .xlsx that unpacks to more than an annotation workbook can be, before any of it is parsed.
+    """ValueError if an .xlsx unpacks to more than an annotation workbook can be. Nothing is parsed before this check.
 
-    The sizes in the directory can be relied on: Python reads no more of a part than its size there.
+    The sizes in the archive's directory can be trusted: Python reads no more of a part than the size given there.
     """
     with zipfile.ZipFile(file) as parts:
         unpacked = sum(part.file_size for part in parts.infolist())
@@ -244,14 +255,14 @@ def _read_xls(path: Path) -> list[tuple[str, tuple[Row, ...]]]:
             where = _where(path, sheet.name)
             sheets.append((where, _rows(cells, where, size)))
         return sheets
-    except Exception as error:  # xlrd lets struct, assertion, index and decoding errors of a broken file through
+    except Exception as error:  # on a broken file xlrd raises struct, assertion, index and decoding errors, and more
         raise InputError(
             f"{path}: cannot be read as an .xls workbook ({_one_line(error)}); is it complete, and without a password?"
         ) from None
 
 
 def _xls_values(cells: Sequence, datemode: int) -> Iterator:
-    """Values of xlrd's cells, as openpyxl would give them: xlrd shows dates, truth values and errors as numbers."""
+    """Values of xlrd's cells as openpyxl would give them. xlrd gives dates, truth values and errors as numbers."""
     from xlrd import XL_CELL_BOOLEAN, XL_CELL_DATE, XL_CELL_ERROR, error_text_from_code, xldate
 
     for cell in cells:
@@ -266,7 +277,7 @@ def _xls_values(cells: Sequence, datemode: int) -> Iterator:
 
 
 def column_letter(column: int) -> str:
-    """0 -> A, 25 -> Z, 26 -> AA: as spreadsheet programs show it."""
+    """The name of a column as spreadsheet programs show it: 0 -> A, 25 -> Z, 26 -> AA."""
     letters = ""
     column += 1
     while column:
@@ -276,19 +287,19 @@ def column_letter(column: int) -> str:
 
 
 def plain(text) -> str:
-    """A word as it is compared: without blanks, in lower case; empty for None."""
+    """A word in the form in which words are compared: without blanks, in lower case. Empty for None."""
     return "".join(str(text).split()).lower() if text is not None else ""
 
 
 def column_name(text) -> str:
-    """A header's word as it is compared: `Onset`, `OnsetFrame` and `Onset Frame` are one column."""
+    """A column's name as it is compared: `Onset`, `OnsetFrame` and `Onset Frame` are the same column."""
     return plain(text).removesuffix("frame")
 
 
 def _shown(value) -> str:
-    """A cell's value in a message."""
+    """A cell's value as messages show it."""
     return f"the date {value:%Y-%m-%d}" if isinstance(value, datetime.date) else repr(value)
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__

@@ -1,4 +1,4 @@
-"""From two tables, predictions and ground truth, to figures: a pure function, without TensorFlow.
+"""Computes the figures from two tables, predictions and ground truth: a pure function, without TensorFlow.
 
-Others use `evaluate.evaluate`, the tables of `tables`, `text.format_metrics`, and single metrics of `metrics`.
+Other rooms use `evaluate.evaluate`, the tables of `tables`, `text.format_metrics`, and single metrics of `metrics`.
 """

@@ -1,11 +1,11 @@
-"""The predictions and ground-truth tables: their columns, reading, writing, and their rows by video.
+"""The tables of predictions and of ground truth: their columns, how they are read and written, their rows by video.
 
 Conventions
 -----------
-One row is one interval; frames are 0-based and inclusive. A prediction may start before frame 0 (a peak near the
-beginning minus k'), an annotation may not. `subject` and `video` are text: `006` is not `6`. An empty `emotion` is an
-interval that was spotted and not recognised; an empty `apex` is an unknown one. A table that somebody brings needs
-the columns of `REQUIRED_COLUMNS` only; columns that are not known here are kept as text and not looked at.
+One row is one interval. Frames are 0-based and inclusive. A prediction may start before frame 0 (a peak near the
+beginning, minus k'), an annotation may not. `subject` and `video` are text: `006` is not `6`. An empty `emotion` means
+that the interval was spotted but not recognised. An empty `apex` is unknown. A table from elsewhere needs only the
+columns of `REQUIRED_COLUMNS`. Unknown columns are kept as text and not used.
 
 A CSV file is UTF-8 (with or without byte order mark), separated by commas, with a header line.
 """
@@ -37,10 +37,11 @@ REQUIRED_COLUMNS = ("subject", "video", "onset", "offset", "emotion")
 KEY_COLUMNS = ("subject", "video")  # text that must be there
 FRAME_COLUMNS = ("onset", "offset")  # whole numbers that must be there
 NUMBER_COLUMNS = ("apex", SEARCHED_APEX, "onset_s", "offset_s", "score", "confidence")  # numbers that may be missing
-MAX_FRAME = 10**9  # 58 days at 200 frames a second: beyond it a frame number is a mistake
-MAX_NAME = 255  # characters of a subject, a video or an emotion: what file names can have
-MAX_EMOTIONS = 100  # different ones in a table: beyond, it is another column
-MAX_PAIRS = 1_000_000  # of predictions and annotations of one video, summed over videos: 100 bytes each to compare
+MAX_FRAME = 10**9  # 58 days at 200 frames per second: a larger frame number is a mistake
+MAX_NAME = 255  # characters of a subject, a video or an emotion, as in the name of a file
+MAX_EMOTIONS = 100  # in one table: with more different ones, the column holds something else
+MAX_PAIRS = 1_000_000  # of a prediction and an annotation of one video, over all videos: comparing takes 100 bytes each
+MAX_QUOTED = 30  # characters of a field that a message quotes
 
 
 class Interval(NamedTuple):
@@ -56,7 +57,7 @@ class Interval(NamedTuple):
 
     @property
     def peak(self) -> float:
-        """The apex, or the middle of the interval where there is none."""
+        """The apex, or the middle of the interval if the apex is unknown."""
         return (self.onset + self.offset) / 2 if math.isnan(self.apex) else self.apex
 
 
@@ -74,7 +75,7 @@ class VideoIntervals(NamedTuple):
         return f"{self.subject}/{self.video}"
 
     def in_time_order(self) -> VideoIntervals:
-        """The same with both lists sorted by onset (then offset, then row)."""
+        """A copy in which both lists are sorted by onset (then offset, then row)."""
         by_onset = attrgetter("onset", "offset", "row")
         return self._replace(
             predicted=sorted(self.predicted, key=by_onset), annotated=sorted(self.annotated, key=by_onset)
@@ -88,7 +89,7 @@ def only_searched_apexes(videos: Iterable[VideoIntervals]) -> bool:
 
 
 def bounds(intervals: Sequence[Interval]) -> np.ndarray:
-    """Onsets and offsets of intervals as an array of shape (n, 2), also where n is 0."""
+    """Onsets and offsets of intervals, int64, shape (n, 2), also if n is 0."""
     return np.array([(interval.onset, interval.offset) for interval in intervals], dtype=np.int64).reshape(-1, 2)
 
 
@@ -102,15 +103,15 @@ def group_by_video(
     predictions, ground_truth : DataFrame
         See the module's conventions.
     videos : iterable of (subject, video, ...), optional
-        The videos that took part, in the wanted order; a video without any row is a video too. By default the
-        videos that either table names, in natural order.
+        The videos that took part, in the order in which they are to be returned. They may be without any row. By
+        default these are the videos that either table names, in natural order.
 
     Raises
     ------
     ValueError
-        A table breaks a rule (see `validate`), or has a row in a video that `videos` does not hold.
+        A table breaks a rule (see `validate`), or has a row in a video that is not among `videos`.
     InputError
-        More intervals in one video than can be compared with one another.
+        There are more pairs of predictions and annotations than can be compared (`MAX_PAIRS`).
     """
     validate(predictions, "predictions")
     validate(ground_truth, "ground truth")
@@ -127,18 +128,25 @@ def group_by_video(
         keys = sorted(named, key=lambda key: (natural_key(key[0]), natural_key(key[1])))
     else:
         keys = list(dict.fromkeys((str(record[0]), str(record[1])) for record in videos))
-        if strangers := named - set(keys):
-            raise ValueError(f"rows of {'/'.join(min(strangers))}, which is not among the videos that took part")
+        if unknown := named - set(keys):
+            raise ValueError(f"rows of {'/'.join(min(unknown))}, which is not among the videos that took part")
     return [VideoIntervals(*key, predicted.get(key, []), annotated.get(key, [])) for key in keys]
 
 
 def classes_of(ground_truth: pd.DataFrame) -> list[str]:
-    """Every emotion of a ground-truth table, sorted: the classes where nobody says which are evaluated."""
+    """Every emotion of a ground-truth table, sorted. They are the classes if the user does not give any."""
     return sorted({emotion for emotion in map(_text_or_none, ground_truth["emotion"]) if emotion is not None})
 
 
 def validate(table: pd.DataFrame, name: str = "table") -> None:
-    """Raise ValueError, naming the rule, unless `table` has the required columns and whole, ordered frame numbers."""
+    """Check a table.
+
+    Raises
+    ------
+    ValueError
+        A required column is missing, a frame number is not whole or too large, or an onset is after its offset. The
+        message begins with `name`.
+    """
     if missing := [column for column in REQUIRED_COLUMNS if column not in table.columns]:
         raise ValueError(f"{name}: no column {', '.join(missing)}")
     for column in FRAME_COLUMNS:
@@ -207,7 +215,7 @@ def megc_table(predictions: pd.DataFrame, last_frames: Mapping[tuple[str, str], 
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as CSV: all of it or nothing, never half a file under the final name.
+    """Write a table as CSV. The file appears whole or not at all.
 
     Raises
     ------
@@ -229,23 +237,23 @@ def read_table(path: str | Path, *, ground_truth: bool = False) -> pd.DataFrame:
     path : path
         The CSV file.
     ground_truth : bool
-        The table holds annotations: there must be at least one row, and none may start before frame 0.
+        Whether the table holds annotations. Then there must be at least one row, and none may start before frame 0.
 
     Returns
     -------
     DataFrame
-        The file's columns (unnamed ones and empty lines are left out): keys as str, frames as int64, other known
-        numbers as float64 (NaN where empty), emotion as str or None.
+        The file's columns: keys as str, frames as int64, other known numbers as float64 (NaN where empty), emotion as
+        str or None. Columns without a name and empty lines are left out.
 
     Raises
     ------
     InputError
-        With file, line, column, and what to do.
+        The file or one of its fields cannot be used. The message names file, line and column, and what to do.
     """
     path = Path(path)
     header, lines, rows = _read_fields(path)
     if repeated := sorted({name for name in header if name and header.count(name) > 1}):
-        raise InputError(f"{path}, line 1: column {', '.join(repeated)} stands there more than once; keep one")
+        raise InputError(f"{path}, line 1: column {', '.join(repeated)} is there more than once; keep one")
     if missing := [name for name in REQUIRED_COLUMNS if name not in header]:
         hint = "; separate the columns by commas" if len(header) == 1 and re.search(r"[;\t|]", header[0]) else ""
         raise InputError(
@@ -263,14 +271,14 @@ def read_table(path: str | Path, *, ground_truth: bool = False) -> pd.DataFrame:
         raise InputError(f"{path}, column emotion: {len(emotions)} different emotions; is it the right column?")
     for line, onset, offset in zip(lines, columns["onset"], columns["offset"], strict=True):
         if onset > offset:
-            raise InputError(f"{path}, line {line}: onset {onset} is after offset {offset}; mend or remove the row")
+            raise InputError(f"{path}, line {line}: onset {onset} is after offset {offset}; correct or remove the row")
         if ground_truth and onset < 0:
             raise InputError(f"{path}, line {line}, column onset: {onset} is before frame 0; frames count from 0")
     return pd.DataFrame({name: pd.Series(values, dtype=_dtype(name)) for name, values in columns.items()})
 
 
 def _read_fields(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
-    """Header, line number of each row (the first, where a quoted field spans lines), and the rows' fields."""
+    """Header, line number of each row (its first one, if a quoted field has several lines), and the rows' fields."""
     lines: list[int] = []
     rows: list[list[str]] = []
     try:
@@ -308,11 +316,13 @@ def _read_fields(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
 
 
 def _dtype(column: str) -> str:
-    return "int64" if column in FRAME_COLUMNS else "float64" if column in NUMBER_COLUMNS else "object"
+    if column in FRAME_COLUMNS:
+        return "int64"
+    return "float64" if column in NUMBER_COLUMNS else "object"
 
 
 def _parse(text: str, column: str, path: Path, line: int):
-    """The value of one field; InputError says where it stands and what belongs there."""
+    """The value of one field. InputError, with its place and what it must be, if it cannot be used."""
     where = f"{path}, line {line}, column {column}"
     if column in KEY_COLUMNS and not text:
         raise InputError(f"{where}: is empty; name the {column}")
@@ -325,18 +335,18 @@ def _parse(text: str, column: str, path: Path, line: int):
     if column in NUMBER_COLUMNS and text.lower() in ("", "nan"):
         return math.nan
     try:
-        number = float(text) if "_" not in text else math.nan
+        number = float(text) if "_" not in text else math.nan  # Python would read `1_0` as 10
     except ValueError:
         number = math.nan
     if column in NUMBER_COLUMNS:
         if not math.isfinite(number):
             raise InputError(f"{where}: {_shown(text)} is not a number; write a number or leave it empty")
         return number
-    if not number.is_integer() or abs(number) > MAX_FRAME:  # NaN and infinity are no integers either
+    if not number.is_integer() or abs(number) > MAX_FRAME:  # NaN and infinity are not integers
         raise InputError(f"{where}: {_shown(text)} is not a frame number; write a whole number")
     return int(number)
 
 
 def _shown(text: str) -> str:
-    """A field as an error message quotes it: one line, not too long."""
-    return repr(text if len(text) <= 30 else text[:27] + "..")
+    """A field as a message quotes it: on one line, cut to about `MAX_QUOTED` characters."""
+    return repr(text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 3] + "..")

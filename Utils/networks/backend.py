@@ -1,4 +1,4 @@
-"""Setting up Keras: quiet, one thread, the same result every time."""
+"""Sets up Keras: no log messages, one thread, the same result every time."""
 
 from __future__ import annotations
 
@@ -10,15 +10,25 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's C++ messages; read when TensorFlow loads
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # one arithmetic on every processor
+# TensorFlow reads these when it is loaded
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # only fatal errors of its C++ code are logged
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # oneDNN's arithmetic depends on the processor
+
+M_ARENA_MAX = -8  # number of the option in glibc's <malloc.h>
+ARENAS = 2  # that all threads share: see `_share_arenas`
+WORTH_COMPILING = 400  # training steps whose gain from compiling by XLA equals the time that compiling takes
+
+# Lines that TensorFlow's C++ libraries log and that users need not see
+CHATTER = re.compile(
+    rb"WARNING: All log messages before absl|[IW]\d{4} (\d\d:\d\d|\d{10}\.)|WARNING:tensorflow:\d+ out of"
+)
 
 
 def seed_keras(seed: int) -> None:
-    """Seed everything that Keras draws from.
+    """Seed every random generator that Keras uses.
 
-    On TensorFlow one thread is used: the networks are too small to gain from more, folds run side by side instead, and
-    sums are then always taken in the same order.
+    TensorFlow is set to one thread. The networks are too small to gain from more, and folds run side by side instead.
+    With one thread, sums are always taken in the same order.
     """
     _share_arenas()
     import keras
@@ -28,26 +38,25 @@ def seed_keras(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
-M_ARENA_MAX = -8  # of glibc's <malloc.h>
-
-
 def _share_arenas() -> None:
-    """Have the threads of the C library's allocator, where it is glibc's, share two arenas.
+    """If the C library is glibc, make all threads share two arenas (areas from which memory is allocated).
 
-    Else each of TensorFlow's threads keeps what it has freed, and a process grows with every fold that it trains.
+    Otherwise each of TensorFlow's threads keeps the memory that it has freed, and the process grows with every fold
+    that it trains.
     """
-    with suppress(OSError, AttributeError, TypeError):  # TypeError: Windows has no CDLL(None)
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+    with suppress(OSError, AttributeError, TypeError):  # not glibc; TypeError: Windows has no CDLL(None)
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
 def compiles(steps: int) -> bool:
-    """Whether training is compiled by XLA: a step is a third quicker then, and compiling costs what 400 steps save.
+    """Whether a training of `steps` steps is to be compiled by XLA.
 
-    Not on PyTorch, which has another compiler.
+    A compiled step takes a third less time, but compiling takes as long as `WORTH_COMPILING` steps save. PyTorch has
+    another compiler, so there the answer is no.
     """
     import keras
 
-    return keras.backend.backend() != "torch" and steps > 400
+    return keras.backend.backend() != "torch" and steps > WORTH_COMPILING
 
 
 def _single_thread() -> None:
@@ -58,19 +67,15 @@ def _single_thread() -> None:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
-        pass  # already running in this process, with the number set the first time
-
-
-CHATTER = re.compile(
-    rb"WARNING: All log messages before absl|[IW]\d{4} (\d\d:\d\d|\d{10}\.)|WARNING:tensorflow:\d+ out of"
-)
+        pass  # TensorFlow already runs in this process, with the numbers that were set first
 
 
 @contextmanager
 def without_chatter() -> Iterator[None]:
-    """Hold back what TensorFlow's C++ libraries log to the standard error stream; all other lines are passed on after.
+    """Drop what TensorFlow's C++ libraries log to the standard error stream. Other lines are passed on at the end.
 
-    They write to the file descriptor itself and some of them heed no setting, so that is where it is done.
+    Some of these libraries ignore every setting, and they write to the file descriptor directly. Therefore the file
+    descriptor is redirected.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:

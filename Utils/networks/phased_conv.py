@@ -1,10 +1,11 @@
-"""A convolution whose output goes straight into a max-pooling, computed several times faster and with equal results.
+"""A convolution that is followed by a max-pooling, computed several times faster with equal results.
 
 A 5x5 convolution (zero padding) followed by a 3x3 max-pooling with stride 3 needs, for every pooled pixel, nine
-positions of the convolution; together they see a 7x7 window. `PhasedConv2D` computes the nine as nine groups of
-channels ("phases") of one 7x7 convolution with stride 3, whose kernel holds the 5x5 kernel nine times, shifted. CPU
-convolutions with one input channel are slow per output pixel, so a ninth of the pixels with nine times the channels is
-much quicker. Weights, their shapes and their gradients are those of `Conv2D`.
+positions of the convolution. Together these use a 7x7 window of the input. `PhasedConv2D` computes the nine positions
+as nine groups of channels ("phases") of one 7x7 convolution with stride 3. The kernel of that convolution holds the 5x5
+kernel nine times, each time shifted. On a CPU, a convolution with one input channel takes long for every output pixel.
+A ninth of the pixels with nine times the channels is therefore much faster. Weights, their shapes and their gradients
+are those of `Conv2D`.
 """
 
 from __future__ import annotations
@@ -16,10 +17,25 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("mean")
 class PhasedConv2D(layers.Layer):
-    """`Conv2D(filters, size, padding="same")` with ReLU, its positions grouped by phase within pooling windows.
+    """`Conv2D(filters, size, padding="same")` with ReLU, its output grouped by phase within the pooling windows.
 
-    (batch, height, width, 1) -> (batch, height / stride, width / stride, stride^2, filters). Height and width must be
-    divisible by `stride`. Weights: kernel (size, size, 1, filters), bias (filters,).
+    Input: (batch, height, width, 1); height and width must be divisible by `stride`. Output: (batch, height / stride,
+    width / stride, stride^2, filters). Weights: kernel (size, size, 1, filters), bias (filters,).
+
+    Parameters
+    ----------
+    filters : int
+    size : int
+        Side of the kernel, pixels.
+    stride : int
+        Side and stride of the pooling windows, pixels.
+    kernel_regularizer : optional
+        As `Conv2D` takes it.
+
+    Raises
+    ------
+    ValueError
+        When it is built for an input with more than one channel.
     """
 
     def __init__(self, filters: int, size: int, stride: int, kernel_regularizer=None, **kwargs):
@@ -29,14 +45,14 @@ class PhasedConv2D(layers.Layer):
 
     def build(self, input_shape):
         if input_shape[-1] != 1:
-            raise ValueError(f"one input channel expected, not {input_shape[-1]}")
+            raise ValueError(f"one input channel is needed, there are {input_shape[-1]}")
         self.kernel = self.add_weight(
             name="kernel", shape=(self.size, self.size, 1, self.filters), regularizer=self.kernel_regularizer
         )
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
     def _placement(self) -> np.ndarray:
-        """(window^2 stride^2, size^2) of 0 and 1: where each kernel tap stands in the wide kernel of each phase."""
+        """Where each tap of the kernel is in the wide kernel of each phase: 0 or 1, (window^2 stride^2, size^2)."""
         window = self.size + self.stride - 1
         placement = np.zeros((window, window, self.stride, self.stride, self.size, self.size), np.float32)
         taps, phases = np.arange(self.size), np.arange(self.stride)
@@ -71,7 +87,7 @@ class PhasedConv2D(layers.Layer):
 
 @keras.saving.register_keras_serializable("mean")
 class PhaseMaxPooling(layers.Layer):
-    """The max-pooling that goes with `PhasedConv2D`: the largest of the phases, (..., phases, C) -> (..., C)."""
+    """The max-pooling for the output of `PhasedConv2D`: the maximum over the phases, (..., phases, C) -> (..., C)."""
 
     def call(self, inputs):
         return ops.max(inputs, axis=-2)

@@ -1,4 +1,4 @@
-"""The user's own videos: read, follow the faces, score, spot, and write what people look at.
+"""The user's own videos: they are read, faces are followed and scored, expressions spotted, and the results written.
 
-main.py uses `run`, `weights` and `video_files`; nothing else imports this room.
+main.py uses `run`, `weights` and `video_files`. Nothing else imports this room.
 """

@@ -1,8 +1,8 @@
-"""Where the faces of a video are: detection every second, after scene cuts, and where a face comes or goes.
+"""Where the faces of a video are. Faces are detected every second, at scene cuts, and where a face appears or leaves.
 
-For datasets the paper's rule holds (the rectangle of the first frame is kept, `face_crop.py`); people who film
-themselves move. Within a track the rectangle still stays until the face has left it: one that moves between the two
-frames of a pair would be read as motion of the face.
+For datasets the paper's rule is used: the rectangle of the first frame is kept (`face_crop.py`). But people who film
+themselves move. Within a track, the rectangle still stays until the face has left it. If it moved between the two
+frames of a pair, this would be read as motion of the face.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import numpy as np
 from Utils.faces.landmarks import detect_faces
 from Utils.faces.rectangles import Rectangle, area, clip_rectangle, overlap
 
-DETECTION_SIDE = 640  # pixels; larger frames are scaled down for the detector, which then finds faces of 40 pixels
-SAME_PLACE = 0.6  # intersection over union with a new detection from which on the rectangle is kept
-SAME_FACE = 0.25  # and from which on a detection is the same face
-STAY = 0.5  # the largest face is followed while it has this share of the largest one's area
-CUT = 28.0  # grey levels; mean difference of two frames' thumbnails from which on there is a scene cut
-THUMBNAIL = (32, 18)
+DETECTION_SIDE = 640  # pixels; larger frames are scaled down to this side, in which faces of 40 pixels are still found
+SAME_PLACE = 0.6  # least intersection over union with a new detection for which the rectangle is kept
+SAME_FACE = 0.25  # least intersection over union for which a detection is the same face
+STAY = 0.5  # share of the largest face's area; a followed face with less is given up for the largest one
+CUT = 28.0  # grey levels; a larger mean difference between the thumbnails of two frames is a scene cut
+THUMBNAIL = (32, 18)  # width and height of a thumbnail, pixels
 
 Detector = Callable[[np.ndarray], list[Rectangle]]
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Frames `first` to `last` (0-based, inclusive) with a face in one rectangle (left, top, right, bottom)."""
+    """Frames `first` to `last` (0-based, inclusive) in which a face has one rectangle: (left, top, right, bottom)."""
 
     first: int
     last: int
@@ -37,14 +37,14 @@ class Segment:
 
 @dataclass(frozen=True)
 class Track:
-    """One face: its number, from 0, and its segments in order of time."""
+    """One face: its number from 0, its segments in order of time, and the frames at which a new scene begins."""
 
     number: int
     segments: tuple[Segment, ...]
     cuts: tuple[int, ...] = ()
 
     def stretches(self) -> list[tuple[int, int]]:
-        """First and last frames of the stretches without a gap and without a scene cut inside."""
+        """First and last frames (inclusive) of the parts that have neither a gap nor a scene cut inside."""
         found: list[list[int]] = []
         for segment in self.segments:
             if found and segment.first == found[-1][1] + 1 and segment.first not in self.cuts:
@@ -54,6 +54,7 @@ class Track:
         return [(first, last) for first, last in found]
 
     def segment_at(self, frame: int) -> Segment | None:
+        """The segment that a frame belongs to. None if the face is not there."""
         return next((s for s in self.segments if s.first <= frame <= s.last), None)
 
 
@@ -64,12 +65,12 @@ class Tracking:
     Attributes
     ----------
     n_frames : int
-        Frames that could be decoded.
+        Number of frames that could be decoded.
     tracks : tuple of Track
     cuts : tuple of int
-        Frames that begin a new scene.
+        Frames at which a new scene begins.
     without_face : tuple of (int, int)
-        First and last frames of the stretches in which no face is followed.
+        First and last frames (inclusive) of the parts in which no face is followed.
     """
 
     n_frames: int
@@ -80,11 +81,11 @@ class Tracking:
 
 @dataclass
 class _Growing:
-    """A track while it is made: segments as [first, last, rectangle]."""
+    """A track that is not finished. Its segments are lists [first, last, rectangle]."""
 
     number: int
     segments: list[list] = field(default_factory=list)
-    present: bool = False  # at the latest detection
+    present: bool = False  # whether the face was found by the latest detection
 
     @property
     def rectangle(self) -> Rectangle:
@@ -94,17 +95,19 @@ class _Growing:
 def track_faces(
     images: Iterable[np.ndarray], fps: float, which: str = "largest", detect: Detector = detect_faces
 ) -> Tracking:
-    """Follow the faces of a video in one pass; about a second of small frames is held.
+    """Follow the faces of a video in one pass. About one second of reduced frames is kept in memory.
 
     Parameters
     ----------
     images : iterable of ndarray, (height, width, 3), uint8
-        BGR, one size.
+        BGR, all of one size.
     fps : float
+        Frames per second.
     which : {"largest", "all"}
-        The largest face of a time (another one only when it is gone, or has less than half the other's area), or all.
+        "largest": one face at a time, the largest. Another face takes its place only if it is gone, or if its area is
+        less than half (`STAY`) of the other's. "all": every face.
     detect : callable
-        (height, width, 3) uint8 -> faces as (left, top, right, bottom).
+        (height, width, 3) uint8 -> faces as (left, top, right, bottom) in pixels.
     """
     tracker = _Tracker(max(1, round(fps)), which, detect)
     for image in images:
@@ -113,12 +116,16 @@ def track_faces(
 
 
 class _Tracker:
-    """Keeps the frames since the latest detection, so that comings and goings can be found among them by halving."""
+    """Follows faces from one detection to the next.
+
+    It keeps the frames since the latest detection. When a face has appeared or left in between, the frame at which it
+    did so is found among them by bisection.
+    """
 
     def __init__(self, interval: int, which: str, detect: Detector) -> None:
         self.interval, self.which, self.detector = interval, which, detect
         self.n = 0
-        self.waiting: list[np.ndarray] = []  # small frames from `detected_at` + 1 on
+        self.waiting: list[np.ndarray] = []  # reduced frames from `detected_at` + 1 on
         self.detected_at = -1
         self.thumbnail: np.ndarray | None = None
         self.cuts: list[int] = []
@@ -126,6 +133,7 @@ class _Tracker:
         self.scale, self.size = 1.0, (0, 0)
 
     def add(self, image: np.ndarray) -> None:
+        """Take the next frame."""
         if not self.n:
             self.size = image.shape[1], image.shape[0]
             self.scale = min(1.0, DETECTION_SIDE / max(self.size))
@@ -144,6 +152,7 @@ class _Tracker:
             self._detect_last()
 
     def finish(self) -> Tracking:
+        """The result, after the last frame."""
         self._detect_last()
         cuts = tuple(self.cuts)
         tracks = tuple(
@@ -156,12 +165,13 @@ class _Tracker:
         return Tracking(self.n, tracks, cuts, tuple(runs_of(~covered)))
 
     def _is_cut(self, image: np.ndarray) -> bool:
+        """Whether a new scene begins with this frame."""
         small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), THUMBNAIL, interpolation=cv2.INTER_AREA)
         before, self.thumbnail = self.thumbnail, small.astype(np.float32)
         return before is not None and float(np.abs(self.thumbnail - before).mean()) > CUT
 
     def _detect(self, image: np.ndarray) -> list[Rectangle]:
-        """Faces in the video's own pixels, clipped to it."""
+        """The faces in a reduced frame, in pixels of the video and clipped to it."""
         width, height = self.size
         found = [
             clip_rectangle(tuple(round(x / self.scale) for x in face), (height, width)) for face in self.detector(image)
@@ -169,7 +179,7 @@ class _Tracker:
         return [face for face in found if face is not None]
 
     def _detect_last(self) -> None:
-        """Detect on the newest waiting frame and carry all tracks up to it."""
+        """Detect faces in the newest kept frame, and continue, end or begin tracks."""
         if not self.waiting:
             return
         now = self.n - 1
@@ -189,6 +199,7 @@ class _Tracker:
         self.detected_at = now
 
     def _one_of(self, faces: list[Rectangle]) -> list[Rectangle]:
+        """The one face to follow: the followed one while it is large enough (`STAY`), else the largest. Or none."""
         largest = max(faces, key=area, default=None)
         for track in self.tracks:
             if track.present:
@@ -198,7 +209,7 @@ class _Tracker:
         return [largest] if largest else []
 
     def _match(self, faces: list[Rectangle]) -> dict[int, int]:
-        """Track number -> index of its face: best overlap first, tracks that are present before those that are not."""
+        """Track number -> index of its face. Tracks that are present come first, then the best overlap."""
         pairs = sorted(
             (
                 (track.present, overlap(face, track.rectangle), track.number, i)
@@ -214,27 +225,29 @@ class _Tracker:
         return matched
 
     def _go_on(self, track: _Growing, face: Rectangle, now: int) -> None:
+        """Continue a track with the face that was found at frame `now`."""
         if not track.present:
             first = self._first_with(face, now)
             track.segments.append([first, now, face])
             track.present = True
         elif overlap(face, track.rectangle) >= SAME_PLACE:
             track.segments[-1][1] = now
-        else:  # it has moved: the new rectangle from halfway on
+        else:  # the face has moved: the new rectangle holds from the middle between the two detections on
             middle = (self.detected_at + now) // 2
             track.segments[-1][1] = middle
             track.segments.append([middle + 1, now, face])
 
     def _begin(self, face: Rectangle, now: int) -> None:
+        """Begin a track with a face that was found at frame `now`."""
         first = self._first_with(face, now)
-        if self.which == "largest":  # one face at a time
+        if self.which == "largest":  # one face at a time: not before the other tracks end
             first = max([first, *(t.segments[-1][1] + 1 for t in self.tracks)])
         track = _Growing(len(self.tracks), present=True)
         track.segments.append([min(first, now), now, face])
         self.tracks.append(track)
 
     def _end(self, track: _Growing, now: int) -> None:
-        """The face is gone now: find by halving the last waiting frame that has it."""
+        """End a track whose face is gone at frame `now`: find the last frame that has it by bisection."""
         low, high = self.detected_at, now
         while high - low > 1:
             middle = (low + high) // 2
@@ -246,7 +259,7 @@ class _Tracker:
         track.present = False
 
     def _first_with(self, face: Rectangle, now: int) -> int:
-        """The first waiting frame that has a face that is there now."""
+        """The first kept frame with a face that is there at frame `now`, found by bisection."""
         start = self.n - len(self.waiting)
         low, high = start - 1, now
         while high - low > 1:
@@ -258,11 +271,12 @@ class _Tracker:
         return high
 
     def _has(self, rectangle: Rectangle, frame: int) -> bool:
+        """Whether a kept frame has a face at this place."""
         image = self.waiting[frame - (self.n - len(self.waiting))]
         return any(overlap(face, rectangle) >= SAME_FACE for face in self._detect(image))
 
 
 def runs_of(mask: np.ndarray) -> list[tuple[int, int]]:
-    """First and last indices (inclusive) of the runs of True."""
+    """First and last indices (inclusive) of the runs of True in `mask`, shape (n,), in ascending order."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(mask, np.int8), [0]])))
     return [(int(first), int(end) - 1) for first, end in zip(edges[::2], edges[1::2], strict=True)]

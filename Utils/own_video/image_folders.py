@@ -1,4 +1,4 @@
-"""Folders of frame images: which files are the frames, and what their numbers tell."""
+"""Folders of frame images: which files are the frames, and whether the numbers in their names are complete."""
 
 from __future__ import annotations
 
@@ -14,37 +14,40 @@ IMAGE_SUFFIXES = (*FRAME_SUFFIXES, ".tif", ".tiff")
 
 
 def images_in(folder: Path) -> tuple[Path, ...]:
-    """The images of a folder in natural order of their names, hidden ones and folders aside; see `require_files`."""
+    """The images of a folder in natural order of their names. Hidden files and folders are skipped.
+
+    What is returned may be a pipe or a link to nothing: see `require_files`.
+    """
     found = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
     return tuple(sorted((p for p in found if not p.is_dir()), key=lambda p: natural_key(p.name)))
 
 
 def require_files(images: Sequence[Path]) -> None:
-    """Raise InputError if something has an image's name and is no file: a pipe, a link to nothing."""
+    """Raise InputError if one of the images is not a file but, for example, a pipe or a link to nothing."""
     for path in images:
         if not path.is_file():
-            raise InputError(f"{path}: is no file, or a link to nothing; copy the frame again")
+            raise InputError(f"{path}: is not a file, or is a link to nothing; copy the frame again")
 
 
 def remark_on_numbers(images: Sequence[Path]) -> str:
-    """Compare the last numbers in the names of frames; returns a remark on numbers that are missing, or "".
+    """A remark on frames that are missing, found from the last number in each name; "" if none is missing.
 
-    Names without a number, or that differ in more than the number, are not compared: their order is all there is.
+    If the names have no number, or differ in more than the number, nothing is known about missing frames.
 
     Raises
     ------
     InputError
-        A frame is there twice: `img7.jpg` and `img007.jpg`, `img7.png`.
+        A frame is there twice, such as `img7.jpg` with `img007.jpg` or with `img7.png`.
     """
     named: dict[tuple[str, str], dict[int, Path]] = {}
     for path in images:
         if match := re.fullmatch(r"(.*?)(\d+)(\D*)", path.stem):
             numbers = named.setdefault((match[1], match[3]), {})
             if other := numbers.get(int(match[2])):
-                raise InputError(f"{path}: frame {int(match[2])} is there twice (also {other.name}); take one away")
+                raise InputError(f"{path}: frame {int(match[2])} is there twice (also {other.name}); remove one")
             numbers[int(match[2])] = path
     if len(named) != 1:
         return ""
     (numbers,) = named.values()
     n_missing = max(numbers) - min(numbers) + 1 - len(numbers)
-    return f"{n_missing} frame number(s) missing: the frames are taken as if none were" if n_missing else ""
+    return f"{n_missing} frame number(s) missing; the frames are used as if none were missing" if n_missing else ""

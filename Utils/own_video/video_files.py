@@ -1,11 +1,11 @@
-"""Reading videos: one frame at a time, at a constant rate, upright, whatever the file's header says.
+"""Reads videos: one frame at a time, at a constant rate, turned upright.
 
     for frame in open_video(Path("interview.mp4")):
         frame.index, frame.time, frame.image
 
-Timestamps are those of the packets; the number of frames in the header is never used. A video of variable rate gets the
-frame that is on the screen at every 1/fps of a second. Audio is ignored, and only this file is read: formats that name
-other files or addresses (playlists) are refused.
+Times are those of the packets. The number of frames in the header is never used. From a video of variable rate, the
+frame that is on the screen is taken at every multiple of 1 / fps seconds. Audio is ignored. Only the given file is
+read: formats that name other files or addresses (playlists) are refused.
 """
 
 from __future__ import annotations
@@ -24,27 +24,41 @@ from av.video.reformatter import VideoReformatter
 from Utils.errors import InputError, shown
 from Utils.faces.images import read_image
 from Utils.own_video.image_folders import IMAGE_SUFFIXES, images_in, remark_on_numbers, require_files
+from Utils.own_video.rates import (
+    measure_rate,
+    rate_without_times,
+    remark_on_end,
+    require_rate,
+    require_times,
+)
 from Utils.records import natural_key
 
 SUFFIXES = (
     ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf",
     ".ogv", ".ts", ".vob", ".webm", ".wmv",
 )  # fmt: skip
-FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,mjpeg,m4v,gif"  # demuxers of single files
-MAX_PIXELS = 8192 * 8192
-LOWEST_RATE, HIGHEST_RATE = 1, 1000  # frames per second
-MAX_PAUSE = 600.0  # seconds; a longer one between two frames is taken for broken timestamps
-MAX_BACK = 1.0  # seconds; timestamps that fall by more begin anew (recordings joined without care)
-TOLERANCE = 0.02  # of the mean interval by which intervals may differ in a video of constant rate, besides a tick
-DRIFT = 0.5  # of the mean interval by which frames may be off index / fps in one
-CUT_OFF = 0.05  # of the header's duration, and half a second, by which a whole file may be shorter
-EARLY = 0.1  # of a frame by which one may come late and still count as on the screen (ticks of a millisecond)
-USUAL_RATES = (24, 25, 30, 48, 50, 60, 90, 100, 120, 200, 240, *(r * 1000 / 1001 for r in (24, 30, 60, 120)))
+# FFmpeg's names of the formats that are read: those in which one file is the whole video
+FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,mjpeg,m4v,gif"
+MAX_PIXELS = 8192 * 8192  # of a frame: 64 megapixels, as for images (Utils/__init__.py)
+LATE = 0.1  # share of an interval by which a frame may come late and still be on the screen: times may be whole ms
+DECODER_THREADS = 2  # for each video; several videos may be read at the same time
+MAX_BROKEN = 1000  # packets that cannot be decoded, after which the rest is not tried if there is no frame yet
+NO_TICK = Fraction(1, 1000)  # seconds; the unit of times if the stream does not give it
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: its number from 0 at the constant rate, `index / fps` seconds, (height, width, 3) uint8 BGR."""
+    """One frame.
+
+    Attributes
+    ----------
+    index : int
+        Its number at the constant rate, from 0.
+    time : float
+        `index / fps`, seconds.
+    image : ndarray of uint8, (height, width, 3)
+        BGR.
+    """
 
     index: int
     time: float
@@ -53,23 +67,25 @@ class Frame:
 
 @dataclass
 class FrameSource:
-    """A video, or a folder of frame images. Every iteration reads it from the start.
+    """A video, or a folder of frame images. Every iteration reads it from the start and gives its `Frame`s.
 
     Attributes
     ----------
     path : Path
     fps : float
-        Of the frames that come out.
+        Frames per second of the iteration.
     width, height : int
-        Pixels, after rotation.
+        Pixels, after the frames are turned upright.
     n_estimated : int
         About how many frames there are, for progress bars.
     resampled : bool
-        The file's rate is variable.
+        Whether the file's rate is variable.
     remarks : tuple of str
-        Known before decoding.
+        What was found before decoding.
     problems : list of str
-        Found by the latest iteration.
+        What the latest iteration found.
+    images : tuple of Path
+        The frames of a folder; empty for a video file.
     """
 
     path: Path
@@ -97,13 +113,16 @@ class FrameSource:
             yield Frame(i, i / self.fps, image)
 
     def _decode(self) -> Iterator[Frame]:
-        """Decoded frames, each held until the next one's time: that fills gaps, and makes a variable rate constant."""
-        start, held, i = None, None, 0
-        last, missing = 0.0, 0
+        """Decoded frames at the constant rate.
+
+        Every frame is repeated until the next one's time. This fills gaps, and makes a variable rate constant.
+        """
+        start, held, i = None, None, 0  # time of the first frame; the frame before; index of the next frame to give
+        last, missing = 0.0, 0  # latest time since the start; frames that a constant rate lacks
         for time, image in self._decoded():
             start = time if start is None else start
             last = max(last, time - start)
-            place = int(np.ceil(last * self.fps - EARLY)) if self.resampled else round(last * self.fps)
+            place = int(np.ceil(last * self.fps - LATE)) if self.resampled else round(last * self.fps)
             for gap in range(i, place):
                 if held is not None:
                     missing += not self.resampled
@@ -115,21 +134,22 @@ class FrameSource:
         if held is not None and self.resampled:
             yield Frame(i, i / self.fps, held)
         if missing:
-            self.problems.append(f"{self.path.name}: {missing} frame(s) are missing, the frame before is held")
+            self.problems.append(f"{self.path.name}: {missing} frame(s) are missing; the frame before is repeated")
 
     def _decoded(self) -> Iterator[tuple[float, np.ndarray]]:
-        """(seconds, image) of all frames that can be decoded, in order of time."""
+        """(seconds, image) of all frames that can be decoded, in the decoder's order of display."""
         broken = damaged = resized = count = 0
         reformatter = VideoReformatter()
         with _open(self.path) as container:
             stream = _pictures(self.path, container)
-            stream.thread_type, stream.codec_context.thread_count = "AUTO", 2
-            by_order = container.format.name == "avi"  # holds no times of display: what stands for them is out of order
+            stream.thread_type, stream.codec_context.thread_count = "AUTO", DECODER_THREADS
+            by_order = container.format.name == "avi"  # AVI has no display times; those that FFmpeg gives are unordered
             packets, latest = container.demux(stream), None
-            while broken < 1000 or count:
+            while broken < MAX_BROKEN or count:
                 try:
                     packet = next(packets)
-                    frames = packet.decode() if packet.size or packet.dts is None else []  # the last one has no time
+                    is_last = not packet.size and packet.dts is None  # then the decoder gives the frames it still has
+                    frames = packet.decode() if packet.size or is_last else []
                 except StopIteration:
                     break
                 except av.FFmpegError:
@@ -152,32 +172,32 @@ class FrameSource:
         if damaged:
             self.problems.append(f"{self.path.name}: {damaged} frame(s) are damaged")
         if resized:
-            self.problems.append(f"{self.path.name}: {resized} frame(s) of another size, scaled to the first one's")
+            self.problems.append(f"{self.path.name}: {resized} frame(s) of another size, scaled to that of the first")
 
 
 def upright(frame: av.VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
-    """A decoded frame as (height, width, 3) uint8 BGR, turned as its display matrix says."""
+    """A decoded frame as (height, width, 3) uint8 BGR, turned as its display matrix demands."""
     image = reformatter.reformat(frame, format="bgr24").to_ndarray()
     turns = round(frame.rotation / 90) % 4  # counterclockwise
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
 def open_video(path: Path, fps: float | None = None) -> FrameSource:
-    """Look at a video's packets, decoding only the first frame.
+    """Open a video or a folder of images. Of a video, all packets are read, but only the first frame is decoded.
 
     Parameters
     ----------
     path : Path
-        A video file, or a folder of images (natural order of their names).
+        A video file, or a folder of images, which are read in natural order of their names.
     fps : float, optional
         Frames per second of a folder of images.
 
     Raises
     ------
     InputError
-        Nothing there, empty, no video, audio only, encrypted, too large, nothing that can be decoded; less than 1 or
-        more than 1000 frames per second; a folder without images or without `fps`, or `fps` for a file, which has
-        its own; times that jump.
+        The file is missing, empty, not a video, audio only, encrypted, or too large; nothing in it can be decoded; its
+        times jump; its rate is outside [`LOWEST_RATE`, `HIGHEST_RATE`]; or `fps` is given, although a file has its own
+        rate. The folder has no images, an image is there twice, or `fps` is missing or outside that range.
     """
     if path.is_dir():
         return _open_folder(path, fps)
@@ -191,7 +211,7 @@ def open_video(path: Path, fps: float | None = None) -> FrameSource:
         raise InputError(f"{path}: the file is empty (0 bytes); copy it again")
     try:
         with _open(path) as container:
-            return _look_at(path, container)
+            return _inspect(path, container)
     except av.FFmpegError as error:
         raise InputError(f"{path}: is not a video that can be read ({_reason(error)})") from None
     except (OSError, MemoryError) as error:
@@ -199,15 +219,16 @@ def open_video(path: Path, fps: float | None = None) -> FrameSource:
 
 
 def _open(path: Path):
+    """The container of a video file. FFmpeg is told to read no other file, and to refuse frames that are too large."""
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_pixels": str(MAX_PIXELS)}
     container = av.open(str(path.absolute()), options=options, metadata_errors="replace")
     for stream in container.streams.video:
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # FFmpeg refuses larger frames before they are
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # checked before memory is taken for a frame
     return container
 
 
 def _pictures(path: Path, container) -> av.VideoStream:
-    """The first stream of moving pictures; the cover of a song is none."""
+    """The first stream of moving pictures. The cover picture of a song is not one."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             return stream
@@ -219,12 +240,13 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
-def _look_at(path: Path, container) -> FrameSource:
+def _inspect(path: Path, container) -> FrameSource:
+    """What is known about a video from its packets and its first frame."""
     stream = _pictures(path, container)
     if stream.width * stream.height > MAX_PIXELS:
         size = f"{stream.width}x{stream.height} pixels"
-        raise InputError(f"{path}: frames of {size} are more than {MAX_PIXELS} pixels; scale it down")
-    tick, declared = stream.time_base or Fraction(1, 1000), stream.average_rate or stream.guessed_rate
+        raise InputError(f"{path}: frames of {size} are more than {MAX_PIXELS} pixels; scale the video down")
+    tick, declared = float(stream.time_base or NO_TICK), float(stream.average_rate or stream.guessed_rate or 0)
     ticks, n = [], 0
     try:
         for packet in container.demux(stream):
@@ -235,38 +257,31 @@ def _look_at(path: Path, container) -> FrameSource:
                 if packet.pts is not None:
                     ticks.append(packet.pts)
     except av.FFmpegError:
-        pass  # what comes before it can be read; decoding meets it again, and says so
-    times = np.array(ticks, np.int64) * float(tick)
-    _check_times(path, times)
+        pass  # what is before the fault can be read; the fault is reported when the video is decoded
+    times = np.array(ticks, np.int64) * tick
+    require_times(path, times)
     times = np.unique(times)
     if len(times) > 1:
-        fps, resampled, remark = _rate(path.name, times, float(tick))
+        fps, resampled, remark = measure_rate(path.name, times, tick)
     else:
-        fps, resampled = float(declared or 0), False
-        fps = fps if LOWEST_RATE <= fps <= HIGHEST_RATE else 25.0
-        remark = f"{path.name}: has no timestamps; taken for {fps:.4g} frames per second" if n > 1 else ""
-    _check_rate(path, fps)
-    said = (remark, _cut_off(path.name, times, stream, container))
+        fps, remark = rate_without_times(path.name, declared, n)
+        resampled = False
+    require_rate(path, fps)
+    remarks = (remark, remark_on_end(path.name, times, _duration(stream, container)))
     n = round((times[-1] - times[0]) * fps) + 1 if resampled else max(len(times), n)
     height, width = _first_image(path).shape[:2]
-    return FrameSource(path, fps, width, height, n, resampled, tuple(filter(None, said)))
+    return FrameSource(path, fps, width, height, n, resampled, tuple(filter(None, remarks)))
 
 
-def _check_times(path: Path, times: np.ndarray) -> None:
-    """Refuse times, in order of decoding, that no recording has: held frames would fill hours, or frames be lost."""
-    steps = np.diff(times)
-    wrong = np.flatnonzero((steps < -MAX_BACK) | (steps > MAX_PAUSE))
-    if len(wrong):
-        said = f"jumps by {steps[wrong[0]]:.0f} s after {times[wrong[0]]:.0f} s"
-        raise InputError(f"{path}: the time {said}; write the file again with a video tool")
-
-
-def _check_rate(path: Path, fps: float) -> None:
-    if not LOWEST_RATE <= fps <= HIGHEST_RATE:  # NaN, too
-        raise InputError(f"{path}: {fps:.4g} frames per second are outside [{LOWEST_RATE}, {HIGHEST_RATE}]")
+def _duration(stream: av.VideoStream, container) -> float:
+    """Seconds that the header gives for the pictures, or else for the whole file; 0 if it gives none."""
+    if stream.duration is not None:
+        return float(stream.duration * (stream.time_base or NO_TICK))
+    return (container.duration or 0) / av.time_base
 
 
 def _first_image(path: Path) -> np.ndarray:
+    """The first frame that can be decoded. InputError if there is none."""
     with _open(path) as container:
         for packet in container.demux(_pictures(path, container)):
             try:
@@ -277,48 +292,14 @@ def _first_image(path: Path) -> np.ndarray:
     raise InputError(f"{path}: no frame can be decoded; is it whole, not encrypted, of at most 8192x8192 pixels?")
 
 
-def _cut_off(name: str, times: np.ndarray, stream: av.VideoStream, container) -> str:
-    """A remark where the header tells of more than there is, which is not relied on for anything else."""
-    if not len(times):
-        return ""
-    told = (container.duration or 0) / av.time_base
-    if stream.duration is not None:
-        told = float(stream.duration * stream.time_base)
-    there = float(times[-1] - times[0])
-    if told - there <= max(0.5, CUT_OFF * told):
-        return ""
-    return f"{name}: its pictures end after {there:.1f} s, its header tells of {told:.1f} s: it may be cut off"
-
-
-def _rate(name: str, times: np.ndarray, tick: float) -> tuple[float, bool, str]:
-    """Frames per second, whether the rate is variable, and a remark; times ascending, at least two, in seconds."""
-    intervals = np.diff(times)
-    n, span = len(intervals), float(times[-1] - times[0])
-    mean = span / n
-    rounding = 1.01 * tick if tick < mean / 3 else 0.0  # coarse ticks count frames: they are exact
-    even = np.abs(intervals - mean) <= rounding + TOLERANCE * mean
-    off = np.abs(times - times[0] - mean * np.arange(n + 1))
-    if even.all() and (off <= rounding + DRIFT * mean).all():
-        share = min(max(min(0.001, DRIFT / n), rounding / span), 0.005)  # the last frame stays in its place
-        return _usual(1 / mean, share), False, ""
-    fps = _usual(1 / float(np.median(intervals)), 0.02)
-    low, high = 1 / intervals.max(), 1 / intervals.min()
-    return fps, True, f"{name}: its frame rate is variable ({low:.3g} to {high:.3g} per second): resampled to {fps:.4g}"
-
-
-def _usual(fps: float, share: float) -> float:
-    """A usual rate within that share, whole ones first, else the rate itself."""
-    near = [rate for rate in USUAL_RATES if abs(rate - fps) <= share * fps]
-    return float(min(near, key=lambda rate: (share > 0.01 and rate % 1 > 0, abs(rate - fps)), default=fps))
-
-
 def _open_folder(folder: Path, fps: float | None) -> FrameSource:
+    """`open_video` for a folder of images."""
     images = images_in(folder)
     if not images:
         raise InputError(f"{folder}: holds no images ({', '.join(IMAGE_SUFFIXES)}) and no videos")
     if fps is None:
         raise InputError(f"{folder}: is a folder of images; give their frames per second with --fps")
-    _check_rate(folder, fps)
+    require_rate(folder, fps)
     require_files(images)
     height, width = read_image(images[0]).shape[:2]
     remarks = tuple(filter(None, [remark_on_numbers(images)]))
@@ -326,12 +307,15 @@ def _open_folder(folder: Path, fps: float | None) -> FrameSource:
 
 
 def find_videos_to_run(paths: Sequence[Path]) -> list[Path]:
-    """The videos that command-line paths stand for: files, folders of videos (natural order), folders of images.
+    """The videos that paths from the command line stand for.
+
+    A file stands for itself, a folder of videos for its videos in natural order, a folder of images for one video. A
+    video that is named twice is returned once.
 
     Raises
     ------
     InputError
-        A path that is not there, or a folder with neither videos nor images.
+        A path does not exist or cannot be read, or a folder has neither videos nor images.
     """
     found: list[Path] = []
     for path in paths:
@@ -341,7 +325,7 @@ def find_videos_to_run(paths: Sequence[Path]) -> list[Path]:
             except OSError as error:
                 raise InputError(f"{shown(path)}: cannot be read ({error.strerror})") from None
             videos = [p for p in inside if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
-            videos = [p for p in videos if not p.is_dir()]  # a link to nothing is one that cannot be read
+            videos = [p for p in videos if not p.is_dir()]  # links to nothing stay: they are reported later
             if not videos and not images_in(path):
                 raise InputError(f"{shown(path)}: holds neither videos ({', '.join(SUFFIXES)}) nor images")
             found += videos or [path]

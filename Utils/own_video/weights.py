@@ -14,7 +14,7 @@ import numpy as np
 from Utils.datasets.table import Dataset
 from Utils.errors import UNPRINTABLE, InputError
 from Utils.networks.weights import DESCRIPTION, ENDINGS, FoldWeights, fold_files
-from Utils.own_video.video_files import LOWEST_RATE
+from Utils.own_video.rates import LOWEST_RATE
 from Utils.records import ALL
 from Utils.work.cache import read_json
 

@@ -1,5 +1,5 @@
-"""The pages people look at: one self-contained HTML report per run or video, and an index over many of them.
+"""What users look at: figures, and an HTML report for each run or video, with an index over several of them.
 
-`contents.py` says what goes in, `pages.py` writes it; what it looks like and does stands in the .html, .css and .js
-files. A page holds everything it needs, loads nothing, and runs only the scripts whose hashes it names.
+`contents.py` decides what is in a report, `pages.py` writes it, and the .html, .css and .js files define how it looks
+and what it does. A page contains everything that it needs, loads nothing, and runs only scripts whose hashes it names.
 """

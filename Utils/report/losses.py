@@ -18,21 +18,27 @@ LOSS_PANELS = (
     ("recog_loss", "recognition: loss", "cross-entropy + L2 penalty"),
     ("recog_accuracy", "recognition: accuracy on the training samples", "accuracy"),
 )
-LOG_FROM = 30.0  # losses are drawn on a logarithmic axis where the largest is more than this many times the smallest
+LOG_FROM = 30.0  # if the largest loss is more than this many times the smallest, the axis is logarithmic
+HEIGHT = 7.2  # of the figure, inches
+TICKS = 10  # most ticks on the axis of epochs
 
 
 def plot_losses(path: Path, histories: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
-    """Draw the training curves of all folds: a thin line per fold, a bold one for their mean, one for held-out means.
+    """Draw the training curves of all folds.
+
+    Every fold has a thin line, their mean a bold one. If values on the held-out subjects are known, their mean has a
+    line, too.
 
     Parameters
     ----------
     path : Path
         The PNG.
     histories : dict of str to dict of str to list of float
-        Held-out subject -> name ("spot_loss", "spot_mae", "recog_loss", "recog_accuracy") -> a value per epoch. A fold
-        without recognition lacks the latter two. Names with "val_" before them are of the held-out subject.
+        Held-out subject -> name ("spot_loss", "spot_mae", "recog_loss", "recog_accuracy") -> one value per epoch. A
+        fold without recognition does not have the last two. Names that begin with "val_" have the values on the
+        held-out subject.
     """
-    with new_figure(path, 7.2) as figure:
+    with new_figure(path, HEIGHT) as figure:
         figure.subplots_adjust(left=0.065, right=0.985, top=0.9, bottom=0.075, wspace=0.16, hspace=0.34)
         folds = f"{len(histories)} fold{'s' * (len(histories) != 1)}"
         figure.text(0.065, 0.982, f"Training curves of {folds}", fontsize=12, fontweight="bold", va="top")
@@ -55,7 +61,7 @@ def plot_losses(path: Path, histories: Mapping[str, Mapping[str, Sequence[float]
 
 
 def _table(curves: list[np.ndarray]) -> np.ndarray:
-    """A row per curve, NaN where it is shorter than the longest."""
+    """The curves as rows, (n, epochs), with NaN at the end of the shorter ones."""
     table = np.full((len(curves), max(map(len, curves), default=0)), np.nan)
     for row, curve in zip(table, curves, strict=True):
         row[: len(curve)] = curve
@@ -63,6 +69,7 @@ def _table(curves: list[np.ndarray]) -> np.ndarray:
 
 
 def _draw_curves(axes: Axes, curves: list[np.ndarray], held_out: list[np.ndarray], accuracy: bool) -> None:
+    """Draw one panel. `accuracy`: the axis goes from 0 to 1 and is never logarithmic."""
     table = _table(curves)
     epochs = table.shape[1]
     if not np.isfinite(table).any():
@@ -85,4 +92,4 @@ def _draw_curves(axes: Axes, curves: list[np.ndarray], held_out: list[np.ndarray
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
     axes.set_xlim(*((1, epochs) if epochs > 1 else (0.5, 1.5)))
-    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(TICKS, integer=True, min_n_ticks=1))

@@ -1,20 +1,24 @@
 "use strict";
 // Draws one score curve with Plotly: the scores above, tracks of annotated and predicted intervals below.
 
-const LANE = 20; // pixels
-const SCORES = 270; // pixels of the score panel
-const NARROW = 12; // pixels; in a narrower bar the apex has the bar's colour, so that it does not hide it
+const LANE = 20; // height of a lane in the tracks, pixels
+const BAR = 0.76; // height of an interval's bar, in lanes
+const TRACK_GAP = 0.4; // between the annotated and the predicted track, in lanes
+const SCORES = 270; // height of the score panel, pixels
+const PANEL_GAP = 10; // between the panels, pixels
+const NARROW = 12; // pixels; in a narrower bar the apex gets the bar's colour, otherwise it would hide the bar
 const MARGIN = { l: 74, r: 12, t: 12, b: 46 };
 const darkMode = window.matchMedia("(prefers-color-scheme: dark)");
 const coarsePointer = window.matchMedia("(pointer: coarse)");
 
+/** Numbers from base64 text: 32-bit floats, little-endian. */
 function decodeFloats(text) {
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   const view = new DataView(bytes.buffer);
   return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
 }
 
-/** Text as Plotly shows it: it reads a little HTML, which names must not be. */
+/** Text that Plotly shows as it is. Plotly would read tags in a name as HTML. */
 function plain(text) {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
@@ -30,11 +34,11 @@ function withAlpha(hex, alpha) {
   return `rgba(${red},${green},${blue},${alpha})`;
 }
 
-/** Which lane each track begins at; the annotated track is there if anything is annotated. */
+/** The first lane and the number of lanes of each track. Without annotations there is no annotated track. */
 function trackLayout(intervals) {
   const lanes = (kind) => Math.max(0, ...intervals.filter((i) => i.kind === kind).map((i) => i.lane + 1));
   const annotated = lanes("annotated");
-  const gap = annotated ? 0.4 : 0;
+  const gap = annotated ? TRACK_GAP : 0;
   const predicted = Math.max(1, lanes("predicted"));
   return { starts: { annotated: 0, predicted: annotated + gap }, annotated, predicted, total: annotated + gap + predicted };
 }
@@ -62,7 +66,7 @@ function scoreTraces(curve, colours) {
   ];
 }
 
-/** Bars in the tracks, peaks on the curve. `customdata` is the interval's position. */
+/** Bars in the tracks, and peaks on the curve. `customdata` is the position of the interval in the curve's list. */
 function intervalTraces(curve, tracks, colours, pixelsPerSecond) {
   const all = curve.intervals.map((interval, position) => ({ ...interval, position }));
   const lane = (interval) => tracks.starts[interval.kind] + interval.lane + 0.5;
@@ -74,7 +78,7 @@ function intervalTraces(curve, tracks, colours, pixelsPerSecond) {
   const isNarrow = (interval) => (interval.end - interval.start) * pixelsPerSecond < NARROW;
   const apexColour = (interval) => (isNarrow(interval) ? interval.colour : colours.text);
   const bars = {
-    type: "bar", orientation: "h", name: "intervals", yaxis: "y2", width: 0.76,
+    type: "bar", orientation: "h", name: "intervals", yaxis: "y2", width: BAR,
     base: all.map((i) => i.start), x: all.map((i) => i.end - i.start), y: all.map(lane), ...hover(all),
     marker: {
       color: all.map((i) => i.colour),
@@ -102,7 +106,7 @@ function intervalTraces(curve, tracks, colours, pixelsPerSecond) {
   return [bars, apexes, dots];
 }
 
-/** Shades behind the curve (annotated intervals, or predicted ones where nothing is annotated), threshold, selection. */
+/** Shades behind the curve, threshold, selection. Annotated intervals are shaded; if there are none, predicted ones. */
 function shapes(curve, selected, colours) {
   const kind = curve.intervals.some((i) => i.kind === "annotated") ? "annotated" : "predicted";
   const drawn = curve.intervals.filter((i) => i.kind === kind).map((i) => ({
@@ -125,6 +129,7 @@ function shapes(curve, selected, colours) {
   return drawn;
 }
 
+/** The first and the last second of the plot: the whole video, and intervals that reach beyond it. */
 function fullRange(curve) {
   const starts = curve.intervals.map((i) => i.start);
   const ends = curve.intervals.map((i) => i.end);
@@ -133,7 +138,7 @@ function fullRange(curve) {
 
 function plotLayout(curve, selected, tracks, colours, range) {
   const tracksHeight = tracks.total * LANE;
-  const height = SCORES + tracksHeight + MARGIN.t + MARGIN.b + 10;
+  const height = SCORES + tracksHeight + MARGIN.t + MARGIN.b + PANEL_GAP;
   const inner = height - MARGIN.t - MARGIN.b;
   const axis = { gridcolor: colours.grid, linecolor: colours.faint, zeroline: false, tickfont: { color: colours.text } };
   const middle = (kind) => tracks.starts[kind] + tracks[kind] / 2;
@@ -141,19 +146,19 @@ function plotLayout(curve, selected, tracks, colours, range) {
   const [first, last] = fullRange(curve);
   return {
     height, margin: MARGIN, showlegend: false, hovermode: "closest", hoverdistance: 24, barmode: "overlay",
-    dragmode: coarsePointer.matches ? false : "zoom", // a finger scrolls the page
+    dragmode: coarsePointer.matches ? false : "zoom", // on a touch screen, dragging scrolls the page
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: colours.text, family: "system-ui, sans-serif", size: 13 },
     hoverlabel: { bgcolor: colours.panel, bordercolor: colours.faint, font: { color: colours.text }, align: "left", namelength: -1 },
     xaxis: { ...axis, anchor: "y2", title: { text: "time (s)", standoff: 6 }, range, minallowed: first, maxallowed: last, showline: true, nticks: 12 },
-    yaxis: { ...axis, domain: [(tracksHeight + 10) / inner, 1], title: { text: "score" }, fixedrange: true, nticks: 7, showline: true },
+    yaxis: { ...axis, domain: [(tracksHeight + PANEL_GAP) / inner, 1], title: { text: "score" }, fixedrange: true, nticks: 7, showline: true },
     yaxis2: { ...axis, domain: [0, tracksHeight / inner], range: [tracks.total, 0], fixedrange: true, showgrid: false,
       tickvals: named.map(middle), ticktext: named, ticks: "" },
     shapes: shapes(curve, selected, colours),
   };
 }
 
-/** Draws the curve, the selected interval outlined, between the two times of `range`. */
+/** Draws the curve between the two times of `range` (seconds), with an outline around the selected interval. */
 function drawCurve(element, curve, selected, range) {
   const colours = themeColours();
   const tracks = trackLayout(curve.intervals);

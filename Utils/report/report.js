@@ -1,5 +1,8 @@
 "use strict";
-// What is shown and chosen: one video's curve at a time, one of its intervals. Loaded after plot.js and tables.js.
+// What is shown and selected: the curve of one video, and one of its intervals. Loaded after plot.js and tables.js.
+
+const LEAST_FRAMES = 4; // that the plot shows when zoomed in
+const ZOOM_LENGTHS = 8; // lengths of the selected interval that "Zoom to it" shows
 
 const byId = (id) => document.getElementById(id);
 const state = { number: 0, curve: null, selected: null, range: null };
@@ -56,7 +59,7 @@ function markRow(row) {
   row.querySelector("button").ariaPressed = "true";
 }
 
-/** Shows an interval: marks it in plot and table, describes it, shows its pictures. */
+/** Selects an interval: marks it in plot and table, describes it, and shows its pictures. */
 function selectInterval(number, position) {
   if (number !== state.number) showCurve(number);
   state.selected = position;
@@ -75,7 +78,7 @@ function selectInterval(number, position) {
   else redraw();
 }
 
-/** Scrolls the table's box, not the page, so that the row is in sight. */
+/** Scrolls the box of the table, but not the page, until the row is visible. */
 function scrollInBox(row) {
   const box = row.closest(".scroll");
   const above = row.offsetTop - row.closest("table").tHead.offsetHeight;
@@ -113,15 +116,17 @@ function showPictures(interval) {
   byId("pictures").replaceChildren(...shown);
   const times = pictures.magnification;
   byId("pictures-note").hidden = !pictures.flow;
-  byId("pictures-note").textContent = "The arrows show where each part of the face moved from onset to apex" +
-    (times > 1 ? `, drawn ${times} times as long as the movement;` : ";") + " where there is none, hardly anything moved.";
+  byId("pictures-note").textContent = "The arrows show where each part of the face moved from onset to apex. " +
+    (times > 1 ? `They are drawn ${times} times as long as the movement. ` : "") +
+    "Where there is no arrow, there was hardly any movement.";
 }
 
-// The part of the time that the plot shows
+// The part of the video that the plot shows
 
+/** Shows `width` seconds around `centre`, as far as the video reaches. */
 function moveTo(centre, width) {
   const [first, last] = fullRange(state.curve);
-  const span = Math.min(Math.max(width, 4 / state.curve.fps), last - first);
+  const span = Math.min(Math.max(width, LEAST_FRAMES / state.curve.fps), last - first);
   const start = Math.min(Math.max(centre - span / 2, first), last - span);
   state.range = [start, start + span];
   redraw();
@@ -140,10 +145,10 @@ function zoom(how) {
 
 function zoomToSelected() {
   const { start, end } = state.curve.intervals[state.selected];
-  moveTo((start + end) / 2, 8 * (end - start));
+  moveTo((start + end) / 2, ZOOM_LENGTHS * (end - start));
 }
 
-/** The interval of a click: its own, or the one around a point of the curve. */
+/** The interval that a click selects: the clicked one or, on the curve, the one around the clicked point. */
 function clickedInterval(point) {
   if (point.data.name !== "smoothed") return point.customdata;
   const hits = state.curve.intervals.map((interval, position) => ({ ...interval, position }))
@@ -153,7 +158,7 @@ function clickedInterval(point) {
   return hits.length ? hits[0].position : null;
 }
 
-// From one expression to the next, in the table's order
+// From one expression to the next, in the order of the table
 
 function step(direction) {
   const rows = shownRows(byId("expressions"));
@@ -173,7 +178,7 @@ function startExpressions() {
   if (!table) return;
   table.tBodies[0].addEventListener("click", (event) => {
     const row = event.target.closest("tr");
-    if (!window.getSelection().isCollapsed && !event.target.closest("button")) return; // text was marked
+    if (!window.getSelection().isCollapsed && !event.target.closest("button")) return; // the user has marked text
     selectRow(row);
     byId("detail").scrollIntoView({ block: "nearest" });
   });
@@ -192,7 +197,7 @@ function startCurves() {
   byId("curve-previous").addEventListener("click", () => showChosen(state.number - 1));
   byId("curve-next").addEventListener("click", () => showChosen(state.number + 1));
   showCurve(0);
-  byId("js-plotly-tester").setAttribute("aria-hidden", "true"); // where Plotly measures text
+  byId("js-plotly-tester").setAttribute("aria-hidden", "true"); // Plotly measures text in it
   const plot = byId("plot");
   plot.on("plotly_click", (event) => {
     const position = clickedInterval(event.points[0]);

@@ -1,5 +1,5 @@
 "use strict";
-// Tables that are sorted by their headings, filtered, and copied as CSV. Used by the report and by the index.
+// Tables that can be sorted by their headings, filtered, and copied as CSV. Used by the report and by the index.
 
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
@@ -14,7 +14,7 @@ function compareValues(a, b, isNumber) {
   return isNumber ? a - b : collator.compare(a, b);
 }
 
-/** Sorts the body of a table; unknown numbers come last either way, equal rows keep their order. */
+/** Sorts the rows of a table. Unknown numbers come last in both directions; equal rows keep their order. */
 function sortTable(table, column, direction) {
   const heading = table.tHead.rows[0].cells[column];
   const isNumber = heading.dataset.type === "number";
@@ -34,7 +34,7 @@ function shownRows(table) {
   return Array.from(table.tBodies[0].rows).filter((row) => !row.hidden);
 }
 
-/** Hides the rows that do not have every word typed and every value chosen. */
+/** Shows the rows that have all typed words and all chosen values, and hides the others. */
 function filterTable(table) {
   const controls = document.querySelectorAll(`[data-filters="${table.id}"]`);
   const words = [];
@@ -60,11 +60,11 @@ async function copyText(text) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return false; // no permission, or no secure context
+    return false; // the browser does not allow it: no permission, or no secure context
   }
 }
 
-/** Copies the shown rows in their order; where that is not allowed, shows them for copying by hand. */
+/** Copies the visible rows in their order. If the browser does not allow it, shows the text for copying by hand. */
 async function copyTable(table, header) {
   const rows = shownRows(table);
   const text = [header, ...rows.map((row) => row.dataset.csv)].join("\r\n") + "\r\n";
@@ -77,7 +77,7 @@ async function copyTable(table, header) {
     area.value = text;
     area.focus();
     area.select();
-    report(table, "The browser does not let this page copy; the text is selected, copy it yourself.");
+    report(table, "The browser does not allow this page to copy. The text is selected: copy it with the keyboard or the menu.");
   }
 }
 

@@ -1,5 +1,8 @@
-"""Faces from numbers: a procedural renderer and generator of annotated clips, for tests, demonstrations and timing.
+"""Synthetic faces: a renderer, and a generator of annotated clips, for tests, demonstrations and timing.
 
-No picture, scan or model of a real person is in it. What it is good for: every step of the pipeline can be run and
-checked against known motion. What it is not: evidence about micro-expressions of people.
+It contains no picture, scan or model of a real person. With it every step of the pipeline can be run and checked
+against known motion. It is no evidence about the micro-expressions of people. Other rooms use `dataset.make_demo`.
+
+Numbers without a name in the painting functions are positions and sizes in face units (see `canvas.py`), factors on
+colours, and strengths of blends. They only shape the picture.
 """

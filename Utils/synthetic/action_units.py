@@ -1,7 +1,7 @@
 """Action units as displacements of the face, spread from landmarks to every pixel.
 
-Each action unit moves a few landmarks (and points between them). Gaussian radial basis functions carry the motion to
-their surroundings. Intensities are shares of the full displacement: 1 is a strong macro-expression.
+Each action unit moves a few landmarks and some points between them. Gaussian radial basis functions spread the motion
+to the surroundings. An intensity is a share of the full displacement: 1 is a strong macro-expression.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ import numpy as np
 from Utils.synthetic.canvas import Canvas
 from Utils.synthetic.identity import CENTRE_Y, MIRROR, SIDES, Identity
 
-Intensity = float | Sequence[float]  # both sides alike, or (left, right) in the image
+Intensity = float | Sequence[float]  # one value for both sides, or (left, right) in the image
 ActionUnits = Mapping[str, Intensity]
 
-SIGMA = 0.10  # of the basis functions, face units
-RIDGE = 0.02  # keeps the weights small where control points crowd
-STEP = 4  # the displacement field is kept on every fourth pixel
-INVERSION_STEPS, INVERSION_DAMPING = 8, 0.75
-INVERSION_TOLERANCE = 0.01  # pixels of the texture
+SIGMA = 0.10  # width of the basis functions, face units
+RIDGE = 0.02  # added to the diagonal: keeps the weights small where control points are close together
+STEP = 4  # pixels between the points of the coarse grid on which displacement fields are kept
+INVERSION_STEPS, INVERSION_DAMPING = 8, 0.75  # most steps of the inversion, and the factor on each correction
+INVERSION_TOLERANCE = 0.01  # pixels of the texture; with smaller corrections the inversion ends
 CONTROL_LANDMARKS = 60  # the inner lips follow the outer ones
 MIDDLE_LANDMARKS = (8, 51, 57)  # moved by both sides, half each
 JAW_DROP = "AU26"  # a jaw has no sides
 
-# Control points between the landmarks: distance from the mid-line and y
+# Control points between the landmarks: (distance from the mid-line, y), face units
 EXTRA_POINTS = {
     "cheek": (0.33, 0.47), "lower_cheek": (0.40, 0.63), "glabella": (0.03, 0.12), "inner_forehead": (0.12, -0.10),
     "outer_forehead": (0.33, -0.10), "temple": (0.55, 0.05), "beside_nose": (0.20, 0.60), "chin": (0.10, 1.12),
     "under_eye": (0.26, 0.33), "hairline": (0.25, -0.33),
 }  # fmt: skip
 
-# Displacement at full intensity: {landmark of the image's left side, or extra point: (away from the mid-line, down)}
+# Displacement at full intensity, face units: {landmark on the image's left side, or name of an extra point: (away from
+# the mid-line, down)}
 DISPLACEMENTS: dict[str, dict[int | str, tuple[float, float]]] = {
     "AU1": {21: (0, -.075), 20: (0, -.06), 19: (0, -.025), "inner_forehead": (0, -.05), "glabella": (0, -.03)},
     "AU2": {17: (0, -.055), 18: (0, -.075), 19: (0, -.06), 20: (0, -.025), "outer_forehead": (0, -.05)},
@@ -52,7 +53,8 @@ DISPLACEMENTS: dict[str, dict[int | str, tuple[float, float]]] = {
     JAW_DROP: {8: (0, .11), 7: (0, .105), 6: (0, .09), 5: (0, .06), 4: (0, .025), "chin": (0, .12)},
 }  # fmt: skip
 
-# What opens and closes: change of the upper and the lower lid's opening; gap above and below the lip line, face units
+# What opens and closes at full intensity: change of the opening by the upper and by the lower lid (1 is the neutral
+# opening), then gap above and below the lip line in face units
 OPENINGS = {
     "AU2": (0.03, 0, 0, 0),
     "AU4": (-0.08, 0, 0, 0),
@@ -67,23 +69,28 @@ AU_NAMES = tuple(sorted({*DISPLACEMENTS, *OPENINGS}, key=lambda name: int(name[2
 
 
 def both_sides(action_units: ActionUnits) -> dict[str, np.ndarray]:
-    """Intensities as (left, right) pairs; ValueError for a name that is not in `AU_NAMES`."""
+    """Intensities as (left, right) pairs, float64 (2,) each. ValueError for a name that is not in `AU_NAMES`."""
     pairs = {}
     for name, value in action_units.items():
         if name not in AU_NAMES:
-            raise ValueError(f"no action unit {name!r}: expected one of {', '.join(AU_NAMES)}")
+            raise ValueError(f"{name!r} is not an action unit; use one of {', '.join(AU_NAMES)}")
         pair = np.broadcast_to(np.asarray(value, float), (2,))
         pairs[name] = np.full(2, pair.mean()) if name == JAW_DROP else pair
     return pairs
 
 
 def openings(action_units: Mapping[str, np.ndarray]) -> tuple[np.ndarray, float, float]:
-    """What the lids and lips do.
+    """The opening of lids and lips.
+
+    Parameters
+    ----------
+    action_units : mapping of str to ndarray, shape (2,)
+        As `both_sides` returns them.
 
     Returns
     -------
     lids : ndarray, shape (2, 2)
-        Opening of (left, right) eye by (upper, lower) lid, 1 neutral.
+        Opening of the (left, right) eye by its (upper, lower) lid. 1 is neutral.
     gap_up, gap_down : float
         Opening of the mouth above and below the lip line, face units.
     """
@@ -97,15 +104,15 @@ def openings(action_units: Mapping[str, np.ndarray]) -> tuple[np.ndarray, float,
 
 
 class Motion:
-    """Displacement fields of one identity's action units and of its head's turns.
+    """The displacement fields of one identity: of its action units, and of turns of its head.
 
     Parameters
     ----------
     identity : Identity
     canvas : Canvas
-        Of the head's texture.
-    depth : ndarray
-        The head's relief, for the parallax.
+        The canvas of the head's texture.
+    depth : ndarray of float32, shape (height, width)
+        The head's relief in face units, for the parallax.
     """
 
     def __init__(self, identity: Identity, canvas: Canvas, depth: np.ndarray) -> None:
@@ -130,14 +137,17 @@ class Motion:
         self._parallax, self._landmark_parallax = self._measure_parallax(identity, canvas, depth)
 
     def _measure_parallax(self, identity: Identity, canvas: Canvas, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Height above the middle of the head, in pixels on the coarse grid and in face units at the landmarks."""
+        """Height of the relief above its middle: in pixels on the coarse grid, and in face units at the landmarks."""
         coarse = cv2.resize(depth, self.shape[::-1], interpolation=cv2.INTER_AREA)
         coarse = (coarse - coarse[self.shape[0] // 2, self.shape[1] // 2]) * canvas.scale
         columns, rows = np.clip(canvas.to_pixels(identity.landmarks), 0, np.array(canvas.shape[::-1]) - 1).astype(int).T
         return coarse.astype(np.float32), depth[rows, columns] - depth[canvas.height // 2, canvas.width // 2]
 
     def field(self, action_units: Mapping[str, np.ndarray], yaw: float, pitch: float) -> np.ndarray:
-        """Backward displacement on the coarse grid, pixels: the picture at x shows what rests at x - field(x)."""
+        """Backward displacement on the coarse grid, in pixels of the texture, float32 (rows, columns, 2).
+
+        The picture at x shows the point that is at x - field(x) when the face is at rest.
+        """
         forward = np.empty((*self.shape, 2), np.float32)
         np.multiply(self._parallax, np.float32(yaw), out=forward[..., 0])
         np.multiply(self._parallax, np.float32(pitch), out=forward[..., 1])
@@ -148,7 +158,10 @@ class Motion:
         return self._invert(forward)
 
     def _invert(self, forward: np.ndarray) -> np.ndarray:
-        """Solve back(x) = forward(x - back(x)) by fixed-point steps, damped: a raised brow stretches its lid a lot."""
+        """Solve back(x) = forward(x - back(x)) by fixed-point steps.
+
+        The steps are damped, because a raised brow stretches its lid a lot.
+        """
         back = forward
         for _ in range(INVERSION_STEPS):
             map_x, map_y = self._columns - back[..., 0] / STEP, self._rows - back[..., 1] / STEP
@@ -160,7 +173,7 @@ class Motion:
         return back
 
     def landmark_shift(self, action_units: Mapping[str, np.ndarray], yaw: float, pitch: float) -> np.ndarray:
-        """Forward displacement of the 68 landmarks, face units; the mouth's opening is not in it."""
+        """Forward displacement of the 68 landmarks, face units, shape (68, 2), without the opening of the mouth."""
         shift = self._landmark_parallax[:, None] * np.array([yaw, pitch])
         for name, pair in action_units.items():
             for side, intensity in zip(SIDES, pair, strict=True):
@@ -170,6 +183,7 @@ class Motion:
 
 
 def _gaussians(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """The basis functions around `centres` at `points`, shape (points, centres)."""
     squared = ((points[:, None] - centres[None]) ** 2).sum(-1)
     return np.exp(-0.5 * squared / SIGMA**2)
 
@@ -187,7 +201,7 @@ def _control_points(identity: Identity) -> tuple[np.ndarray, dict[tuple[str, int
 
 
 def _displacements(name: str, side: int, names: Mapping[tuple[str, int], int]) -> np.ndarray:
-    """Displacement of every control point by one side of an action unit."""
+    """Displacement of every control point by one side of an action unit, shape (points, 2)."""
     moves = np.zeros((CONTROL_LANDMARKS + len(names), 2))
     for point, (away, down) in DISPLACEMENTS[name].items():
         if isinstance(point, str):

@@ -1,7 +1,7 @@
 """Drawing in face units: masks of polygons, lines and blobs, and smooth noise, on a grid of float32 pixels.
 
-Conventions: one face unit is about the distance between the outer ends of the brows; x = 0 is the mid-line of the
-face and grows to the right of the image, y grows downwards. Colours are BGR, 0 to 255. Masks are float32, 0 to 1.
+Conventions: one face unit is about the distance between the outer ends of the brows. x is 0 on the mid-line of the face
+and grows to the right of the image; y grows downwards. Colours are BGR, 0 to 255. Masks are float32, 0 to 1.
 """
 
 from __future__ import annotations
@@ -11,11 +11,18 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-SUBPIXEL_BITS = 6  # OpenCV draws in fixed point: 1/64 pixel
+SUBPIXEL_BITS = 6  # OpenCV takes coordinates in fixed point, here in 1/64 pixel
+LEAST_SPREAD = 0.6  # pixels; noise is smoothed at least this much
 
 
 def spline(points: np.ndarray, steps: int = 12, closed: bool = False) -> np.ndarray:
-    """Catmull-Rom curve through `points`, shape (n, 2), with `steps` points for each segment."""
+    """Catmull-Rom curve through `points`, shape (n, 2), with `steps` points for each segment.
+
+    Returns
+    -------
+    ndarray of float64
+        Open: shape ((n - 1) steps + 1, 2). Closed: shape (n steps, 2).
+    """
     points = np.asarray(points, float)
     if closed:
         padded = np.vstack([points[-1:], points, points[:2]])
@@ -28,18 +35,18 @@ def spline(points: np.ndarray, steps: int = 12, closed: bool = False) -> np.ndar
 
 @lru_cache
 def _spline_weights(steps: int) -> np.ndarray:
-    """Weights of the four points around a segment at its `steps` places, shape (steps, 4)."""
+    """Weights of the four points around a segment, at `steps` places along it, shape (steps, 4)."""
     t = np.arange(steps) / steps
     return 0.5 * np.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2], 1)
 
 
 def blend(image: np.ndarray, mask: np.ndarray, colour: np.ndarray) -> None:
-    """Paint `colour` (one BGR triple, or an image) over `image` in place, where `mask` (height, width) says."""
+    """Paint `colour` (one BGR triple, or an image) over `image`, in place, with the opacity `mask` (height, width)."""
     image += (np.asarray(colour, np.float32) - image) * mask[..., None]
 
 
 class Canvas:
-    """A pixel grid placed in face units.
+    """A grid of pixels, placed in face units.
 
     Parameters
     ----------
@@ -68,18 +75,18 @@ class Canvas:
         return self.height, self.width
 
     def crop(self, low: np.ndarray, high: np.ndarray) -> tuple[Canvas, slice, slice]:
-        """The canvas of the pixels between two corners in face units, with its rows and columns in this one."""
+        """The canvas of the pixels between two corners in face units, and its rows and columns on this canvas."""
         x0, y0 = np.maximum(np.floor(self.to_pixels(low)).astype(int), 0)
         x1, y1 = np.minimum(np.ceil(self.to_pixels(high)).astype(int), [self.width, self.height])
         inner = Canvas(self.left + x0 / self.scale, self.top + y0 / self.scale, x1 - x0, y1 - y0, self.scale)
         return inner, slice(y0, y1), slice(x0, x1)
 
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
-        """Face coordinates (..., 2) to pixel coordinates; a pixel's centre has whole coordinates."""
+        """Face coordinates (..., 2) to pixel coordinates, in which the centre of a pixel has whole numbers."""
         return (np.asarray(points, float) - [self.left, self.top]) * self.scale - 0.5
 
     def fixed_point(self, points: np.ndarray) -> np.ndarray:
-        """Pixel coordinates as the integers that OpenCV's drawing functions take."""
+        """Face coordinates to pixel coordinates in fixed point, int32, as OpenCV's drawing functions take them."""
         return np.round(self.to_pixels(points) * (1 << SUBPIXEL_BITS)).astype(np.int32)
 
     def polygon(self, points: np.ndarray, blur: float = 0.0) -> np.ndarray:
@@ -100,8 +107,8 @@ class Canvas:
         return np.exp(-0.5 * (((self.x - x) / sigma_x) ** 2 + ((self.y - y) / sigma_y) ** 2))
 
     def noise(self, rng: np.random.Generator, sigma: float) -> np.ndarray:
-        """Gaussian noise of standard deviation 1, smooth over `sigma` face units."""
-        spread = max(sigma * self.scale, 0.6)
+        """Gaussian noise of standard deviation 1, float32 (height, width), smooth over `sigma` face units."""
+        spread = max(sigma * self.scale, LEAST_SPREAD)
         step = max(1, int(spread / 2))  # broad noise is drawn on a coarser grid and enlarged
         values = rng.normal(size=(self.height // step + 2, self.width // step + 2)).astype(np.float32)
         values = cv2.GaussianBlur(values, (0, 0), spread / step)

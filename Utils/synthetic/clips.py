@@ -1,8 +1,9 @@
 """Clips: what a synthetic face does over time, and its frames.
 
-A timeline holds micro-expressions (brief, weak), and what disturbs their spotting: macro-expressions, speech, blinks,
-glances, head motion and flicker. Each has its own random stream, and the sensor noise another: changing one setting
-leaves the others' course as it is. Frames are 0-based, intervals inclusive.
+A timeline has micro-expressions (short and weak) and what disturbs their spotting: macro-expressions, speech, blinks,
+glances, head motion and flicker. The expressions and speech have one random stream, and so has each of the others and
+the sensor noise. So a change of one setting does not change the course of the rest. Frames are 0-based, and intervals
+include both ends.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from Utils.synthetic.identity import make_identity
 
 MICRO, MACRO, SPEECH = "micro-expression", "macro-expression", "speech"
 CLASSES = ("negative", "positive", "surprise")
-Combination = tuple[tuple[str, float], ...]  # (action unit, weight)
+Combination = tuple[tuple[str, float], ...]  # (action unit, weight) each
 
-# Probability and action units of the ways an emotion shows. The classes share action units: no single one tells them
-# apart.
+# How each emotion can show: probability and action units of every way. The classes share action units, so that no
+# single action unit tells them apart.
 REPERTOIRE: dict[str, list[tuple[float, Combination]]] = {
     "negative": [
         (0.25, (("AU4", 1.0),)),
@@ -49,36 +50,49 @@ REPERTOIRE: dict[str, list[tuple[float, Combination]]] = {
     OTHERS: [(0.34, (("AU24", 1.0),)), (0.33, (("AU18", 1.0),)), (0.33, (("AU17", 1.0),))],
 }
 STRAY_ACTION_UNITS = ("AU4", "AU1", "AU12", "AU15", "AU6", "AU17", "AU25")
+STRAY_WEIGHT = (0.15, 0.4)  # range of the weight with which one of them joins a micro-expression
 
-BLINK_FROWN = 0.05  # AU4 at a full blink
-MARGIN_S = 0.4  # nothing happens this near to a clip's ends
-EVENTS, BLINKS, GAZE, HEAD, LIGHT, NOISE = range(1, 7)  # random streams
+BLINK_FROWN = 0.05  # intensity of AU4 at a full blink
+MARGIN_S = 0.4  # seconds at both ends of a clip without any event
+EVENTS, BLINKS, GAZE, HEAD, LIGHT, NOISE = range(1, 7)  # numbers of the random streams
+
+# Ranges of what is drawn for each event. Durations and gaps to other events are in seconds; apex and hold (frames for
+# which the apex is held) are shares of the duration; amplitudes are shares of the full displacement.
+MICRO_GAP_S, MACRO_GAP_S, SPEECH_GAP_S = 0.45, 0.3, 0.3
+MICRO_APEX = (0.32, 0.5)
+MACRO_S, MACRO_APEX, MACRO_HOLD, MACRO_AMPLITUDE = (0.8, 1.8), (0.25, 0.4), (0.15, 0.3), (0.55, 1.0)
+SPEECH_S, SYLLABLES_HZ = (0.6, 1.4), (2.5, 4.0)
+
+LEAST_MICRO, LEAST_RISE = 3, 2  # frames of a micro-expression from onset to offset, and from onset to apex
+LEAST_INTENSITY = 0.3  # share of the mean intensity that every action unit has at least, with any jitter
+SIDES_WITHIN = (0.5, 1.5)  # factors on the intensity to which the two sides of a face are limited
+SPOKEN = (("AU18", 0.3), ("AU25", 0.9), ("AU26", 0.45))  # the action units of speech and their strengths
 
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """What a clip is like. The defaults make a set that is neither trivial to spot nor hopeless.
+    """What a clip is like. With the defaults, micro-expressions are neither trivial nor hopeless to spot.
 
     Attributes
     ----------
     fps, frames : int
-        Frames a second, and frames in the clip.
+        Frames per second, and frames in the clip.
     size : (int, int)
-        Width and height of the picture.
+        Width and height of the picture, pixels.
     n_me, n_macro, n_speech : (int, int)
-        Least and greatest number of micro-expressions, macro-expressions and stretches of speech.
+        Smallest and largest number of micro-expressions, macro-expressions and periods of speech.
     me_amp : (float, float)
         Range of a micro-expression's intensity, as a share of the action units' full displacement.
     me_sec : (float, float)
-        Range of its duration from onset to offset, seconds.
+        Range of a micro-expression's duration from onset to offset, seconds.
     au_extra : float
-        Chance that an unrelated weak action unit joins in.
+        Probability that a weak action unit of no meaning joins a micro-expression.
     au_jitter, side_asym : float
         Relative spread of intensities among an event's action units, and between the sides of the face.
     head : float
         Factor on the head's motion.
     blink_hz, gaze_hz : float
-        Blinks and glances a second.
+        Blinks and glances per second.
     flicker : float
         Relative amplitude of the light's flicker.
     noise : float
@@ -108,7 +122,7 @@ class ClipSettings:
 
 @dataclass(frozen=True)
 class Event:
-    """Something annotated: frames are 0-based and inclusive.
+    """An expression, or a period of speech. Frames are 0-based and inclusive.
 
     Attributes
     ----------
@@ -118,7 +132,7 @@ class Event:
         One of `CLASSES`, `OTHERS`, or "" for speech.
     onset, apex, offset : int
     action_units : tuple of int
-        Numbers of the action units that take part.
+        The numbers of its action units.
     """
 
     kind: str
@@ -131,18 +145,20 @@ class Event:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The course of one clip; every array's first axis is the frame.
+    """The course of one clip. The first axis of every array is the frame.
 
     Attributes
     ----------
     action_units : dict of str to ndarray, shape (frames, 2)
-        Intensity on the left and the right of the image.
+        Name -> intensity on the left and on the right side of the image.
     blink : ndarray, shape (frames,)
+        How far the eyes are closed, 0 to 1.
     gaze : ndarray, shape (frames, 2)
+        Right and down, -1 to 1.
     pose : dict of str to ndarray, shape (frames,)
-        By the fields of `Pose`.
+        Name of a field of `Pose` -> its values.
     gain : ndarray, shape (frames,)
-        Brightness.
+        Factor on the brightness.
     events : list of Event
         In order of onset.
     """
@@ -163,10 +179,11 @@ def timeline(
     Parameters
     ----------
     seed, subject, video : int
-        Together they determine it.
+        Together with the settings they determine the course.
+    settings : ClipSettings
     emotions : sequence of str, optional
-        One micro-expression each, in the order they are placed (not of time). By default number and emotions are drawn.
-        One that finds no room is left out.
+        One micro-expression for each, in the order in which they are placed (not in order of time). By default, their
+        number and emotions are drawn. A micro-expression for which there is no room is left out.
     """
 
     def stream(purpose: int) -> np.random.Generator:
@@ -194,9 +211,19 @@ def render_clip(
     emotions: Sequence[str] | None = None,
     face: Face | None = None,
 ) -> tuple[Iterator[np.ndarray], list[Event]]:
-    """Frames (uint8 BGR, rendered as they are asked for) and events of one clip; see `timeline`.
+    """Frames and events of one clip; the parameters are those of `timeline`.
 
-    `face` saves building the subject's face again: the one of `subject_face(seed, subject, settings.size)`.
+    Parameters
+    ----------
+    face : Face, optional
+        `subject_face(seed, subject, settings.size)`, so that it need not be built again.
+
+    Returns
+    -------
+    frames : iterator of ndarray, (height, width, 3), uint8
+        BGR. Each frame is rendered when it is requested.
+    events : list of Event
+        In order of onset.
     """
     course = timeline(seed, subject, video, settings, emotions)
     face = face or subject_face(seed, subject, settings.size)
@@ -221,7 +248,7 @@ def _frames(
 
 
 class _Stage:
-    """Places events on a clip, one after the other, without overlap."""
+    """Places events in a clip, one after the other, without overlap."""
 
     def __init__(self, settings: ClipSettings, rng: np.random.Generator) -> None:
         self.settings, self.rng = settings, rng
@@ -244,7 +271,7 @@ class _Stage:
         return int(self.rng.integers(limits[0], limits[1] + 1))
 
     def _place(self, length: int, gap_s: float) -> int | None:
-        """Onset for an event of `length` frames, `gap_s` seconds from all others; None if there is no room."""
+        """A random onset for an event of `length` frames, `gap_s` seconds from all others. None if there is no room."""
         fps, margin = self.settings.fps, int(MARGIN_S * self.settings.fps)
         gap = int(gap_s * fps)
         latest = self.settings.frames - length - margin
@@ -257,62 +284,62 @@ class _Stage:
 
     def _micro_expression(self, emotion: str) -> None:
         rng, settings = self.rng, self.settings
-        length = max(3, int(rng.uniform(*settings.me_sec) * settings.fps + 0.5))
+        length = max(LEAST_MICRO, int(rng.uniform(*settings.me_sec) * settings.fps + 0.5))
         length = min(length, int(settings.me_sec[1] * settings.fps))
-        onset = self._place(length, gap_s=0.45)
+        onset = self._place(length, MICRO_GAP_S)
         if onset is None:
             return
         combination = self._combination(emotion)
         names = [name for name, _ in combination]
         if rng.random() < settings.au_extra:
             stray = str(rng.choice([name for name in STRAY_ACTION_UNITS if name not in names]))
-            combination += ((stray, float(rng.uniform(0.15, 0.4))),)
-        apex = onset + max(2, round(length * rng.uniform(0.32, 0.5)))
+            combination += ((stray, float(rng.uniform(*STRAY_WEIGHT))),)
+        apex = onset + max(LEAST_RISE, round(length * rng.uniform(*MICRO_APEX)))
         course = envelope(settings.frames, onset, apex, onset + length, hold=int(rng.integers(0, 2)))
         self._act(combination, course, rng.uniform(*settings.me_amp))
         self._annotate(MICRO, emotion, (onset, apex, onset + length), combination)
 
     def _macro_expression(self) -> None:
         rng, settings = self.rng, self.settings
-        length = round(rng.uniform(0.8, 1.8) * settings.fps)
-        onset = self._place(length, gap_s=0.3)
+        length = round(rng.uniform(*MACRO_S) * settings.fps)
+        onset = self._place(length, MACRO_GAP_S)
         if onset is None:
             return
         emotion = str(rng.choice([*CLASSES, OTHERS]))
         combination = self._combination(emotion)
-        apex = onset + int(length * rng.uniform(0.25, 0.4))
-        course = envelope(settings.frames, onset, apex, onset + length, hold=int(length * rng.uniform(0.15, 0.3)))
-        self._act(combination, course, rng.uniform(0.55, 1.0))
+        apex = onset + int(length * rng.uniform(*MACRO_APEX))
+        course = envelope(settings.frames, onset, apex, onset + length, hold=int(length * rng.uniform(*MACRO_HOLD)))
+        self._act(combination, course, rng.uniform(*MACRO_AMPLITUDE))
         self._annotate(MACRO, emotion, (onset, apex, onset + length), combination)
 
     def _speech(self) -> None:
         rng, settings = self.rng, self.settings
-        length = round(rng.uniform(0.6, 1.4) * settings.fps)
-        onset = self._place(length, gap_s=0.3)
+        length = round(rng.uniform(*SPEECH_S) * settings.fps)
+        onset = self._place(length, SPEECH_GAP_S)
         if onset is None:
             return
         frames, fps = settings.frames, settings.fps
         seconds = np.arange(frames) / fps
-        course = envelope(frames, onset, onset + 4, onset + length, hold=max(length - 9, 0))
-        syllables = 0.5 * (1 - np.cos(2 * np.pi * rng.uniform(2.5, 4.0) * seconds + rng.uniform(0, 2 * np.pi)))
-        syllables *= 0.6 + 0.4 * np.abs(smooth_noise(rng, frames, fps, 3))
+        course = envelope(frames, onset, onset + 4, onset + length, hold=max(length - 9, 0))  # starts and ends fast
+        syllables = 0.5 * (1 - np.cos(2 * np.pi * rng.uniform(*SYLLABLES_HZ) * seconds + rng.uniform(0, 2 * np.pi)))
+        syllables *= 0.6 + 0.4 * np.abs(smooth_noise(rng, frames, fps, 3))  # some syllables are weaker
         rounding = np.abs(smooth_noise(rng, frames, fps, 2))
-        for name, values in (("AU25", 0.9 * syllables), ("AU26", 0.45 * syllables), ("AU18", 0.3 * rounding)):
+        for name, strength in SPOKEN:
+            values = strength * (rounding if name == "AU18" else syllables)
             self.action_units[name] = np.maximum(self.action_units[name], (course * values)[:, None])
-        spoken = (("AU18", 0.3), ("AU25", 0.9), ("AU26", 0.45))
-        self._annotate(SPEECH, "", (onset, onset + length // 2, onset + length), spoken)
+        self._annotate(SPEECH, "", (onset, onset + length // 2, onset + length), SPOKEN)
 
     def _combination(self, emotion: str) -> Combination:
         chances, combinations = zip(*REPERTOIRE[emotion], strict=True)
         return combinations[self.rng.choice(len(combinations), p=chances)]
 
     def _act(self, combination: Combination, course: np.ndarray, amplitude: float) -> None:
-        """Add action units at `amplitude` times their weight, with spread among them and between the sides."""
+        """Add action units at `amplitude` times their weight, with random differences among them and between sides."""
         for name, weight in combination:
             mean = amplitude * weight
-            intensity = max(mean * (1 + 0.7 * self.rng.normal(0, self.settings.au_jitter)), 0.3 * mean)
+            intensity = max(mean * (1 + 0.7 * self.rng.normal(0, self.settings.au_jitter)), LEAST_INTENSITY * mean)
             lopsided = 0.5 * self.rng.normal(0, self.settings.side_asym)
-            sides = np.clip([1 + lopsided, 1 - lopsided], 0.5, 1.5)
+            sides = np.clip([1 + lopsided, 1 - lopsided], *SIDES_WITHIN)
             self.action_units[name] = np.maximum(self.action_units[name], course[:, None] * intensity * sides)
 
     def _annotate(self, kind: str, emotion: str, frames: tuple[int, int, int], combination: Combination) -> None:

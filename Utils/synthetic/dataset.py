@@ -2,10 +2,10 @@
 
     root/rawpic/s15/15_0101slowkettle/img001.jpg ...
     root/code_final.xlsx
-    root/.generated/s15_15_0101slowkettle.json      what a finished video was made from
+    root/.generated/s15_15_0101slowkettle.json      the key of the plan that a finished video was made from
 
-Every video can be made on its own and in any order; a finished one is recognised by its key and left alone. Frame
-numbers are 0-based in the plans and 1-based in the workbook. The names of subjects, videos and words are invented.
+Every video can be made on its own and in any order. A finished video is recognised by its key and is not made again.
+Frame numbers are 0-based in the plans, 1-based in the workbook. The names of subjects, videos and words are invented.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from Utils.synthetic.clips import CLASSES, MACRO, SPEECH, ClipSettings, Event, r
 from Utils.work.cache import atomic_file, atomic_folder, require_writable, write_json
 from Utils.work.parallel import Workers, run_units
 
-RENDERER_VERSION = 1  # raise it when the same plan gives other frames: finished videos are then made again
+RENDERER_VERSION = 1  # raise it if the same plan gives other frames: then finished videos are made again
 WORKBOOK_NAME = "code_final.xlsx"
-FIRST_SUBJECT_CODE = 15
+FIRST_SUBJECT_CODE = 15  # of the first subject's folder, s15
 OTHERS_EVERY, OTHERS_AT = 12, 7  # of each 12 micro-expressions, the one at index 7 belongs to no evaluated class
-DEAL = 200  # random stream
+DEAL = 200  # number of the random stream that deals out stimuli and emotions
 
 
 class Stimulus(NamedTuple):
-    """What a subject watched: its code, its name in the workbook and the word in the folder's name."""
+    """What a subject watched: its code, its name in the workbook, and the word in the name of the video's folder."""
 
     code: str
     name: str
@@ -55,20 +55,20 @@ SELF_REPORTS = {"negative": "irritation", "positive": "delight", "surprise": "as
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """All that determines one video.
+    """Everything that determines one video.
 
     Attributes
     ----------
     seed : int
         The dataset's seed.
     subject, video : int
-        0-based numbers of the subject and of the video among all videos.
+        0-based numbers: of the subject, and of the video among all videos.
     stimulus : Stimulus
     settings : ClipSettings
     emotions : tuple of str
-        Of the micro-expressions, as `clips.timeline` takes them.
+        The emotions of the micro-expressions, as `clips.timeline` takes them.
     events : tuple of Event
-        What is annotated, in order of onset, 0-based; speech is not.
+        What is annotated, in order of onset, 0-based. Speech is not annotated.
     """
 
     seed: int
@@ -81,7 +81,7 @@ class VideoPlan:
 
     @property
     def subject_code(self) -> str:
-        """The subject's folder, `s15` and up."""
+        """The name of the subject's folder, from `s15` on."""
         return f"s{FIRST_SUBJECT_CODE + self.subject}"
 
     @property
@@ -92,7 +92,7 @@ class VideoPlan:
 
     @property
     def key(self) -> str:
-        """Hash of all that determines the frames."""
+        """Hash (SHA-256, hexadecimal) of everything that determines the frames."""
         content = {"renderer": RENDERER_VERSION, **asdict(self)}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -102,13 +102,13 @@ def plan(
 ) -> list[VideoPlan]:
     """The videos of a dataset, in order of subject and video.
 
-    The classes are dealt in turn, so that each has about as many micro-expressions as the others. The last video has no
-    micro-expression; every subject has at least one video that has.
+    The classes are dealt in turn, so that all have about the same number of micro-expressions. Every subject has at
+    least one video with a micro-expression. The last video has none, unless it is the only one of its subject.
 
     Raises
     ------
     ValueError
-        When there are more videos to a subject than stimuli.
+        There is no subject, or no video for a subject, or more videos for a subject than stimuli.
     """
     settings = settings or ClipSettings()
     if n_subjects < 1 or not 1 <= videos_per_subject <= len(STIMULI):
@@ -136,7 +136,7 @@ def plan(
 
 
 def _deal_emotions(rng: np.random.Generator) -> Iterator[str]:
-    """Emotions without end: the classes in shuffled rounds, and now and then one that is not evaluated."""
+    """Emotions without end: the classes in shuffled rounds; every `OTHERS_EVERY`-th is not evaluated."""
     position = 0
     while True:
         for index in rng.permutation(len(CLASSES)):
@@ -148,7 +148,7 @@ def _deal_emotions(rng: np.random.Generator) -> Iterator[str]:
 
 
 def is_rendered(video: VideoPlan, root: Path) -> bool:
-    """Whether the video's frames lie below `root`, all of them, made from this very plan."""
+    """Whether all frames of the video are below `root` and were made from exactly this plan."""
     try:
         record = json.loads(_record_path(video, root).read_text())
     except (OSError, ValueError):
@@ -158,9 +158,9 @@ def is_rendered(video: VideoPlan, root: Path) -> bool:
 
 
 def render_video(video: VideoPlan, root: Path) -> Path:
-    """Write the frames of one video, unless they are there; the folder appears complete or not at all.
+    """Write the frames of one video, if they are not there yet. The folder appears complete or not at all.
 
-    Several runs may do so at once: the first to finish wins, and what it made is not touched.
+    Several runs may do this at the same time. The first one to finish puts its folder in place; the others leave it.
 
     Returns
     -------
@@ -181,14 +181,14 @@ def render_video(video: VideoPlan, root: Path) -> Path:
             if not encoded:
                 raise OSError(f"{folder}: frame {number} could not be encoded as JPEG")
             (partial / f"img{number:03d}.jpg").write_bytes(content.tobytes())
-        write_json(record, {"key": video.key, "renderer": RENDERER_VERSION})  # before the folder, never without one
+        write_json(record, {"key": video.key, "renderer": RENDERER_VERSION})  # first: a folder in place has a record
     return folder
 
 
 def write_workbook(plans: Sequence[VideoPlan], path: Path) -> None:
-    """Write the annotations as CASME_sq has them: three sheets without headers, frame numbers 1-based.
+    """Write the annotations in the layout of CASME_sq: three sheets without headers, frame numbers 1-based.
 
-    One macro-expression (the last) has offset 0, which means: the apex.
+    The last macro-expression has offset 0, which means that its offset is its apex.
     """
     path = Path(path)
     samples = [(video, nth, event) for video in plans for nth, event in enumerate(video.events, start=1)]
@@ -222,12 +222,12 @@ def generate(
     settings: ClipSettings | None = None,
     progress: Callable[[int, int, VideoPlan], None] | None = None,
 ) -> list[VideoPlan]:
-    """Write a whole dataset below `root`, one video after the other.
+    """Write a whole dataset below `root`, one video after the other. Seed and numbers are those of `plan`.
 
     Parameters
     ----------
     progress : callable, optional
-        Told after each video: how many are done, how many there are, and which it was.
+        Called after each video with the number of finished videos, the number of all videos, and this video's plan.
 
     Returns
     -------
@@ -248,7 +248,10 @@ def _record_path(video: VideoPlan, root: Path) -> Path:
 
 
 def make_demo(root: Path, workers: Workers | int) -> None:
-    """Make the embedded dataset where it is not there yet: side by side, with a progress bar, the workbook last."""
+    """Make the embedded dataset, if it is not there yet, side by side and with a progress bar.
+
+    The workbook is written last: if it is there, the dataset is complete. InputError if `root` cannot be written.
+    """
     if (root / WORKBOOK_NAME).is_file():
         return
     require_writable(root, "--data_root")

@@ -1,4 +1,4 @@
-"""A face that moves: render it with action units, blinks, gaze and head pose.
+"""A face that moves: it is rendered with action units, blinks, gaze and head pose.
 
 For example:
     face = Face(make_identity(seed=3))
@@ -21,13 +21,14 @@ from Utils.synthetic.head import paint_background, paint_bust, paint_head
 from Utils.synthetic.identity import Identity
 from Utils.synthetic.mouth import Mouth, paint_opening
 
-LEFT, RIGHT, TOP, BOTTOM = -1.0, 1.0, -0.85, 1.48  # of the head's texture, face units
-PIVOT = (0.0, 0.45)  # the head turns about this point and is placed by it
-FACE_ORIGIN_Y = 0.33  # the point (0, 0) lies this many face units above the picture's middle
-UNIT_SHARE = 0.46  # of the picture's height: the default size of a face unit
-LOWER_LIP = [55, 56, 57, 58, 59, 65, 66, 67]
-LOWER_LIP_SHARE = [0.6, 0.9, 1, 0.9, 0.6, 0.9, 1, 0.9]  # of the gap below the lip line
-UPPER_INNER_LIP = [61, 62, 63]
+LEFT, RIGHT, TOP, BOTTOM = -1.0, 1.0, -0.85, 1.48  # edges of the head's texture, face units
+PIVOT = (0.0, 0.45)  # the point about which the head turns and by which it is placed, face units
+FACE_ORIGIN_Y = 0.33  # face units from the point (0, 0) down to the picture's middle
+UNIT_SHARE = 0.46  # default size of a face unit, as a share of the picture's height
+LOWER_LIP = [55, 56, 57, 58, 59, 65, 66, 67]  # landmarks
+LOWER_LIP_SHARE = [0.6, 0.9, 1, 0.9, 0.6, 0.9, 1, 0.9]  # how much of the gap below the lip line each of them moves
+UPPER_INNER_LIP = [61, 62, 63]  # landmarks
+PAINT, NOISE_FIELD = 11, 5  # seeds of the random streams: of a head's textures (with the identity's seed), of the noise
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,13 @@ class Pose:
     Attributes
     ----------
     tx, ty : float
-        Shift right and down, face units.
+        Shift to the right and down, face units.
     rotation : float
-        In the picture's plane, radians, clockwise.
+        Rotation in the picture's plane, radians, clockwise.
     scale : float
         Factor on the size.
     yaw, pitch : float
-        Small turns, as shift per height of the relief (about radians); right and down.
+        Small turns to the right and down: shift per height of the relief, which is about the angle in radians.
     """
 
     tx: float = 0.0
@@ -55,17 +56,17 @@ class Pose:
 
 
 class Face:
-    """A renderer for one identity; one picture at a time (it keeps scratch space).
+    """A renderer for one identity. It keeps scratch memory, so it can render only one picture at a time.
 
     Parameters
     ----------
     identity : Identity
     size : (int, int)
-        Width and height of the picture.
+        Width and height of the picture, pixels.
     unit : float, optional
-        Pixels per face unit in the picture; 0.46 of the height by default.
+        Pixels per face unit in the picture. By default `UNIT_SHARE` of the height.
     supersampling : float
-        The texture's resolution over the picture's.
+        Resolution of the texture, divided by the resolution of the picture.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Face:
         self._canvas = Canvas(LEFT, TOP, width, height, scale)
         self._grid = np.ascontiguousarray(np.mgrid[0:height, 0:width][::-1].transpose(1, 2, 0), np.float32)  # (x, y)
 
-        rng = np.random.default_rng([11, identity.seed])
+        rng = np.random.default_rng([PAINT, identity.seed])
         head = paint_head(identity, self._canvas, rng)
         self._texture = head.layer.copy()  # the eyes are redrawn in it
         self._sources, self._moved = np.empty_like(self._grid), np.empty_like(self._texture)  # scratch
@@ -107,14 +108,14 @@ class Face:
         noise_rng: np.random.Generator | None = None,
         backdrop: np.ndarray | None = None,
     ) -> np.ndarray:
-        """One picture.
+        """Render one picture.
 
         Parameters
         ----------
         action_units : mapping of str to float or (float, float), optional
-            Intensities, 0 to 1, for both sides or (left, right) in the image; names as in `action_units.AU_NAMES`.
+            Name, as in `action_units.AU_NAMES` -> intensity, 0 to 1, for both sides or (left, right) in the image.
         blink : (float, float)
-            How far the left and the right eye is closed, 0 to 1.
+            How far the left and the right eye are closed, 0 to 1.
         gaze : (float, float)
             Right and down, -1 to 1.
         pose : Pose, optional
@@ -122,15 +123,21 @@ class Face:
         gain : float
             Factor on the brightness of the whole picture.
         noise : float
-            Standard deviation of the sensor noise in grey levels; needs `noise_rng`.
+            Standard deviation of the sensor noise, grey levels. More than 0 needs `noise_rng`.
         noise_rng : Generator, optional
-            The noise's own random stream.
-        backdrop : ndarray, shape (height, width, 3), optional
-            What lies behind the head, instead of the face's own background, neck and shoulders.
+            The random stream of the noise.
+        backdrop : ndarray of float32, shape (height, width, 3), optional
+            What is behind the head, BGR, 0 to 255. By default `self.backdrop`: background, neck and shoulders.
 
         Returns
         -------
-        ndarray of uint8, shape (height, width, 3), BGR
+        ndarray of uint8, shape (height, width, 3)
+            BGR.
+
+        Raises
+        ------
+        ValueError
+            An unknown action unit, or noise without `noise_rng`.
         """
         layer = self.layer(action_units, blink, gaze, pose)
         behind = self.backdrop if backdrop is None else backdrop
@@ -139,7 +146,7 @@ class Face:
         image *= np.float32(gain)
         if noise > 0:
             if noise_rng is None:
-                raise ValueError("noise needs a noise_rng: the stream it is drawn from")
+                raise ValueError("noise needs noise_rng, the random stream that it is drawn from")
             image += np.float32(noise) * _noise_pattern(self.size, noise_rng)
         return np.clip(image + np.float32(0.5), 0, 255).astype(np.uint8)
 
@@ -150,7 +157,13 @@ class Face:
         gaze: Sequence[float] = (0.0, 0.0),
         pose: Pose | None = None,
     ) -> np.ndarray:
-        """The head alone, placed in the picture: float32 (height, width, 4), BGR times alpha, and alpha, 0 to 255."""
+        """The head alone, placed in the picture; the parameters are those of `render`.
+
+        Returns
+        -------
+        ndarray of float32, shape (height, width, 4)
+            BGR times alpha, and alpha; 0 to 255.
+        """
         pose, pairs = pose or Pose(), both_sides(action_units or {})
         lids, gap_up, gap_down = openings(pairs)
         for eye, (upper, lower), closed in zip(self._eyes, lids, blink, strict=True):
@@ -167,7 +180,7 @@ class Face:
         return cv2.warpAffine(texture, self._placement(pose), self.size, flags=cv2.INTER_LINEAR, borderValue=0)
 
     def landmarks(self, action_units: ActionUnits | None = None, pose: Pose | None = None) -> np.ndarray:
-        """The 68 landmarks in picture pixels, shape (68, 2); lids that open and close are not followed."""
+        """The 68 landmarks in pixels of the picture, shape (68, 2). They do not follow lids that open and close."""
         pose, pairs = pose or Pose(), both_sides(action_units or {})
         _, gap_up, gap_down = openings(pairs)
         points = self.identity.landmarks + self._motion.landmark_shift(pairs, pose.yaw, pose.pitch)
@@ -177,14 +190,14 @@ class Face:
         return self._canvas.to_pixels(points) @ placement[:, :2].T + placement[:, 2]
 
     def _field(self, pairs: Mapping[str, np.ndarray], pose: Pose) -> np.ndarray:
-        """Backward displacement at the texture's resolution, pixels."""
+        """Backward displacement at the texture's resolution, in its pixels, float32 (height, width, 2)."""
         coarse = self._motion.field(pairs, pose.yaw, pose.pitch)
         size = coarse.shape[1] * STEP, coarse.shape[0] * STEP  # at least the texture's size
         fine = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
         return fine[: self._canvas.height, : self._canvas.width]
 
     def _placement(self, pose: Pose) -> np.ndarray:
-        """Affine map from texture pixels to picture pixels, shape (2, 3)."""
+        """The affine map from pixels of the texture to pixels of the picture, shape (2, 3)."""
         scale = pose.scale / self.supersampling
         cosine, sine = np.cos(pose.rotation) * scale, np.sin(pose.rotation) * scale
         turn = np.array([[cosine, -sine], [sine, cosine]])
@@ -193,7 +206,7 @@ class Face:
 
 
 def _noise_pattern(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Unit noise for one picture: a window at a random place of a fixed field twice as wide and high."""
+    """Noise of standard deviation 1 for one picture, (height, width, 3): a random part of a field of twice its size."""
     width, height = size
     row, column = rng.integers(0, height), rng.integers(0, width)
     return _noise_field(width, height)[row : row + height, column : column + width]
@@ -201,4 +214,4 @@ def _noise_pattern(size: tuple[int, int], rng: np.random.Generator) -> np.ndarra
 
 @lru_cache(maxsize=2)
 def _noise_field(width: int, height: int) -> np.ndarray:
-    return np.random.default_rng(5).normal(size=(height * 2, width * 2, 3)).astype(np.float32)
+    return np.random.default_rng(NOISE_FIELD).normal(size=(height * 2, width * 2, 3)).astype(np.float32)

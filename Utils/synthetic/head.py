@@ -1,4 +1,4 @@
-"""The head at rest as one texture, and the still picture behind it."""
+"""The head at rest as one texture, and the picture behind it, which does not move."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class HeadTexture:
     layer : ndarray of float32, shape (height, width, 4)
         BGR times alpha, and alpha, each 0 to 255.
     depth : ndarray of float32, shape (height, width)
-        Height towards the camera in face units, 0 beside the head.
+        Height towards the camera, face units; 0 beside the head.
     shade : ndarray of float32, shape (height, width)
-        Light on the relief, to light the eyes alike.
+        Light on the relief. The eyes are lit by it, too.
     """
 
     layer: np.ndarray
@@ -34,7 +34,7 @@ class HeadTexture:
 
 
 def paint_head(identity: Identity, canvas: Canvas, rng: np.random.Generator) -> HeadTexture:
-    """Lay back hair, ears, skin and front hair over each other."""
+    """Paint the head from back to front: hair behind it, ears, skin, hair in front."""
     relief = make_relief(identity, canvas)
     head = canvas.polygon(relief.outline)
     skin = paint_skin(identity, canvas, relief, rng)
@@ -50,14 +50,14 @@ def paint_head(identity: Identity, canvas: Canvas, rng: np.random.Generator) -> 
 
 
 def _lay(layer: np.ndarray, colour: np.ndarray, mask: np.ndarray) -> None:
-    """Lay a colour over a premultiplied layer (0 to 1), in place."""
+    """Paint a colour (0 to 255) over a layer (0 to 1, premultiplied by alpha), in place."""
     layer *= 1 - mask[..., None]
     layer[..., :3] += np.clip(colour, 0, 255) / 255 * mask[..., None]
     layer[..., 3] += mask
 
 
 def paint_background(identity: Identity, canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
-    """A wall with a fall of light; float32 BGR, the canvas being the whole picture."""
+    """A wall on which the light changes across and down, float32 BGR. `canvas` is the whole picture's."""
     looks = identity.looks
     clouds = cv2.GaussianBlur(rng.normal(size=canvas.shape).astype(np.float32), (0, 0), 12)
     clouds /= clouds.std()
@@ -68,7 +68,7 @@ def paint_background(identity: Identity, canvas: Canvas, rng: np.random.Generato
 
 
 def paint_bust(image: np.ndarray, identity: Identity, canvas: Canvas) -> None:
-    """Paint shoulders and neck of `identity` into `image`, in place."""
+    """Paint shoulders and neck into `image`, in place."""
     looks = identity.looks
     shoulders = [[-1.6, 2.5], [-1.35, 1.62], [-0.5, 1.38], [0.5, 1.38], [1.35, 1.62], [1.6, 2.5]]
     blend(image, canvas.polygon(shoulders, 0.011), looks.cloth)

@@ -1,8 +1,8 @@
-"""Who a synthetic face is: 68 landmarks in face units and the colours and proportions of its looks, from a seed.
+"""Who a synthetic face is: 68 landmarks in face units, and the colours and proportions of its looks, from a seed.
 
 The landmarks follow the 68-point scheme of dlib's predictor: jaw 0-16, brows 17-26, nose 27-35, eyes 36-47, outer lips
-48-59, inner lips 60-67. Left and right mean the image's. All identities vary one template; to a face recogniser
-they look like one family.
+48-59, inner lips 60-67. Left and right are those of the image. All identities are variations of one template, so a face
+recogniser takes them for one family.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BROWS = (slice(17, 22), slice(22, 27))  # left, right
 EYES = (slice(36, 42), slice(42, 48))
 MOUTH = slice(48, 68)
 OUTER_LIPS = slice(48, 60)
-SIDES = (-1, 1)  # sign of x on the left and on the right
+SIDES = (-1, 1)  # sign of x on the left and on the right side
 
 # fmt: off
 _INNER_X = np.array([
@@ -43,8 +43,9 @@ TEMPLATE = np.concatenate(
         np.stack([_INNER_X, _INNER_Y], 1),
     ]
 )
-LEAST_LID_HEIGHT = 0.112  # between an open eye and its brow, face units
-CENTRE_Y = 0.2  # the face is lengthened and shortened about this height, between the eyes
+LEAST_LID_HEIGHT = 0.112  # least distance between an open eye and its brow, face units
+CENTRE_Y = 0.2  # height, between the eyes, about which the face is made longer or shorter
+SHAPE = 7  # seed of the random stream of shape and looks, with the identity's seed
 
 LIGHT_SKIN, MIDDLE_SKIN, DARK_SKIN = (np.array(c, float) for c in ((172, 196, 234), (110, 148, 200), (62, 86, 128)))
 HAIR_COLOURS = np.array([(22, 24, 30), (30, 42, 62), (45, 75, 110), (95, 140, 175), (135, 140, 145)], float)
@@ -55,7 +56,7 @@ LONG_HAIRSTYLES = ("parted", "fringe")
 
 @dataclass(frozen=True)
 class Looks:
-    """Everything of a face but its landmarks. Colours are BGR arrays, lengths in face units, strengths 0 to 1."""
+    """Everything about a face except its landmarks. Colours are BGR arrays, lengths face units, strengths 0 to 1."""
 
     face_width: float  # factor on the template
     face_length: float
@@ -75,7 +76,7 @@ class Looks:
     cheek_height: float
     fold: float  # strength of the fold from nose to mouth corner
     socket_depth: float
-    light_x: float  # direction of the light: x, y to 1 towards the camera
+    light_x: float  # direction to the light: x and y, where z (towards the camera) is 1
     light_y: float
     ambient: float
     blotches: float  # relative contrast of broad skin noise
@@ -95,7 +96,7 @@ class Identity:
     Attributes
     ----------
     seed : int
-        What it was made from; its textures are drawn from the same seed.
+        The seed that it was made from. Its textures are drawn with the same seed.
     landmarks : ndarray, shape (68, 2)
         Neutral landmarks in face units.
     looks : Looks
@@ -108,10 +109,10 @@ class Identity:
 
 
 class _Variation:
-    """Draws for one identity: clipped normal deviations, scaled by `spread`, and uniform values."""
+    """Random draws for one identity: clipped normal deviations, scaled by `spread`, and uniform values."""
 
     def __init__(self, seed: int, spread: float) -> None:
-        self.rng = np.random.default_rng([7, seed])
+        self.rng = np.random.default_rng([SHAPE, seed])
         self.spread = spread
 
     def normal(self, sigma: float) -> float:
@@ -125,7 +126,7 @@ class _Variation:
 
 
 def make_identity(seed: int, spread: float = 1.0) -> Identity:
-    """The identity of a seed. `spread` scales how far the shape strays from the template (1: as measured)."""
+    """The identity of a seed. `spread` scales the random deviations of the shape from the template."""
     draw = _Variation(seed, spread)
     landmarks = TEMPLATE.copy()
     face_width, face_length = draw.factor(0.045), draw.factor(0.04)

@@ -1,4 +1,4 @@
-"""The opening of the mouth: lips and jaw part along the lip line, and what lies behind them shows."""
+"""The opening of the mouth: lips and jaw move apart along the lip line, and the cavity and teeth behind them show."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from Utils.synthetic.skin import mouth_line
 
 CAVITY_COLOUR = np.array([28, 22, 45], np.float32)
 TEETH_COLOUR = np.array([165, 180, 190], np.float32)
-LEAST_GAP = 1e-5  # face units; below it the mouth is shut
-REACH_UP, REACH_DOWN = 0.05, 0.16  # how far the parting moves the upper lip's and the jaw's skin, face units
-ROUNDNESS = 0.6  # 1 would be a parabola's pointed lip
-TEETH_FROM, TEETH_FULL = 0.05, 0.11  # gap at which teeth begin to show, and at which they show fully
+LEAST_GAP = 1e-5  # face units; with a smaller gap the mouth is shut
+REACH_UP, REACH_DOWN = 0.05, 0.16  # distances over which the motion of upper lip and jaw fades out, face units
+ROUNDNESS = 0.6  # exponent of the gap's shape; 1 would be a parabola, with pointed lips
+TEETH_FROM, TEETH_FULL = 0.05, 0.11  # gaps at which the teeth begin to show and show fully, face units
 
 
 @dataclass(frozen=True)
 class Opening:
-    """One frame's opening, on the rows and columns of the texture that it moves.
+    """The opening in one frame. All arrays have the shape of the part of the texture that moves.
 
     Attributes
     ----------
     rows, columns : slice
+        The part of the texture that moves.
     shift : ndarray of float32
-        Added to the vertical sampling position.
+        What is added to the vertical sampling position, pixels.
     inside : ndarray of float32
         Mask of the cavity.
     height : ndarray of float32
-        0 at the upper lip, 1 at the lower lip.
+        Height in the opening: 0 at the upper lip, 1 at the lower lip.
     teeth : float
-        How much of the upper teeth shows, 0 to 1.
+        How much of the upper teeth is visible, 0 to 1.
     """
 
     rows: slice
@@ -53,7 +54,7 @@ class Mouth:
         self.top = int(canvas.to_pixels([0, identity.landmarks[33, 1]])[1])  # nothing moves above the nose's base
 
     def opening(self, gap_up: float, gap_down: float, field: np.ndarray) -> Opening | None:
-        """The opening with gaps in face units, under the displacement `field` (pixels); None for a shut mouth."""
+        """The opening with these gaps (face units), under the displacement `field` (pixels). None for a shut mouth."""
         if gap_up <= LEAST_GAP and gap_down <= LEAST_GAP:
             return None
         columns_at_rest, rows_at_rest = np.round(self.line).astype(int).T

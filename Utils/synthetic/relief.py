@@ -1,4 +1,4 @@
-"""The relief of a face: its outline, a height field over it, and the light on the relief."""
+"""The relief of a face: its outline, the height of its surface, and the light on it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ import numpy as np
 from Utils.synthetic.canvas import Canvas, spline
 from Utils.synthetic.identity import EYES, JAW, OUTER_LIPS, SIDES, Identity
 
-DOME_CENTRE = (0.0, 0.36)  # the head's dome rises about this point
+# Face units
+DOME_CENTRE = (0.0, 0.36)  # the middle of the dome that the head rises to
 DOME_HEIGHT = 0.80
 CROWN_Y = -0.62  # top of the skull, without hair
-INNER_LIP_MIDDLE = [61, 62, 63, 65, 66, 67]
+
+INNER_LIP_MIDDLE = [61, 62, 63, 65, 66, 67]  # landmarks of the inner lips, without the corners
 
 
 @dataclass(frozen=True)
 class Relief:
-    """What the light and the parallax need to know of a head; arrays have the canvas's shape.
+    """What the light and the parallax need to know about a head. All arrays but the outline have the canvas's shape.
 
     Attributes
     ----------
     outline : ndarray, shape (n, 2)
         Closed outline of jaw and skull, face units.
     radius : ndarray
-        Distance from the dome's centre, 1 on the outline.
+        Distance from the dome's centre. It is 1 on the outline.
     depth : ndarray
         Height towards the camera, face units.
     shade : ndarray
@@ -58,7 +60,8 @@ def make_relief(identity: Identity, canvas: Canvas) -> Relief:
     features = _nose(identity, canvas) + _eyes_and_cheeks(identity, canvas) + _mouth_and_chin(identity, canvas)
     depth = (_dome(radius) + features).astype(np.float32)
     shade, gloss = _light(identity, canvas, depth)
-    shade *= (1 - 0.20 * np.clip((radius - 0.6) / 0.4, 0, 1) ** 2).astype(np.float32)  # the sides turn from the light
+    # The sides of the head turn away from the light
+    shade *= (1 - 0.20 * np.clip((radius - 0.6) / 0.4, 0, 1) ** 2).astype(np.float32)
     return Relief(outline, radius, depth, shade, gloss)
 
 
@@ -82,7 +85,7 @@ def _radius(outline: np.ndarray, canvas: Canvas) -> np.ndarray:
 
 
 def _dome(radius: np.ndarray) -> np.ndarray:
-    """Ellipsoid that follows the outline, and goes on falling beyond it (a flat rim would be lit)."""
+    """Ellipsoid that follows the outline. It goes on falling beyond the outline, because a flat rim would be lit."""
     edge = 0.97
     inside = np.sqrt(np.clip(1 - edge * radius**2, 1 - edge, None))
     beyond = np.clip(radius - 1, 0, 0.06) * edge / np.sqrt(1 - edge)
@@ -131,7 +134,7 @@ def _mouth_and_chin(identity: Identity, canvas: Canvas) -> np.ndarray:
 
 
 def _light(identity: Identity, canvas: Canvas, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Diffuse and ambient light with darkened hollows, and the gloss."""
+    """Diffuse and ambient light, darker in hollows, and the gloss (specular light)."""
     looks, scale = identity.looks, canvas.scale
     smooth = cv2.GaussianBlur(depth, (0, 0), 0.010 * scale)
     slope_x = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8) * scale

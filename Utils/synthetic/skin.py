@@ -1,4 +1,4 @@
-"""The painted skin of a head at rest: complexion, lines, lips, nostrils and brows, lit by the relief."""
+"""The painted skin of a head at rest: complexion, lines, lips, nostrils and brows, with the light on the relief."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from Utils.synthetic.canvas import SUBPIXEL_BITS, Canvas, blend, spline
 from Utils.synthetic.identity import BROWS, EYES, OUTER_LIPS, SIDES, Identity
 from Utils.synthetic.relief import Relief, lip_line_y
 
-BROW_HAIRS = 330
+BROW_HAIRS = 330  # for each brow
 
 
 def paint_skin(identity: Identity, canvas: Canvas, relief: Relief, rng: np.random.Generator) -> np.ndarray:
-    """Float32 BGR image of the skin, also beyond the head's outline (the outline is cut later)."""
+    """Image of the skin, float32 BGR. It is not yet cut along the head's outline."""
     looks = identity.looks
     image = np.ones((*canvas.shape, 3), np.float32) * looks.skin.astype(np.float32)
     _paint_complexion(image, identity, canvas, rng)
@@ -28,7 +28,7 @@ def paint_skin(identity: Identity, canvas: Canvas, relief: Relief, rng: np.rando
 
 
 def mouth_line(identity: Identity) -> np.ndarray:
-    """The line between the closed lips from the left to the right corner, shape (n, 2)."""
+    """The line between the closed lips from the left to the right corner, face units, shape (n, 2)."""
     landmarks, middle_y = identity.landmarks, lip_line_y(identity)
     middle_x = landmarks[OUTER_LIPS, 0].mean()
 
@@ -106,7 +106,7 @@ def _paint_lips(image: np.ndarray, identity: Identity, canvas: Canvas, rng: np.r
 
 
 def _paint_brows(image: np.ndarray, identity: Identity, canvas: Canvas, rng: np.random.Generator) -> None:
-    """A soft band under single hairs, which lean outwards and thicken towards the nose."""
+    """Paint a soft band, and on it single hairs that lean outwards and are thicker towards the nose."""
     looks = identity.looks
     mask = np.zeros(canvas.shape, np.float32)
     for side, brow in zip(SIDES, BROWS, strict=True):

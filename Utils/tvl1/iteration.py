@@ -1,4 +1,4 @@
-"""One inner iteration: thresholding step (u) and dual step (p), in place, in one sweep."""
+"""The inner iterations: in each, the thresholding step (u) and the dual step (p), in place, in one sweep."""
 
 import numpy as np
 
@@ -30,12 +30,15 @@ from Utils.tvl1.layout import (
     fma,
 )
 
+# Share of the threshold within which the change is summed again, in the original's order: see `iterate`
+NEAR_THRESHOLD = 2e-3
+
 
 @compiled()
 def update_flow_columns(rows, row, width):
-    """u of one row: the thresholding step v(u), by which of three cases rho falls in, then u = v + theta div p.
+    """Update u in one row: the thresholding step v(u), with three cases for rho, then u = v + theta div p.
 
-    Column 0 comes out wrong in its last bit: see `update_flow_row`.
+    The result for column 0 can be wrong in its last bit. `update_flow_row` corrects it.
     """
     above = row - ROW
     for x in range(width):
@@ -64,7 +67,7 @@ def update_flow_columns(rows, row, width):
 
 @compiled(fastmath=True)
 def estimate_change(rows, row, width):
-    """Sum of one row's squared changes, in any order: an estimate (see `iterate`)."""
+    """Sum of the squared changes in one row, added in any order. It is an estimate: see `iterate`."""
     total = f64(0)
     for x in range(width):
         total += f64(rows[row + CHANGE + x])
@@ -73,7 +76,11 @@ def estimate_change(rows, row, width):
 
 @compiled()
 def update_flow_row(rows, row, width):
-    """u of one row. Column 0 sums its divergence in another order: done apart, and put over the vector result."""
+    """Update u in one row; returns the estimate of its change.
+
+    The original sums the divergence of column 0 in another order than that of the other columns. So column 0 is
+    computed apart, and written over the result of the vectorised loop.
+    """
     above = row - ROW
     wx = rows[row + WARPED_X]
     wy = rows[row + WARPED_Y]
@@ -100,7 +107,7 @@ def update_flow_row(rows, row, width):
 
 @compiled()
 def sum_change_in_order(rows, size):
-    """The squared changes of all pixels, one after the other in float32, as the original sums them."""
+    """Sum of the squared changes of all pixels, added one after the other in float32, as the original does it."""
     total = ZERO
     row = ROW
     for _ in range(size):
@@ -112,11 +119,11 @@ def sum_change_in_order(rows, size):
 
 @compiled()
 def update_dual_row(rows, row, has_right, has_below, width):
-    """p of one row, in place: the dual step p = (p + tau/theta grad u) / (1 + tau/theta |grad u|).
+    """Update p in one row, in place: the dual step p = (p + tau/theta grad u) / (1 + tau/theta |grad u|).
 
-    A product with `has_right[x]` or `has_below`, 1 or 0, makes the differences 0 at the last column and row. The four
-    quotients come from two reciprocals: with r = 1 / n correctly rounded and q = a r, the two fused steps
-    q + (a - q n) r give a / n correctly rounded (Markstein 1990).
+    The factors `has_right[x]` and `has_below` are 1 or 0. They make the differences 0 at the last column and row. The
+    four quotients are computed from two reciprocals: if r = 1 / n is correctly rounded and q = a r, then the two fused
+    steps q + (a - q n) r give a / n, correctly rounded (Markstein 1990).
     """
     for x in range(width):
         i = row + x
@@ -148,15 +155,17 @@ def update_dual_row(rows, row, has_right, has_below, width):
 
 @compiled()
 def iterate(rows, has_right, size, width, threshold):
-    """Inner iterations until the change is at most `threshold` or their number is used up: (number, last change).
+    """Iterate until the change is at most `threshold`, or `INNER_ITERATIONS` times. Returns (number, last change).
 
-    u of row y needs the dual field of rows y and y-1 from before, the dual field of row y-1 needs u of rows y-1 and y
-    from after: so one sweep does both, the dual field one row behind.
-    The original's change is a running float32 sum of at most 128^2 terms, so it is off by a factor of at most
-    1 +- 128^2 / 2^24 (0.1 %): only when the float64 estimate is nearer than 0.2 % to the threshold is it redone.
+    The new u of row y needs the old dual field of rows y and y-1. The new dual field of row y-1 needs the new u of rows
+    y-1 and y. So one sweep does both, with the dual field one row behind.
+
+    The original's change is a running float32 sum of at most 128^2 terms, so it is wrong by a factor of at most
+    1 +- 128^2 / 2^24 (0.1 %). It can only matter if the float64 estimate is nearer to the threshold than 0.2 %
+    (`NEAR_THRESHOLD`). Only then the sum is computed again as the original computes it.
     """
-    low = f64(threshold) * (1 - 2e-3)
-    high = f64(threshold) * (1 + 2e-3)
+    low = f64(threshold) * (1 - NEAR_THRESHOLD)
+    high = f64(threshold) * (1 + NEAR_THRESHOLD)
     iterations = 0
     while True:
         change = f64(0)

@@ -1,4 +1,4 @@
-"""The whole flow, from two images to the vectors; `flow` is the one function that is called from outside."""
+"""The whole computation, from two images to the flow. Only `flow` is called from outside."""
 
 import hashlib
 from pathlib import Path
@@ -36,7 +36,7 @@ from Utils.tvl1.warp import warp
 
 @compiled()
 def build_pyramids(first, second, first_pyramid, second_pyramid, tables):
-    """Both images on all scales; the second's scales lie three planes apart, to leave room for its gradient."""
+    """Both images on all scales. The second image's scales are three planes apart: two are for its gradient."""
     for y in range(SIDE):
         for x in range(SIDE):
             first_pyramid[y * STRIDE + PAD + x] = first[y, x]
@@ -53,7 +53,7 @@ def build_pyramids(first, second, first_pyramid, second_pyramid, tables):
 
 @compiled()
 def solve_scale(work, tables, scale, counts):
-    """The five warps of one scale, from the flow that stands in `work.rows`."""
+    """The warps of one scale (`WARPS` of them). The flow is read from `work.rows` and left there."""
     size = SIZES[scale]
     width = tables.widths[scale]
     threshold = tables.thresholds[scale]
@@ -76,7 +76,7 @@ def solve_scale(work, tables, scale, counts):
 
 @compiled()
 def upscale_flow(work, tables, scale):
-    """Bring the flow of `scale` to the next larger one; the dual field starts from zero on each scale."""
+    """Bring the flow of `scale` to the next larger scale. The dual field starts from zero on each scale."""
     size = SIZES[scale - 1]
     plain = (size - 1 - (size - 2) % 4, size - 1, i64(1), size - 1)
     nearest = tables.nearest[1, scale]
@@ -94,7 +94,7 @@ def upscale_flow(work, tables, scale):
 
 
 def checksum_of_sources() -> int:
-    """A number of 63 bits that changes with any file of this package."""
+    """A number that changes with any file of this package. It has 63 bits, to fit into a signed 64-bit integer."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -102,7 +102,7 @@ def checksum_of_sources() -> int:
 
 
 def cached(function):
-    """Compile with a cache on disk; where no folder for one can be written, every process compiles for itself."""
+    """Compile with a cache on disk. If no folder for the cache can be written, every process compiles for itself."""
     try:
         return njit(cache=True, **SETTINGS)(function)
     except RuntimeError:  # Numba: "cannot cache function ...: no locator available"
@@ -110,14 +110,15 @@ def cached(function):
 
 
 def make_flow(checksum):
-    """The compiled kernel, cached under the checksum: what a function closes over is part of its key in the cache."""
+    """The compiled kernel. `flow` uses `checksum`, so Numba makes it part of the key under which `flow` is cached."""
 
     @cached
     def flow(first, second, out, work, tables, counts):
-        """Flow from image `first` to `second` (uint8, SIDE x SIDE) into `out` (float32, SIDE x SIDE x 2).
+        """Write the flow from image `first` to `second` (uint8, SIDE x SIDE) to `out` (float32, SIDE x SIDE x 2).
 
-        `work` and `tables` are those of `tables.py`. `counts`: outer iterations, inner iterations, inner iterations
-        times pixels, and the rows that were warped slowly. Returns the checksum of the sources it was compiled from.
+        `work` and `tables` are those of `tables.py`. `counts` (int64, 4) receives the numbers of outer iterations, of
+        inner iterations, of inner iterations times pixels, and of rows that were warped slowly (see `warp`). Returns
+        the checksum of the sources from which it was compiled.
         """
         build_pyramids(first, second, work.first_pyramid, work.second_pyramid, tables)
         counts[:] = 0

@@ -1,4 +1,4 @@
-"""Median of 5x5, border replicated (`medianBlur`): what every outer iteration begins with."""
+"""The 5x5 median with replicated border (`medianBlur`). Every outer iteration begins with it."""
 
 from Utils.tvl1.layout import (
     LINE,
@@ -14,12 +14,13 @@ from Utils.tvl1.layout import (
 
 @compiled(fastmath=True, forceinline=True)
 def order(a, b):
+    """The two values, the smaller one first."""
     return min(a, b), max(a, b)
 
 
 @compiled(fastmath=True, forceinline=True)
 def sort5(a, b, c, d, e):
-    """Nine exchanges."""
+    """Sort five values with nine exchanges (a sorting network)."""
     a, d = order(a, d)
     b, e = order(b, e)
     a, c = order(a, c)
@@ -34,7 +35,7 @@ def sort5(a, b, c, d, e):
 
 @compiled(fastmath=True)
 def sort_columns(plane, row0, row1, row2, row3, row4, sorted5, width):
-    """Sort each column of five rows: shared by the five windows that contain it."""
+    """Sort each column of five rows. A sorted column is used by the five windows that contain it."""
     for x in range(width):
         a, b, c, d, e = sort5(plane[row0 + x], plane[row1 + x], plane[row2 + x], plane[row3 + x], plane[row4 + x])
         sorted5[x] = a
@@ -46,7 +47,10 @@ def sort_columns(plane, row0, row1, row2, row3, row4, sorted5, width):
 
 @compiled(fastmath=True)
 def median_row(sorted5, medians, in_image, width):
-    """Median of 25 from five sorted columns: sort the rows across, then only the anti-diagonal's band can hold it."""
+    """Median of 25 values from five sorted columns.
+
+    The rows of the sorted columns are sorted too. Then the median can only be on the anti-diagonal or beside it.
+    """
     for x in range(width):
         i = x + u64(PAD - 2)
         _a0, _a1, _a2, a3, a4 = sort5(
@@ -77,13 +81,14 @@ def median_row(sorted5, medians, in_image, width):
 
 @compiled()
 def copy_line(source, start, target, at, width):
+    """Copy `width` floats from `source[start:]` to `target[at:]`."""
     for x in range(width):
         target[at + x] = source[start + x]
 
 
 @compiled()
 def median_filter(work, field, in_image, size, width):
-    """Replace one component of the flow by its 5x5 median."""
+    """Replace one component of the flow (`field`, U1 or U2) by its 5x5 median."""
     rows = work.rows
     plane = work.median_plane
     row = ROW

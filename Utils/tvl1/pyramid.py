@@ -1,4 +1,4 @@
-"""The pyramid: bilinear resize between the scales, and the gradient of an image."""
+"""The pyramid: bilinear resize between scales, and the gradient of an image."""
 
 from Utils.tvl1.layout import (
     HALF,
@@ -14,11 +14,11 @@ from Utils.tvl1.layout import (
 
 @compiled()
 def resize(source, start, pitch, target, target_start, target_pitch, size, nearest, fraction, factor, plain):
-    """Bilinear, square to square of side `size`, as IPP's AVX2 code does it, then times `factor`.
+    """Bilinear resize to a square of side `size`, as IPP's AVX2 code computes it, then times `factor`.
 
-    Column and row x lie `fraction[x]` of the way from source pixel `nearest[x]` to the next. Interpolations fuse
-    product and sum, except in the block `plain` = (first column, end column, first row, end row): there IPP's loop
-    over groups of four columns has a rest.
+    Column (or row) x is at `fraction[x]` of the way from source pixel `nearest[x]` to the next one. The interpolation
+    fuses product and sum, except in the block `plain` = (first column, end column, first row, end row): the columns
+    that are left over when IPP takes four columns at a time.
     """
     plain_left, plain_right, plain_top, plain_bottom = plain
     for y in range(size):
@@ -44,7 +44,7 @@ def resize(source, start, pitch, target, target_start, target_pitch, size, neare
 
 @compiled()
 def image_gradient(planes, size):
-    """Central differences, border replicated, into the two planes after the image."""
+    """Central differences with replicated border, written to the two planes after the image."""
     for y in range(size):
         above = max(y - 1, 0) * STRIDE + PAD
         below = min(y + 1, size - 1) * STRIDE + PAD

@@ -1,4 +1,4 @@
-"""Calling the kernel: workspace, checks, compilation."""
+"""Calls the kernel: checks its input, keeps its memory, prepares its compilation."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from Utils.tvl1 import kernel
 from Utils.tvl1.layout import SIDE
 from Utils.tvl1.tables import TABLES, make_workspace
 
-# Part of cache keys. Raise the number with any change that can alter a flow (none is intended: it is OpenCV's).
+# Part of cache keys. Raise the number after any change that can alter a flow. No such change is intended: the flow is
+# OpenCV's.
 KERNEL_VERSION = "tvl1-opencv-4.11/1"
 
 COMPILING = "compiling the optical-flow kernel for this processor (once, about 10 s)..."
 
 
 def checked_image(image: np.ndarray, name: str) -> np.ndarray:
-    """The image itself; ValueError if the kernel is not made for it."""
+    """The image as an array. ValueError if its shape or type is not the kernel's; `name` is used in the message."""
     image = np.asarray(image)
     if image.shape != (SIDE, SIDE) or image.dtype != np.uint8:
         raise ValueError(
@@ -30,15 +31,17 @@ def checked_image(image: np.ndarray, name: str) -> np.ndarray:
 
 
 class TVL1:
-    """TV-L1 optical flow (Zach et al. 2007) as OpenCV 4.5.1-4.11 compute it, the same on every machine.
+    """TV-L1 optical flow (Zach et al. 2007) as OpenCV 4.5.1-4.11 computes it. The result is the same on every machine.
 
-    An instance holds the memory that the kernel works in (3.7 MB): one per thread. The interpreter's lock is released
-    during the computation. The first call in a process loads the kernel, or compiles it: see `compile_kernel`.
+    An instance holds the memory in which the kernel works (2.8 MB), so use one instance per thread. The interpreter's
+    lock is released during the computation. The first call in a process loads the kernel or compiles it: see
+    `compile_kernel`.
 
     Attributes
     ----------
-    counts : ndarray of int64
-        Of the last call: outer iterations, inner iterations, inner iterations times pixels, rows warped slowly.
+    counts : ndarray of int64, (4,)
+        Numbers of the last call: outer iterations, inner iterations, inner iterations times pixels, rows that were
+        warped slowly.
     """
 
     def __init__(self) -> None:
@@ -48,7 +51,7 @@ class TVL1:
         self.counts = np.zeros(4, np.int64)
 
     def __call__(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Flow from `first` to `second`.
+        """The flow from `first` to `second`.
 
         Parameters
         ----------
@@ -64,7 +67,7 @@ class TVL1:
         ValueError
             If an image has another shape or type.
         """
-        # Copies: whatever memory layout or read-only flag comes in, the kernel is compiled for one kind of array.
+        # Copies, because the kernel is compiled for one memory layout of writable arrays.
         self._first[:] = checked_image(first, "first")
         self._second[:] = checked_image(second, "second")
         out = np.empty((SIDE, SIDE, 2), np.float32)
@@ -76,14 +79,14 @@ _own = threading.local()
 
 
 def tvl1_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """As `TVL1()(first, second)`, with a workspace that is kept per thread."""
+    """The same as `TVL1()(first, second)`, with one instance per thread that is kept for the next call."""
     if not hasattr(_own, "tvl1"):
         _own.tvl1 = TVL1()
     return _own.tvl1(first, second)
 
 
 class _Announcement(event.Listener):
-    """Says once that the kernel is being compiled; a kernel that is loaded from the cache raises no such event."""
+    """Reports once that the kernel is being compiled. Loading it from the cache raises no such event."""
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self._say = say
@@ -99,11 +102,17 @@ class _Announcement(event.Listener):
 
 
 def compile_kernel(say: Callable[[str], object] = print) -> None:
-    """Make the kernel ready: load it from Numba's cache on disk, or compile it and say so in one line.
+    """Make the kernel ready: load it from Numba's cache on disk, or compile it and report that in one line.
 
-    The cache lies in `NUMBA_CACHE_DIR` if that is set, else beside the source (`__pycache__`), else in the user's
-    cache folder. It is renewed when a file of this package, Numba or the kind of processor changes. Call this before
-    starting worker processes, or each of them compiles.
+    Call this before worker processes are started. Otherwise each of them compiles.
+
+    The cache is in `NUMBA_CACHE_DIR` if that is set, else beside the source (`__pycache__`), else in the user's cache
+    folder. The kernel is compiled again when a file of this package, Numba or the kind of processor changes.
+
+    Parameters
+    ----------
+    say : callable
+        Called with the one line, `COMPILING`, if the kernel is compiled.
     """
     blank = np.zeros((SIDE, SIDE), np.uint8)
     with event.install_listener("numba:compile", _Announcement(say)):

@@ -1,4 +1,4 @@
-"""Tables that the kernel reads, and the memory that it works in."""
+"""The tables that the kernel reads, and the memory in which it works."""
 
 from typing import NamedTuple
 
@@ -7,17 +7,18 @@ from llvmlite.binding import get_host_cpu_features
 
 from Utils.tvl1.layout import EPSILON, FIELDS, NSCALES, PLANE, SIDE, SIZES, STRIDE, TAPS
 
-# A row's width is rounded up to a multiple of the processor's widest vector, in floats. No result depends on it.
+# Floats in the processor's widest vector. A row's width is rounded up to a multiple of it. No result depends on it.
 LANES = 16 if get_host_cpu_features().get("avx512f") else 8
+FLOATS_IN_64_BYTES = 16
 
 
 class Workspace(NamedTuple):
-    """The memory of one thread's kernel: flat float32 arrays, aligned to 64 bytes, zeros at first."""
+    """The memory of the kernel for one thread: flat float32 arrays, aligned to 64 bytes, zero at the start."""
 
-    rows: np.ndarray  # the iterated fields, laid out as `layout.py` says
-    first_pyramid: np.ndarray  # per scale one plane
-    second_pyramid: np.ndarray  # per scale three: image, x gradient, y gradient
-    upscaled: np.ndarray  # two planes: u on its way from one scale to the next
+    rows: np.ndarray  # the iterated fields, in the layout that `layout.py` describes
+    first_pyramid: np.ndarray  # one plane per scale
+    second_pyramid: np.ndarray  # three planes per scale: image, x gradient, y gradient
+    upscaled: np.ndarray  # two planes: the two components of u on their way from one scale to the next
     median_plane: np.ndarray
     sorted5: np.ndarray
     medians: np.ndarray
@@ -30,25 +31,25 @@ class Workspace(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """What the kernel looks up; per scale, then per column where there is a second axis."""
+    """What the kernel looks up. `s` is the scale, `x` the column."""
 
-    widths: np.ndarray  # uint64, the rounded-up width
-    thresholds: np.ndarray  # the inner iterations go on while the summed squared change exceeds it
-    in_image: np.ndarray  # 1 where there is an image, else 0
-    has_right: np.ndarray  # 1 where there is a neighbour to the right, else 0
-    nearest: np.ndarray  # [0, s]: from scale s - 1 down to s; [1, s]: from s up to s - 1 (see `bilinear_table`)
-    fraction: np.ndarray
+    widths: np.ndarray  # uint64, [s]: the rounded-up width
+    thresholds: np.ndarray  # float32, [s]: the inner iterations go on while the summed squared change exceeds it
+    in_image: np.ndarray  # float32, [s, x]: 1 inside the image, else 0
+    has_right: np.ndarray  # float32, [s, x]: 1 if there is a neighbour to the right, else 0
+    nearest: np.ndarray  # int32, [0, s, x]: from scale s - 1 down to s; [1, s, x]: from s up to s - 1
+    fraction: np.ndarray  # float32, as `nearest`: see `bilinear_table`
 
 
 def aligned_zeros(count: int) -> np.ndarray:
-    """`count` float32 zeros that start at a multiple of 64 bytes (a cache line, and the widest vector)."""
-    memory = np.zeros(count + 16, np.float32)
-    start = (-memory.ctypes.data // 4) % 16
+    """`count` float32 zeros that start at a multiple of 64 bytes: the size of a cache line and of the widest vector."""
+    memory = np.zeros(count + FLOATS_IN_64_BYTES, np.float32)
+    start = (-memory.ctypes.data // memory.itemsize) % FLOATS_IN_64_BYTES
     return memory[start : start + count]
 
 
 def make_workspace() -> Workspace:
-    """3.5 MB."""
+    """A new workspace, 2.8 MB."""
     return Workspace(
         rows=aligned_zeros((SIDE + 3) * FIELDS * STRIDE),
         first_pyramid=aligned_zeros(NSCALES * PLANE),
@@ -67,24 +68,32 @@ def make_workspace() -> Workspace:
 
 
 def bilinear_table(size: int, new_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each of `new_size` pixels the source pixel at its left and the way to the next one, 0 to 1.
+    """For each of `new_size` pixels, the source pixel to its left and the fraction of the way to the next one.
 
-    Pixel centres are aligned; positions beyond the first or last centre are moved onto it. The step is the one that
-    OpenCV hands on: 1 / 0.8 downwards, the ratio of the sizes upwards.
+    Pixel centres are aligned. Positions beyond the first or last centre are moved onto it. The step is the one that
+    OpenCV passes on: 1 / 0.8 downwards, the ratio of the sizes upwards.
+
+    Returns
+    -------
+    nearest : ndarray of int32, (new_size,)
+    fraction : ndarray of float32, (new_size,)
+        0 to 1.
     """
     upwards = new_size > size
-    position = (np.arange(new_size) + 0.5) * (size / new_size if upwards else 1.25) - 0.5
+    step = size / new_size if upwards else 1 / 0.8
+    position = (np.arange(new_size) + 0.5) * step - 0.5
     nearest = np.floor(position).astype(np.int32)
     fraction = (position - nearest).astype(np.float32)
     fraction[nearest < 0] = 0
     nearest[nearest < 0] = 0
     beyond = nearest >= size - 1
-    # Downwards, IPP takes the last pixel as p0 + (p1 - p0), which is rounded.
+    # Downwards, IPP computes the last pixel as p0 + (p1 - p0), which is rounded
     fraction[beyond], nearest[beyond] = (0, size - 1) if upwards else (1, size - 2)
     return nearest, fraction
 
 
 def make_tables() -> Tables:
+    """The tables for images of side `SIDE` on all scales."""
     nearest = np.zeros((2, NSCALES, SIDE), np.int32)
     fraction = np.zeros((2, NSCALES, SIDE), np.float32)
     for scale in range(1, NSCALES):

@@ -1,4 +1,4 @@
-"""Warp: cubic interpolation (a = -3/4), positions rounded to 1/32 pixel, zero outside (`remap`)."""
+"""The warp: cubic interpolation (a = -3/4), positions rounded to 1/32 pixel, zero outside the image (`remap`)."""
 
 import numpy as np
 
@@ -26,22 +26,35 @@ from Utils.tvl1.layout import (
     u64,
 )
 
+# Cubic interpolation with OpenCV's parameter a, at positions rounded to 1 / GRID pixel
+A = f32(-0.75)
+A_PLUS_2, A_PLUS_3 = f32(1.25), f32(2.25)
+GRID = f32(32)
+WINDOW = 4  # columns, and lines, of a pixel's window
+
+# The fast way of `warp` reads up to TAPS columns, the first of them at the lowest offset - 1. If all offsets of a row
+# are between LEFTMOST and RIGHTMOST, these columns stay inside the image and the PAD zeros on both sides. A vertical
+# offset must be below FAR, so that it can be converted to an integer.
+LEFTMOST, RIGHTMOST = f32(4 - PAD), f32(PAD - 8)
+FAR = f32(1e4)
+
 
 @compiled()
 def cubic_weights(rows, row, field, base, weights, width, slope):
-    """The four weights per pixel along one axis (lines 0-3) and floor(position) - own position (line 4).
+    """For each pixel, the four weights along one axis (lines 0-3) and its whole offset (line 4).
 
-    The own position is `base + slope * x`. All of it is exact in float32, but for the flow added to the position.
+    The pixel's own position is `base + slope * x`; the whole offset is floor(position) - own position. All of this is
+    exact in float32, except for the sum of own position and flow.
     """
     for x in range(width):
         own = base + slope * f32(np.int32(x))
-        position = np.rint((own + rows[row + field + x]) * f32(32)) * f32(1 / 32)
+        position = np.rint((own + rows[row + field + x]) * GRID) * (ONE / GRID)
         whole = np.floor(position)
         t = position - whole
         s = ONE - t
-        first = f32(-0.75) * t * s * s
-        last = f32(-0.75) * t * t * s
-        second = (f32(1.25) * t - f32(2.25)) * t * t + ONE
+        first = A * t * s * s
+        last = A * t * t * s
+        second = (A_PLUS_2 * t - A_PLUS_3) * t * t + ONE
         weights[x] = first
         weights[LINE + x] = second
         weights[LINE2 + x] = ONE - first - second - last
@@ -51,7 +64,7 @@ def cubic_weights(rows, row, field, base, weights, width, slope):
 
 @compiled(fastmath=True)
 def offset_range(weights, in_image, width):
-    """Smallest and largest whole offset of a row's pixels."""
+    """Smallest and largest whole offset among the pixels of a row."""
     first = weights[LINE4]
     low = first
     high = first
@@ -64,7 +77,7 @@ def offset_range(weights, in_image, width):
 
 @compiled()
 def spread_weights(weights, lowest, spread, width, columns):
-    """Each pixel's four weights at the places of its taps among the `columns` that occur in this row, 0 elsewhere."""
+    """Write each pixel's four weights to the places of its taps among the row's `columns`, and 0 to the others."""
     for k in range(columns):
         place = f32(k)
         line = u64(k) * LINE
@@ -79,10 +92,11 @@ def spread_weights(weights, lowest, spread, width, columns):
 
 
 def make_accumulate(columns, one_by_one):
-    """A function that adds one row of taps to the three warped planes (image, x and y gradient).
+    """Make the function that adds one row of `columns` taps to the three warped planes (image, x and y gradient).
 
-    The two-dimensional weight is rounded, then product and sum are. Inside the image a row's taps are summed first,
-    then added (`one_by_one` False); at its border they are added one after the other.
+    The two-dimensional weight is rounded first, then its product with the tap, then the sum. Inside the image the taps
+    of a row are summed first, and the sum is added (`one_by_one` False). At the border of the image they are added one
+    after the other (True).
     """
 
     @compiled()
@@ -123,7 +137,7 @@ accumulate8_one_by_one = make_accumulate(8, True)
 
 @compiled()
 def warp_pixel(planes, weights_x, weights_y, x, y, size, sums, inside):
-    """One pixel of the three planes, without vectors."""
+    """Warp one pixel of the three planes, without vectorisation."""
     x0 = x + i64(weights_x[4 * STRIDE + x])
     y0 = y + i64(weights_y[4 * STRIDE + x])
     total0 = ZERO
@@ -155,7 +169,7 @@ def warp_pixel(planes, weights_x, weights_y, x, y, size, sums, inside):
 
 @compiled()
 def warp_ends_of_row(planes, weights_x, weights_y, y, size, sums):
-    """Redo the pixels whose 4x4 window leaves the image at the left or right."""
+    """Compute again the pixels whose 4x4 window goes beyond the image on the left or right."""
     for x in range(size):
         x0 = weights_x[4 * STRIDE + x] + f32(x)
         inside = x0 >= ONE and x0 <= f32(size - 3)
@@ -165,7 +179,7 @@ def warp_ends_of_row(planes, weights_x, weights_y, y, size, sums):
 
 @compiled()
 def choose_sums(weights_x, weights_y, y, size, sums, border_sums, width):
-    """In a row where windows leave the image above or below: the border's sums for the pixels that it concerns."""
+    """In a row with windows that go beyond the image above or below: use the border's sums for the pixels there."""
     furthest = size - f32(3)
     for x in range(width):
         x0 = weights_x[LINE4 + x] + f32(np.int32(x))
@@ -178,7 +192,7 @@ def choose_sums(weights_x, weights_y, y, size, sums, border_sums, width):
 
 @compiled()
 def store_warped_row(rows, row, first, line, sums, in_image, width):
-    """The warped gradient, and the part of rho that stays the same until the next warp."""
+    """Store the warped gradient, and the part of rho that stays the same until the next warp."""
     for x in range(width):
         i = row + x
         wx = sums[LINE + x] * in_image[x]
@@ -190,10 +204,17 @@ def store_warped_row(rows, row, first, line, sums, in_image, width):
 
 @compiled()
 def warp(work, planes, first, size, width, in_image):
-    """Warp the second image and its gradient by u, and store what the iterations need. Returns the rows done slowly.
+    """Warp the second image and its gradient by u, and store what the iterations need.
 
-    Neighbours move alike, so the windows of a row's pixels start at a few offsets only: instead of gathering, every
-    offset's taps are read for the whole row, with weight 0 where a pixel does not use them (x + 0 * y = x exactly).
+    Neighbouring pixels move alike, so the windows of a row start at few different offsets. Therefore the taps of every
+    offset that occurs are read for the whole row, and a pixel that does not use a tap has weight 0 for it: x + 0 * y is
+    exactly x. So no pixel needs taps from addresses of its own. A row whose pixels move too differently or too far is
+    warped pixel by pixel.
+
+    Returns
+    -------
+    int
+        The number of rows that were warped pixel by pixel.
     """
     rows = work.rows
     sums = work.sums
@@ -209,13 +230,14 @@ def warp(work, planes, first, size, width, in_image):
         cubic_weights(rows, row, U2, f32(y), weights_y, width, ZERO)
         low_x, high_x = offset_range(weights_x, in_image, width)
         low_y, high_y = offset_range(weights_y, in_image, width)
-        near = low_x >= f32(4 - PAD) and high_x <= f32(PAD - 8) and abs(low_y) < f32(1e4)
-        if near and high_x - low_x <= f32(TAPS - 4) and high_y - low_y <= f32(TAPS - 4):
-            columns = i64(high_x - low_x) + 4
-            lines = i64(high_y - low_y) + 4
+        near = low_x >= LEFTMOST and high_x <= RIGHTMOST and abs(low_y) < FAR
+        if near and high_x - low_x <= f32(TAPS - WINDOW) and high_y - low_y <= f32(TAPS - WINDOW):
+            columns = i64(high_x - low_x) + WINDOW
+            lines = i64(high_y - low_y) + WINDOW
             left = i64(low_x)
             top = y + i64(low_y) - 1
             at_border = top < 0 or y + i64(high_y) > size - 3
+            # `accumulate` is compiled for 4, 5, 6 and 8 columns, at the border for 8: unused columns have weight 0
             spread_weights(weights_x, low_x, spread_x, width, TAPS if columns == 7 or at_border else columns)
             spread_weights(weights_y, low_y, spread_y, width, lines)
             sums[:] = ZERO

@@ -1,4 +1,4 @@
-"""Long work: units that run side by side, results that are written whole and found again, and what machine this is.
+"""Long work: units that run side by side, results that are written whole and found again, and what this machine has.
 
-Others use `parallel.run_units`, the writers and keys of `cache`, and `machine`; only `parallel` uses `cluster`.
+Other rooms use `parallel.run_units`, the writers and keys of `cache`, and `machine`. Only `parallel` uses `cluster`.
 """

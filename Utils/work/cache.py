@@ -1,4 +1,4 @@
-"""Results on disk: written whole or not at all, and recognised by a key made from what they depend on."""
+"""Results on disk. They are written whole or not at all, and recognised by a key made from what they depend on."""
 
 from __future__ import annotations
 
@@ -20,21 +20,30 @@ import numpy as np
 
 from Utils.errors import InputError
 
-UMASK = os.umask(0)  # what the user keeps from others; it can only be read by setting it
+UMASK = os.umask(0)  # the permissions that new files do not get; it can only be read by setting it
 os.umask(UMASK)
+KEY_DIGITS = 20  # hexadecimal digits: 80 bits, so two results do not get the same key by chance
+MACHINE_DIGITS = 8
+NAME_SHOWN = 40  # characters of a result's name that begin the name of its scratch
 LONGEST_NAME = 255  # bytes of a file's name, on most file systems
-LEFT_AFTER = 7 * 24 * 3600  # seconds without a change after which nobody's scratch is still in use
+BLOCK = 1 << 20  # bytes that are read at once
+LEFT_AFTER = 7 * 24 * 3600  # seconds without a change after which scratch of another machine counts as left over
+
+# Scratch is a hidden file or folder beside the result that it becomes: `.name-machine.process-random.part`
 SCRATCH = re.compile(r"\..*\b(?P<machine>[0-9a-f]{8})\.(?P<process>\d+)-[a-z0-9_]+\.(part|old)(\.\w+)?")
 
 
 def key_of(**parts) -> str:
-    """A 20-digit key of JSON-serialisable parts: equal parts, equal key."""
+    """A key of `KEY_DIGITS` hexadecimal digits for parts that JSON can hold. Equal parts give an equal key."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
 
 
 def files_fingerprint(paths: Iterable[Path]) -> str:
-    """Fingerprint of files by name, size and time of change (their bytes are not read)."""
+    """SHA-256 (hexadecimal) of the names, sizes and times of change of files. Their bytes are not read.
+
+    Raises InputError if a file is missing or cannot be accessed.
+    """
     digest = hashlib.sha256()
     for path in paths:
         try:
@@ -46,27 +55,38 @@ def files_fingerprint(paths: Iterable[Path]) -> str:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """SHA-256 (hexadecimal) of a file's bytes. Raises OSError if it cannot be read."""
     with path.open("rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _hash_blocks(file)
-        )
+        if hasattr(hashlib, "file_digest"):
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        return _hash_blocks(file)
 
 
 def _hash_blocks(file) -> str:
-    """`hashlib.file_digest` for Python 3.10."""
+    """What `hashlib.file_digest` does, for Python 3.10, which does not have it."""
     digest = hashlib.sha256()
-    while block := file.read(1 << 20):
+    while block := file.read(BLOCK):
         digest.update(block)
     return digest.hexdigest()
 
 
 @contextmanager
 def atomic_folder(final: Path, is_finished: Callable[[], bool] = lambda: False) -> Iterator[Path]:
-    """A new folder beside `final` that takes its place when the block ends without an error.
+    """A new folder beside `final`. When the `with` block ends without an error, it is renamed to `final`.
 
-    An earlier `final` is replaced, unless `is_finished()` then says that it is as good: another run was faster, and may
-    be reading it.
+    An earlier `final` is replaced, unless `is_finished()` is true by then. In that case another run has finished the
+    same result and may be reading it, so it stays and the new folder is removed.
+
+    Parameters
+    ----------
+    final : Path
+    is_finished : callable
+        Whether `final` is a finished result.
+
+    Yields
+    ------
+    Path
+        The new folder, empty.
     """
     with _scratch_folder(final) as scratch:
         yield scratch
@@ -81,16 +101,16 @@ def atomic_folder(final: Path, is_finished: Callable[[], bool] = lambda: False) 
                 try:
                     os.replace(final, old / "old")
                 except FileNotFoundError:
-                    pass  # another run was faster: try again
+                    pass  # another run has just moved it away: try again
                 finally:
                     shutil.rmtree(old, ignore_errors=True)
 
 
 def write_new_folder(wanted: Path, write: Callable[[Path], None]) -> Path:
-    """Let `write(folder)` fill a new folder that then gets the first free name of `wanted`, `wanted-2`, ...
+    """Let `write(folder)` fill a new folder, and give it the first free name of `wanted`, `wanted-2`, ...
 
-    It is there whole or not at all and takes the place of no other, not even of one that another process puts there in
-    the same moment. Returns its path.
+    The folder appears whole or not at all. It never replaces another one, not even one that another process puts there
+    in the same moment. Returns its path.
     """
     with _scratch_folder(wanted) as scratch:
         write(scratch)
@@ -102,13 +122,13 @@ def write_new_folder(wanted: Path, write: Callable[[Path], None]) -> Path:
 
 
 def _take_name(scratch: Path, final: Path) -> bool:
-    """Rename a folder unless something has that name, also if it only now comes to be."""
+    """Rename a folder, unless something has that name already. Returns whether it was renamed."""
     if final.exists():
         return False
     try:
         scratch.rename(final)
     except OSError:
-        if final.exists():
+        if final.exists():  # another process has just taken the name
             return False
         raise
     return True
@@ -116,7 +136,7 @@ def _take_name(scratch: Path, final: Path) -> bool:
 
 @contextmanager
 def _scratch_folder(final: Path) -> Iterator[Path]:
-    """An empty folder beside `final`; what is left of it at the end is removed."""
+    """An empty folder beside `final`. It is removed at the end, if it is still there."""
     final.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(final.parent)
     scratch = Path(tempfile.mkdtemp(prefix=scratch_prefix(final), suffix=".part", dir=final.parent))
@@ -129,7 +149,7 @@ def _scratch_folder(final: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_file(final: Path) -> Iterator[Path]:
-    """A path beside `final`, with the same ending, that takes its place when the block ends without an error."""
+    """A path beside `final`, with the same suffix. When the `with` block ends without an error, it replaces `final`."""
     final.parent.mkdir(parents=True, exist_ok=True)
     if not SCRATCH.fullmatch(final.parent.name):
         remove_leftovers(final.parent)
@@ -145,29 +165,32 @@ def atomic_file(final: Path) -> Iterator[Path]:
 
 
 def scratch_prefix(final: Path) -> str:
-    """What a name of scratch begins with: `.name-machine.process-`."""
-    return f".{final.name[:40]}-{_machine()}.{os.getpid()}-"
+    """The beginning of the name of scratch: `.name-machine.process-`."""
+    return f".{final.name[:NAME_SHOWN]}-{_machine()}.{os.getpid()}-"
 
 
 @lru_cache(maxsize=1)
 def _machine() -> str:
-    """Eight digits that are the same for processes whose numbers are of one list: this machine, boot and container."""
+    """Eight digits that identify this machine, its boot and its container.
+
+    Processes with the same digits share one numbering: a process's number tells whether it is still running.
+    """
     parts = [platform.node()]
     with suppress(OSError):  # not Linux
         parts += [Path("/proc/sys/kernel/random/boot_id").read_text(), str(Path("/proc/self/ns/pid").readlink())]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:MACHINE_DIGITS]
 
 
 def remove_leftovers(folder: Path, depth: int = 0) -> None:
-    """Remove the scratch that killed runs left in a folder, and in the folders down to `depth` levels below it.
+    """Remove the scratch that killed runs left in a folder, and in its subfolders down to `depth` levels.
 
-    Scratch is left over if its process was one of this machine and is gone; where that cannot be told, if nothing in it
-    changed for a week.
+    Scratch of a process of this machine is left over if that process is gone. Scratch of another machine is left over
+    if nothing in it has changed for a week.
     """
     try:
         entries = list(os.scandir(folder))
     except OSError:
-        return  # not there, or not ours to read
+        return  # the folder is missing or may not be read
     for entry in entries:
         if (owner := SCRATCH.fullmatch(entry.name)) and _is_left_over(Path(entry.path), owner):
             if entry.is_dir(follow_symlinks=False):
@@ -179,29 +202,29 @@ def remove_leftovers(folder: Path, depth: int = 0) -> None:
 
 
 def _is_left_over(scratch: Path, owner: re.Match) -> bool:
-    if owner["machine"] == _machine() and os.name == "posix":  # elsewhere signal 0 is not harmless
+    if owner["machine"] == _machine() and os.name == "posix":  # on Windows signal 0 is Ctrl-C
         try:
             os.kill(int(owner["process"]), 0)
         except ProcessLookupError:
             return True
         except OSError:
-            pass  # there, and another user's
-        return False  # whatever the clock says: it may have jumped since
+            pass  # it is running and belongs to another user
+        return False  # the time of change does not count: the clock may have jumped since
     try:
         changed = max(path.lstat().st_mtime for path in (scratch, *(scratch.iterdir() if scratch.is_dir() else ())))
     except OSError:
-        return False  # just being removed or moved into place
+        return False  # it is being removed or renamed at this moment
     return time.time() - changed > LEFT_AFTER
 
 
 def write_json(path: Path, value) -> None:
-    """Write a value as indented JSON, whole or not at all. NaN is refused: it is no JSON."""
+    """Write a value as indented JSON, whole or not at all. ValueError if it holds NaN or infinity: they are no JSON."""
     with atomic_file(path) as scratch:
         scratch.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path):
-    """The value of a JSON file, or None if the file is missing or not JSON."""
+    """The value of a JSON file. None if the file is missing, cannot be read or is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -209,14 +232,17 @@ def read_json(path: Path):
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    """Write a `.npy` file. Raises OSError with a reason if the disk is full, which `np.save` to a file does not."""
+    """Write a `.npy` file.
+
+    If the disk is full, the OSError has a reason. The error of `np.save(path)` has none.
+    """
     content = io.BytesIO()
     np.save(content, array, allow_pickle=False)
     path.write_bytes(content.getbuffer())
 
 
 def is_array(path: Path) -> bool:
-    """Whether a `.npy` file is there and whole; one that is damaged, or not made of numbers, is to be made anew."""
+    """Whether a `.npy` file is there, whole, and without Python objects. Otherwise it must be made again."""
     try:
         np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -225,7 +251,10 @@ def is_array(path: Path) -> bool:
 
 
 def require_writable(folder: Path, flag: str) -> None:
-    """Make `folder` if needed and write a file in it. Raises InputError naming the flag that chooses it."""
+    """Make `folder` if needed, and try to write a file in it.
+
+    Raises InputError, which names the flag that chooses the folder, if that is not possible.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

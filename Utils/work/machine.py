@@ -54,20 +54,20 @@ def version(package: str) -> str | None:
 
 
 def keras_backend() -> str:
-    """The library that Keras computes with and its version, "tensorflow 2.20.0", found without loading it.
+    """The library with which Keras computes, and its version: "tensorflow 2.20.0". The library is not loaded.
 
-    As Keras does it: the environment's KERAS_BACKEND, else `keras.json`, else TensorFlow.
+    The choice is Keras's own: the environment variable KERAS_BACKEND, else `keras.json`, else TensorFlow.
     """
     name = os.environ.get("KERAS_BACKEND")
     if not name:
         home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-        with suppress(OSError, ValueError, AttributeError):  # nearly everywhere there is no such file
+        with suppress(OSError, ValueError, AttributeError):  # most machines have no such file
             name = json.loads(Path(home, "keras.json").read_text(encoding="utf-8")).get("backend")
     name = name or "tensorflow"
     try:
         return f"{name} {importlib.metadata.version(name)}"
     except importlib.metadata.PackageNotFoundError:
-        return name  # installed under another name, such as tensorflow-cpu
+        return name  # the package has another name, such as tensorflow-cpu
 
 
 def git_revision() -> str | None:

@@ -127,13 +127,13 @@ def read_cells(dataset: Dataset, data: bytes) -> Annotations:
         )
         for s, rows in enumerate(block.split("\n") for block in text.split("\n\n"))
     ]
-    import Utils.datasets.annotations
+    import Utils.datasets.readers
 
-    real, Utils.datasets.annotations.open_workbook = Utils.datasets.annotations.open_workbook, lambda path: sheets
+    real, Utils.datasets.readers.open_workbook = Utils.datasets.readers.open_workbook, lambda path: sheets
     try:
         return dataset.read_annotations(dict.fromkeys(("annotations", "emotions"), Path("book")), dataset.emotions)
     finally:
-        Utils.datasets.annotations.open_workbook = real
+        Utils.datasets.readers.open_workbook = real
 
 
 def cell(text: str) -> object:

@@ -13,7 +13,8 @@ from av.stream import Disposition
 from tests.support.paths import SHARED
 from tests.support.video_clips import number_of, numbered, turn, write_sound, write_video
 from Utils.errors import InputError
-from Utils.own_video.video_files import FrameSource, _rate, find_videos_to_run, open_video
+from Utils.own_video.rates import measure_rate
+from Utils.own_video.video_files import FrameSource, find_videos_to_run, open_video
 
 VIDEOS = SHARED / "video"
 
@@ -91,21 +92,21 @@ def test_without_timestamps_the_usual_rate_is_taken_and_said(tmp_path):
     source = open_video(write_video(tmp_path / "a.h264", numbered(12), 25))
     assert numbers(source) == list(range(12))
     assert (source.fps, source.n_estimated) == (25, 12)
-    assert source.remarks == ("a.h264: has no timestamps; taken for 25 frames per second",)
+    assert source.remarks == ("a.h264: has no timestamps; 25 frames per second are assumed",)
 
 
 def test_frames_stay_in_their_places_in_a_long_video():
     """29.96 per second is 29.97 for some frames, but not for an hour: the last would be 1.2 s off."""
     for fps, n, expected in ((29.96, 40, 30000 / 1001), (29.96, 108_000, 29.96), (30000 / 1001, 108_000, 30000 / 1001)):
         times = np.round(np.arange(n) / fps, 3)
-        found, variable, _ = _rate("a", times, 0.001)
+        found, variable, _ = measure_rate("a", times, 0.001)
         assert not variable and abs(times[-1] * found - (n - 1)) <= 0.6
         assert found == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_rate_that_changes_little_but_for_long_is_variable():
     times = np.cumsum(np.r_[0, np.full(5000, 0.033), np.full(5000, 0.0336)])
-    found, variable, remark = _rate("a", times, 1e-5)
+    found, variable, remark = measure_rate("a", times, 1e-5)
     assert variable and found == 30 and "variable (29.8 to 30.3 per second)" in remark
 
 
@@ -125,7 +126,7 @@ def test_a_variable_rate_becomes_constant(tmp_path):
 
 def test_a_tick_as_long_as_a_frame_is_no_rounding():
     """AVI and some MP4 count frames: one that was dropped makes no slower video of constant rate."""
-    found, variable, _ = _rate("a", np.delete(np.arange(100), 50) / 25, 1 / 25)
+    found, variable, _ = measure_rate("a", np.delete(np.arange(100), 50) / 25, 1 / 25)
     assert (found, variable) == (25, True)
 
 
@@ -190,7 +191,7 @@ def test_a_cut_off_file_is_said_to_be_one(tmp_path, name, options):
     assert 20 < sum(1 for _ in source) < 40
     (remark,) = source.remarks
     assert re.fullmatch(
-        rf"{name}: its pictures end after (0.9|1.0) s, its header tells of 2.0 s: it may be cut off", remark
+        rf"{name}: its pictures end after (0.9|1.0) s, but its header gives 2.0 s: it may be cut off", remark
     )
 
 
@@ -209,7 +210,7 @@ def test_a_size_that_changes_is_scaled_to_the_first(tmp_path):
     source = open_video(tmp_path / "both.h264")
     assert (source.width, source.height) == (64, 48)
     assert numbers(source) == [*range(10), *range(10)]
-    assert source.problems == ["both.h264: 10 frame(s) of another size, scaled to the first one's"]
+    assert source.problems == ["both.h264: 10 frame(s) of another size, scaled to that of the first"]
 
 
 def test_broken_packets_are_held_over_and_said(tmp_path):
@@ -225,7 +226,7 @@ def test_broken_packets_are_held_over_and_said(tmp_path):
     assert found == [broken - 1 if i == broken else i for i in range(30)]
     assert source.problems == [
         "a.avi: 1 packet(s) cannot be decoded",
-        "a.avi: 1 frame(s) are missing, the frame before is held",
+        "a.avi: 1 frame(s) are missing; the frame before is repeated",
     ]
 
 

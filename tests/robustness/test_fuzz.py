@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import Utils.datasets.annotations
+import Utils.datasets.readers
 from tests.fuzz.targets import TARGETS, cell, check_annotations, check_metrics
 from tests.support.paths import TESTS
 from Utils.datasets.table import DATASETS
@@ -109,7 +109,7 @@ def sheets(draw, name: str) -> list[Sheet]:
 def test_any_row_is_used_left_out_or_passed_over(name, data):
     dataset, given_sheets = DATASETS[name], data.draw(sheets(name))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Utils.datasets.annotations, "open_workbook", lambda path: given_sheets)
+        patch.setattr(Utils.datasets.readers, "open_workbook", lambda path: given_sheets)
         try:
             found = dataset.read_annotations(dict.fromkeys(("annotations", "emotions"), Path("book")), dataset.emotions)
         except InputError:
@@ -126,7 +126,7 @@ def test_the_good_rows_are_good(name):
     tables = [rows, [[1, "s1", 1]], [["0101", "v0101"]]]
     made = [Sheet("book", tuple(Row(tuple(r), f"book, row {i}") for i, r in enumerate(t))) for t in tables]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Utils.datasets.annotations, "open_workbook", lambda path: made)
+        patch.setattr(Utils.datasets.readers, "open_workbook", lambda path: made)
         dataset = DATASETS[name]
         found = dataset.read_annotations(dict.fromkeys(("annotations", "emotions"), Path("book")), dataset.emotions)
     assert len(found.rows) == 1 and not found.left_out

@@ -107,7 +107,7 @@ SMIC_FAULTS = [
     "row 12, column D: onset 4990 lies before the first frame 5000",
     "row 13, column B: Filename 's1ne14' is not s<subject>_<emotion>_<number>",
     "row 14, column A: Subject is 'one', not a number",
-    "row 15, column I: emotion 'bored' is none of negative, positive, surprise, ne, po, sur",
+    "row 15, column I: emotion 'bored' is not one of negative, positive, surprise, ne, po, sur",
 ]
 FAULTS = {
     "CASME_sq": [
@@ -116,7 +116,7 @@ FAULTS = {
         "row 13, column C: onset 45 lies after offset 21",
         "row 14, column C: onset is 'early', not a number",
         "row 15, column C: onset is 21.5, not a whole frame number",
-        "row 16, column G: emotion 'postive' is none of negative, positive, surprise, others",
+        "row 16, column G: emotion 'postive' is not one of negative, positive, surprise, others",
         "row 17, column H: type 'micro' is neither micro-expression nor macro-expression",
         "row 18, column D: apex is empty",
         "row 19, column D: apex 0 lies before the first frame 1",
@@ -129,14 +129,15 @@ FAULTS = {
         "row 23, column E: Apex is '?', not a number",
         "row 24, column H: Type 'Mikro' is neither Micro nor Macro",
         "row 25, column B: no emotion for (006_1_7, Micro - 1/2) in SAMM_20181215_Micro_FACS_Codes_v2.xlsx",
-        "row 28, column J: emotion 'Boredom' is none of anger, contempt, disgust, fear, sadness, happiness, surprise, "
-        "other, others",
+        "row 28, column J: emotion 'Boredom' is not one of anger, contempt, disgust, fear, sadness, happiness, "
+        "surprise, other, others",
     ],
     "CASME2": [
         "row 13, column A: Subject is 'two', not a number",
         "row 14, column E: apex is '//', not a number",
         "row 15, column D: onset 45 lies after offset 21",
-        "row 16, column I: emotion 'wonder' is none of disgust, happiness, others, surprise, repression, fear, sadness",
+        "row 16, column I: emotion 'wonder' is not one of disgust, happiness, others, surprise, repression, fear, "
+        "sadness",
         "row 17, column F: offset is empty",
     ],
     **dict.fromkeys(SMIC, SMIC_FAULTS),
@@ -171,7 +172,7 @@ def test_message_names_workbook_and_sheet():
     _, annotations, _ = load("CASME2", shared_layout("CASME2", faults=True))
     assert annotations.left_out[0].startswith("CASME2_label_Ver_2.xls, sheet 'Sheet1', row 13, column A: ")
     assert annotations.passed_over["apex /"] == ["CASME2_label_Ver_2.xls, sheet 'Sheet1', row 6"]
-    assert annotations.summary()[0].startswith("4 row(s) passed over by the protocol: 1 apex /, 1 fear (not evaluated)")
+    assert annotations.summary()[0].startswith("4 row(s) skipped by the protocol: 1 apex /, 1 fear (not evaluated)")
 
 
 def test_remarks_on_folders_and_frames():

@@ -253,7 +253,7 @@ IMAGES = [
     Case("own frame without permission", a_frame(closed), ("v/img9.jpg", "Permission denied"), as_nobody=True),
     Case("own frame links to nothing", a_frame(linked("gone.jpg")), ("v/img9.jpg", "link to nothing")),
     Case("own frame links to itself", a_frame(linked("img9.jpg")), ("v/img9.jpg",)),
-    Case("own frame is /dev/zero", a_frame(linked("/dev/zero")), ("v/img9.jpg", "is no file")),
+    Case("own frame is /dev/zero", a_frame(linked("/dev/zero")), ("v/img9.jpg", "is not a file")),
     Case("own frame is there twice", frames(("img002.jpg", PLAIN)), ("frame 2 is there twice", "img002.jpg")),
     Case("own frame as JPEG and PNG", frames(("img2.png", encoded(numbered(1)[0], ".png"))), ("frame 2", "twice")),
     Case("gap in own frames", a_frame(PLAIN), ("5 frame number(s) missing",), 0),
@@ -265,7 +265,7 @@ IMAGES = [
     Case("the folder one is in", videos(here, ".", flags=FPS), (NO_FACE, "runs/mean-bad-input-"), 0),
 ]  # fmt: skip
 if hasattr(os, "mkfifo"):
-    IMAGES.append(Case("own frame is a pipe", a_frame(os.mkfifo), ("v/img9.jpg", "is no file")))
+    IMAGES.append(Case("own frame is a pipe", a_frame(os.mkfifo), ("v/img9.jpg", "is not a file")))
 
 # Flags
 
