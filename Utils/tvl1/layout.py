@@ -12,9 +12,9 @@ The kernel computes what DualTVL1OpticalFlow of OpenCV 4.5.1-4.11 computes with 
 Rules for these files:
 
 - The order of additions and every rounding must stay as they are. The warp's 1/32-pixel grid and the thresholds on
-  iterations amplify the smallest change (docs/method.md, section 8). `fastmath` is used only where no rounding depends on
-  it (minima, maxima, an estimate that is computed again if it matters). `fma` is used only where the original fuses, or
-  where the rounded result is the same.
+  iterations amplify the smallest change (docs/method.md, section 8). `fastmath` is used only where no rounding depends
+  on it (minima, maxima, an estimate that is computed again if it matters). `fma` is used only where the original fuses,
+  or where the rounded result is the same.
 - Only the outermost function is cached on disk, under a checksum of all these files (see `kernel.py`). Numba itself
   looks at the time stamp of one file. It would not notice a change in a function or constant from another file.
 - The loops are written so that the compiler can vectorise them. The iterated fields are in one buffer, row by row, and
