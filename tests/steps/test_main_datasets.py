@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import main
-from tests.steps.test_main import QUICK, only_run
+from tests.support.command_line import QUICK, only_run
 from tests.support.layouts import shared_layout
 from Utils.datasets.table import DATASETS
 from Utils.settings import DATASET_NAMES
