@@ -1,8 +1,8 @@
-"""The three networks (paper section 3.2; docs/method.md, section 2), with `keras` alone: any of its backends runs them.
+"""The three networks (paper section 3.2; docs/method.md, section 2). Only `keras` is used, so they run on any backend.
 
 spotting = spotting_network()
-recognition = recognition_network(spotting, n_classes=3)    # the streams of `spotting`, frozen, and its own head
-joint = joint_network(spotting, recognition)                # both outputs from one pass
+recognition = recognition_network(spotting, n_classes=3)    # the streams of `spotting`, frozen, and a new head
+joint = joint_network(spotting, recognition)                # both outputs in one pass
 """
 
 from __future__ import annotations
@@ -15,15 +15,20 @@ from Utils.errors import InputError
 from Utils.networks.phased_conv import PhasedConv2D, PhaseMaxPooling
 from Utils.networks.weights import FoldWeights, load_network
 
-FEATURE_SHAPE = (42, 42, 1)
-STREAMS = {"u": 3, "v": 3, "strain": 8}  # filters of each input's convolution
-HEAD_FILTERS = 8
+FEATURE_SHAPE = (42, 42, 1)  # of each input
+STREAMS = {"u": 3, "v": 3, "strain": 8}  # inputs -> filters of their convolution
+
+# Settings of the layers, as in the table of docs/method.md, section 2
+KERNEL = 5  # side of all convolutions, pixels
+STREAM_L2, STREAM_POOL, STREAM_DROPOUT = 0.001, 3, 0.3  # regularisation; side and stride of the pooling; dropout rate
+HEAD_FILTERS, HEAD_L2, HEAD_POOL, HEAD_DROPOUT = 8, 0.1, 2, 0.2  # filters of the convolution; then as above
 
 
 def spotting_network() -> keras.Model:
-    """Three shallow streams and a regression head: (u, v, eps), each (batch, 42, 42, 1) float32 -> (batch, 1).
+    """The spotting network: [u, v, eps], each (batch, 42, 42, 1) float32 -> a score, (batch, 1).
 
-    Layers are created stream by stream; published weights are loaded in that order.
+    It has a stream for each input, and one linear output. Its layers are created stream by stream. The authors' weights
+    are loaded in that order.
     """
     inputs = [layers.Input(FEATURE_SHAPE, name=name) for name in STREAMS]
     outputs = [_stream(x, name, filters) for x, (name, filters) in zip(inputs, STREAMS.items(), strict=True)]
@@ -33,7 +38,10 @@ def spotting_network() -> keras.Model:
 
 
 def recognition_network(spotting: keras.Model, n_classes: int) -> keras.Model:
-    """The spotting network's streams, every layer frozen, with a head of its own: (batch, n_classes) probabilities."""
+    """The recognition network: [u, v, eps], each (batch, 42, 42, 1) float32 -> probabilities, (batch, n_classes).
+
+    It shares the streams of `spotting` and has its own head. All layers of `spotting` are frozen.
+    """
     for layer in spotting.layers:
         layer.trainable = False
     head = _head(spotting.get_layer("streams").output, "recog")
@@ -42,20 +50,24 @@ def recognition_network(spotting: keras.Model, n_classes: int) -> keras.Model:
 
 
 def joint_network(spotting: keras.Model, recognition: keras.Model) -> keras.Model:
-    """Both networks over the shared streams: -> [(batch, 1) score, (batch, n_classes) probabilities]."""
+    """Both networks over their shared streams: [u, v, eps] -> [score (batch, 1), probabilities (batch, n_classes)]."""
     return keras.Model(spotting.inputs, [spotting.output, recognition.output], name="joint")
 
 
 def frozen_streams(spotting: keras.Model) -> keras.Model:
-    """What recognition training computes only once: (u, v, eps) -> the pooled streams before their dropout."""
+    """The part that the training of recognition needs to compute only once: [u, v, eps] -> the streams after pooling.
+
+    The outputs are (batch, 14, 14, filters), one for each stream. Their dropout comes after this part.
+    """
     return keras.Model(spotting.inputs, [spotting.get_layer(f"{name}_pool").output for name in STREAMS], name="streams")
 
 
 def recognition_head(recognition: keras.Model) -> keras.Model:
-    """The part of the recognition network that training changes, from the pooled streams on.
+    """The part of the recognition network that is trained: outputs of `frozen_streams` -> (batch, n_classes).
 
-    Its layers are those of `recognition`, so training one trains the other: the streams are frozen, and their batch
-    normalisation then uses its stored moments, so that for one input they always give the same output.
+    It shares its layers with `recognition`, so training it trains `recognition`. The streams can be left out because
+    they are frozen: their batch normalisation uses stored means and variances, so the same input always gives the same
+    output.
     """
     inputs = [layers.Input(recognition.get_layer(f"{name}_pool").output.shape[1:]) for name in STREAMS]
     x = [recognition.get_layer(f"{name}_dropout")(x) for name, x in zip(STREAMS, inputs, strict=True)]
@@ -67,16 +79,22 @@ def recognition_head(recognition: keras.Model) -> keras.Model:
 def load_fold(weights: FoldWeights, n_classes: int):
     """Build the networks of a fold and load their weights.
 
+    Parameters
+    ----------
+    weights : FoldWeights
+    n_classes : int
+
     Returns
     -------
     spotting : keras.Model
     recognition : keras.Model or None
+        None if the recognition network is missing or not used.
 
     Raises
     ------
     InputError
-        A file that is no weight file, has other shapes (another number of classes), or values that are not finite; a
-        recognition file that was not trained on the streams of the spotting file.
+        A file is not a weight file, its arrays have other shapes (for example, because the number of classes differs)
+        or values that are not finite, or the recognition file was not trained on the streams of the spotting file.
     """
     spotting = spotting_network()
     if weights.joint is not None:
@@ -95,30 +113,34 @@ def load_fold(weights: FoldWeights, n_classes: int):
 
 
 def _stream_weights(spotting) -> list[np.ndarray]:
-    """The arrays that the two networks share."""
+    """The arrays of the streams, which both networks share: those of all layers except the spotting head."""
     return [
         array for layer in spotting.layers if layer.name not in ("spot_conv", "spot") for array in layer.get_weights()
     ]
 
 
 def _stream(x, name: str, filters: int):
-    """42x42x1 -> 14x14xfilters: convolution 5x5, ReLU, batch normalisation, max-pooling 3x3 of stride 3, dropout."""
-    x = PhasedConv2D(filters, 5, stride=3, kernel_regularizer=keras.regularizers.L2(0.001), name=f"{name}_conv")(x)
+    """A stream, 42x42x1 -> 14x14xfilters: convolution, ReLU, batch normalisation, max pooling, dropout.
+
+    The convolution and the pooling are those of `Utils/networks/phased_conv.py`, which are faster.
+    """
+    regularizer = keras.regularizers.L2(STREAM_L2)
+    x = PhasedConv2D(filters, KERNEL, stride=STREAM_POOL, kernel_regularizer=regularizer, name=f"{name}_conv")(x)
     x = layers.BatchNormalization(name=f"{name}_norm")(x)
     x = PhaseMaxPooling(name=f"{name}_pool")(x)
-    return layers.Dropout(0.3, name=f"{name}_dropout")(x)
+    return layers.Dropout(STREAM_DROPOUT, name=f"{name}_dropout")(x)
 
 
 def _head(x, task: str):
-    """14x14x14 -> 392."""
+    """What comes before the output, 14x14x14 -> 392: convolution, ReLU, max pooling, flatten, dropout."""
     x = layers.Conv2D(
         HEAD_FILTERS,
-        5,
+        KERNEL,
         padding="same",
         activation="relu",
-        kernel_regularizer=keras.regularizers.L2(0.1),
+        kernel_regularizer=keras.regularizers.L2(HEAD_L2),
         name=f"{task}_conv",
     )(x)
-    x = layers.MaxPooling2D(2, strides=2, padding="same", name=f"{task}_pool")(x)
+    x = layers.MaxPooling2D(HEAD_POOL, strides=HEAD_POOL, padding="same", name=f"{task}_pool")(x)
     x = layers.Flatten(name=f"{task}_flatten")(x)
-    return layers.Dropout(0.2, name=f"{task}_dropout")(x)
+    return layers.Dropout(HEAD_DROPOUT, name=f"{task}_dropout")(x)

@@ -2,7 +2,7 @@
 
 The face is detected on the first frame, and its rectangle is kept for the whole video (paper section 3.1). The paper's
 protocol takes the largest face of the first frame that shows one. The upstream protocol takes the rectangle that the
-authors' code takes (docs/method.md, section 5); where that is another one, its crops lie in a folder of their own.
+authors' code takes (docs/method.md, section 5). Where this is a different one, its crops go to a second folder.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from Utils.records import Video
 from Utils.work.cache import atomic_folder, files_fingerprint, key_of, read_json, require_writable, write_json
 from Utils.work.parallel import Workers, run_units
 
-RECORD = ".face_crop.json"  # in a crop folder made by this program: its key, the rectangle, where it was found
-CLUTTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what systems leave in a folder that its user has emptied
-CROP_VERSION = 1  # raise it when the crops change
-UPSTREAM_SUFFIX = "_upstream"  # of the folder of the crops that only the upstream protocol uses
+RECORD = ".face_crop.json"  # in every crop folder made by this program: key, rectangle, frame of the face
+CLUTTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # files that systems leave in folders that users have emptied
+CROP_VERSION = 1  # part of the crops' key: raise it when the crops change
+UPSTREAM_SUFFIX = "_upstream"  # ends the name of the folder for crops that only the upstream protocol uses
 
 
 @dataclass(frozen=True)
 class CropRoots:
-    """Where a dataset's crops lie.
+    """Where the crops of a dataset are.
 
     Attributes
     ----------
     crops : Path
-        Of the paper's protocol, and of the upstream protocol where its rectangle is the same. Each video gets a folder
-        with the names of its raw one.
+        The crops of the paper's protocol, and of the upstream protocol where its rectangle is the same. Each video has
+        a folder here, with the same name as its raw folder.
     read_only : Path or None
-        Crops that cannot be written: those that this program did not make are used from there.
+        A folder that cannot be written. Crops in it that this program did not make are used.
     """
 
     crops: Path
@@ -47,15 +47,15 @@ class CropRoots:
 
     @property
     def upstream(self) -> Path:
-        """Crops that only the upstream protocol uses."""
+        """The folder for crops that only the upstream protocol uses."""
         return self.crops.with_name(self.crops.name + UPSTREAM_SUFFIX)
 
 
 @dataclass(frozen=True)
 class UpstreamCut:
-    """The rectangle that the authors' code cuts a video with, and a remark where it is not the paper's.
+    """How the authors' code cuts a video: the rectangle, and a remark if there is something special about it.
 
-    None where that code stops, or would cut nothing: the video is then cut as the paper says.
+    The rectangle is None if that code stops or would cut nothing. The video is then cut as the paper says.
     """
 
     rectangle: Rectangle | None
@@ -64,22 +64,19 @@ class UpstreamCut:
 
 @dataclass(frozen=True)
 class CropJob:
-    """One video's work: raw frames to `folder`. `fresh` redoes what is finished.
+    """The work on one video."""
 
-    With `upstream`, to `upstream_folder` if its rectangle is not the paper's.
-    """
-
-    video: Video
-    folder: Path
-    crop_names: tuple[str, ...]
-    fresh: bool = False
-    upstream: UpstreamCut | None = None
-    upstream_folder: Path | None = None
+    video: Video  # with raw frames
+    folder: Path  # where the crops go
+    crop_names: tuple[str, ...]  # file names of the crops, in the order of the frames
+    fresh: bool = False  # make the crops again, even if they are finished
+    upstream: UpstreamCut | None = None  # None under the paper's protocol
+    upstream_folder: Path | None = None  # where the crops go if the rectangle of `upstream` is not the paper's
 
 
 @dataclass(frozen=True)
 class Crops:
-    """A video with its crops as frames (None where no frame has a face) and what there is to report about it."""
+    """A video whose frames are the crops (None if no frame shows a face), and a remark ("" if there is none)."""
 
     video: Video | None
     remark: str = ""
@@ -104,23 +101,25 @@ def crop_videos(
     roots : CropRoots
     workers : Workers or int
     fresh : bool
-        Redo the crops that this program made.
+        Make crops of this program again, even if they are finished.
     protocol : {"paper", "upstream"}
     all_videos : sequence of Video
-        Upstream protocol: every video of the dataset, annotated or not, in natural order. Where a video's first frame
-        shows no face, the rectangle of the video before it is used. By default `videos`.
+        Needed for the upstream protocol: every video of the dataset, annotated or not, in natural order. If the first
+        frame of a video shows no face, the rectangle of the video before it is used. By default `videos`.
 
     Returns
     -------
     videos : list of Video
-        With crops as frames, those without any face left out.
+        Their frames are the crops. Videos without any face are left out.
     remarks : list of str
-        The videos left out, late faces, rectangles that are not the paper's, and crops that this program did not make.
+        Videos that were left out, faces that are not yet in the first frame, rectangles that are not the paper's, and
+        crops that this program did not make.
 
     Raises
     ------
     InputError
-        An unreadable frame, a frame of another size than the first one's, or no face in any video.
+        A frame cannot be read or has another size than the one before it, no video shows a face, or a folder has some
+        crops that this program did not make, but not all.
     """
     cuts: Sequence[UpstreamCut | None] = [None] * len(videos)
     if protocol == "upstream":
@@ -141,7 +140,10 @@ def crop_videos(
 
 
 def choose_crop_roots(dataset: Dataset, data_root: Path, cache_dir: Path) -> CropRoots:
-    """Crops lie beside the raw frames, or in the cache where the data root cannot be written (one line says so)."""
+    """Where crops go: beside the raw frames, or into the cache if the data root cannot be written.
+
+    In the second case one line is printed. Raises InputError if the cache cannot be written either.
+    """
     beside, cached = data_root / dataset.crop_dir, cache_dir / "crops" / dataset.crop_dir
     try:
         require_writable(beside, "--data_root")
@@ -153,13 +155,18 @@ def choose_crop_roots(dataset: Dataset, data_root: Path, cache_dir: Path) -> Cro
 
 
 def crop_folder(video: Video, crop_root: Path) -> Path:
-    """Where a video's crops lie: below `crop_root` as its raw folder lies below the subject's or the dataset's."""
+    """The folder of a video's crops: `<crop_root>/<subject>/<video>`, or `<crop_root>/<video>`.
+
+    The second is used where the raw folder is not in a folder of the subject's name. `video` has raw frames.
+    """
     raw = video.frames[0].parent
-    return crop_root / raw.parent.name / raw.name if raw.parent.name == video.subject else crop_root / raw.name
+    if raw.parent.name == video.subject:
+        return crop_root / raw.parent.name / raw.name
+    return crop_root / raw.name
 
 
 def _folder_to_use(video: Video, roots: CropRoots) -> Path:
-    """The video's folder below `roots.crops`, or the user's own crops below the folder that cannot be written."""
+    """The video's folder in `roots.crops`; if the folder that cannot be written has crops of the user, those."""
     if roots.read_only is not None:
         finished = crop_folder(video, roots.read_only)
         if finished.is_dir() and not (finished / RECORD).is_file():
@@ -168,7 +175,10 @@ def _folder_to_use(video: Video, roots: CropRoots) -> Path:
 
 
 def crop_video(job: CropJob) -> Crops:
-    """Crop one video, or take the crops that are there. The unit of work of this step."""
+    """Crop one video, or use its finished crops. This is the unit of work of this step.
+
+    Raises InputError as `crop_videos` does, but not if the video shows no face.
+    """
     if remark := _foreign_crops(job):
         return Crops(_with_crops(job), remark)
     if job.upstream is None or job.upstream.rectangle is None:
@@ -177,15 +187,18 @@ def crop_video(job: CropJob) -> Crops:
         return replace(crops, remark="; ".join(filter(None, (crops.remark, extra))))
     if _paper_rectangle(job) == job.upstream.rectangle:
         return _crop(job, first_face)
-    apart = replace(job, folder=job.upstream_folder)
-    if remark := _foreign_crops(apart):
-        return Crops(_with_crops(apart), remark)
-    crops = _crop(apart, lambda _: (0, job.upstream.rectangle), rectangle=job.upstream.rectangle)
+    second = replace(job, folder=job.upstream_folder)
+    if remark := _foreign_crops(second):
+        return Crops(_with_crops(second), remark)
+    crops = _crop(second, lambda _: (0, job.upstream.rectangle), rectangle=job.upstream.rectangle)
     return replace(crops, remark=job.upstream.remark)
 
 
 def _crop(job: CropJob, find, **key_parts) -> Crops:
-    """Take the finished crops of `job.folder`, or make them; `find(video)` gives frame number and rectangle."""
+    """Use the finished crops in `job.folder`, or make them.
+
+    `find(video)` gives the number of the frame that shows the face, and its rectangle. `key_parts` go into the key.
+    """
     key = key_of(version=CROP_VERSION, frames=files_fingerprint(job.video.frames), **key_parts)
     record = None if job.fresh else _finished(job, key)
     if record is None:
@@ -198,18 +211,19 @@ def _crop(job: CropJob, find, **key_parts) -> Crops:
 
 
 def _with_crops(job: CropJob) -> Video:
+    """The video of a job, with its crops as frames."""
     return replace(job.video, frames=tuple(job.folder / name for name in job.crop_names))
 
 
 def _paper_rectangle(job: CropJob) -> Rectangle | None:
-    """What the paper's protocol cuts with: from the record of finished crops, else detected."""
+    """The paper's rectangle: from the record of finished crops, or else detected. None if no frame shows a face."""
     record = _finished(job, key_of(version=CROP_VERSION, frames=files_fingerprint(job.video.frames)))
     rectangle = record["rectangle"] if record else first_face(job.video)[1]
     return tuple(rectangle) if rectangle else None
 
 
 def _finished(job: CropJob, key: str) -> dict | None:
-    """The record of crops made with this key; None if there are none, or some were taken away."""
+    """The record of finished crops with this key. None if there are none, or if some of them are missing."""
     record = read_json(job.folder / RECORD)
     if not isinstance(record, dict) or record.get("key") != key:
         return None
@@ -218,12 +232,10 @@ def _finished(job: CropJob, key: str) -> dict | None:
 
 
 def _foreign_crops(job: CropJob) -> str:
-    """A remark if `job.folder` holds crops without our record: they are the user's, and are used as they are.
+    """A remark if the crops in `job.folder` were not made by this program, else "".
 
-    Raises
-    ------
-    InputError
-        They are not complete. They are never overwritten.
+    Such crops have no `RECORD`. They belong to the user: they are used as they are, and never overwritten. Raises
+    InputError if some of them are missing.
     """
     there = set(os.listdir(job.folder)) if job.folder.is_dir() else set()
     if RECORD in there or not there - CLUTTER:
@@ -232,13 +244,13 @@ def _foreign_crops(job: CropJob) -> str:
     if missing:
         raise InputError(
             f"{job.folder}: not made by this program, {len(missing)} of {len(job.crop_names)} crops missing, first "
-            f"{missing[0]}; take the folder away to have it made anew"
+            f"{missing[0]}; remove the folder, then the crops are made again"
         )
     return f"{job.folder}: crops not made by this program are used as they are"
 
 
 def _write_crops(job: CropJob, key: str, found_at: int | None, rectangle: Rectangle | None) -> dict:
-    """Cut and write all crops of one video; returns the record."""
+    """Cut and write all crops of one video. Returns the record, which is also written."""
     record = {"key": key, "rectangle": rectangle, "found_in_frame": found_at}
     with atomic_folder(job.folder, lambda: not job.fresh and _finished(job, key) is not None) as scratch:
         if rectangle is not None:
@@ -249,7 +261,10 @@ def _write_crops(job: CropJob, key: str, found_at: int | None, rectangle: Rectan
 
 
 def first_face(video: Video) -> tuple[int | None, Rectangle | None]:
-    """The first frame with a face and the largest face's rectangle in it, clipped to the image; None twice if none."""
+    """The number of the first frame that shows a face, and the largest face in it, clipped to the image.
+
+    Both are None if no frame shows a face. Raises InputError if a frame cannot be read.
+    """
     for i, path in enumerate(video.frames):
         image = read_image(path)
         faces = [clip_rectangle(face, image.shape) for face in detect_faces(image)]
@@ -261,14 +276,14 @@ def first_face(video: Video) -> tuple[int | None, Rectangle | None]:
 
 @dataclass(frozen=True)
 class FirstFrame:
-    """The faces of a video's first frame, as the detector gives them, and the image's (height, width)."""
+    """The faces in a video's first frame, in the detector's order and not clipped, and the image's (height, width)."""
 
     faces: tuple[Rectangle, ...]
     shape: tuple[int, int]
 
 
 def first_frame(video: Video) -> FirstFrame:
-    """Detect the faces of a video's first frame. A unit of work."""
+    """Detect the faces in a video's first frame. A unit of work. Raises InputError if the frame cannot be read."""
     image = read_image(video.frames[0])
     return FirstFrame(tuple(detect_faces(image)), image.shape[:2])
 
@@ -276,10 +291,10 @@ def first_frame(video: Video) -> FirstFrame:
 def upstream_cuts(
     videos: Sequence[Video], all_videos: Sequence[Video], workers: Workers | int = 1
 ) -> list[UpstreamCut]:
-    """The rectangle that the authors' code cuts each video with (docs/method.md, section 5).
+    """How the authors' code cuts each of `videos` (docs/method.md, section 5).
 
-    It takes the last of the detector's faces in the first frame. Where there is none, the rectangle of the video before
-    stays, in natural order of subjects and videos.
+    That code takes the last of the faces that the detector finds in the first frame. If there is none, it keeps the
+    rectangle of the video before, in natural order of subjects and videos (the order of `all_videos`).
     """
     frames = run_units(first_frame, videos, workers, "first frames", "video")
     found = {_place(video): frame for video, frame in zip(videos, frames, strict=True)}
@@ -297,18 +312,22 @@ def upstream_cuts(
 
 
 def _remembered(video: Video, found: dict[tuple[str, str], FirstFrame]) -> FirstFrame:
-    """`first_frame(video)`, detected once and kept in `found`."""
+    """`first_frame(video)`, which is kept in `found` so that it is detected only once."""
     if _place(video) not in found:
         found[_place(video)] = first_frame(video)
     return found[_place(video)]
 
 
 def _place(video: Video) -> tuple[str, str]:
+    """What identifies a video in its dataset."""
     return video.subject, video.name
 
 
 def _upstream_cut(video: Video, faces: Sequence[Rectangle], source: Video, shape: tuple[int, int]) -> UpstreamCut:
-    """From the faces that count for a video, those of `source`'s first frame, to its rectangle and remark."""
+    """The cut of a video by the last of `faces`, which are those in the first frame of `source`.
+
+    `source` is the video itself or one before it. `shape` is the (height, width) of the video's own first frame.
+    """
     if not faces:
         why = "no face in frame 0, and in no video before it"
         return UpstreamCut(None, f"{video.label}: {why}; the authors' code stops there, cut as the paper says")
@@ -325,14 +344,17 @@ def _upstream_cut(video: Video, faces: Sequence[Rectangle], source: Video, shape
 
 
 def cut_faces(video: Video, rectangle: Rectangle) -> Iterator[np.ndarray]:
-    """Cut the same rectangle from every frame. Raises InputError for a frame of another size than the first one's."""
+    """Cut the same rectangle from every frame of a video: (128, 128, 3) uint8 BGR.
+
+    Raises InputError if a frame cannot be read, or has another size than the frame before it.
+    """
     shape = None
     for path in video.frames:
         image = read_image(path)
         if shape is not None and image.shape != shape:
             raise InputError(
                 f"{path}: is {image.shape[1]}x{image.shape[0]} pixels, the frames before it {shape[1]}x{shape[0]}; "
-                "a video's frames must have one size"
+                "all frames of a video must have the same size"
             )
         shape = image.shape
         yield cut_face(image, rectangle)

@@ -1,7 +1,8 @@
 """Step 4: pairs of crops -> optical-flow features.
 
-A feature is a 42x42 image with three channels: horizontal flow u, vertical flow v and optical strain eps, cut to the
-regions that expressions move (paper section 3.1; docs/method.md, section 1, steps 2 to 7).
+A feature is a 42x42 image with three channels: horizontal flow u, vertical flow v and optical strain eps. It shows only
+the regions that move in expressions: brows and eyes, and the mouth. Sources: paper section 3.1; docs/method.md, section
+1, steps 2 to 7.
 """
 
 from __future__ import annotations
@@ -34,26 +35,35 @@ from Utils.work.cache import (
 from Utils.work.parallel import Workers, run_units
 
 FEATURE_SIZE = 42  # pixels; the upper half shows brows and eyes, the lower half the mouth
+N_CHANNELS = 3  # u, v, eps
 MARGIN = 12  # pixels around the landmarks of a region
-FEATURE_VERSION = 1  # raise it when the features change
+FEATURE_VERSION = 1  # part of the features' keys: raise it when the features change
+
+# dlib's numbers of the landmarks that limit the regions. Left and right are those of the image.
+BROW_ENDS = 17, 26  # outer ends of the left and the right brow
+BROWS = 19, 24  # middle of each brow
+EYES = 41, 46  # lower lid of each eye
+MOUTH_HEIGHT = 50, 57  # upper edge of the upper lip, lower edge of the lower lip
+MOUTH_WIDTH = 60, 64  # left and right inner corner of the mouth
 
 FLOWS = ("kernel", "opencv")
 
 
 @dataclass(frozen=True)
 class VideoFeatures:
-    """A video and where its features lie on disk; memory-mapped when used.
+    """A video, and the files with its features. They are memory-mapped when they are used.
 
     Attributes
     ----------
     video : Video
-        Its expressions without an annotated apex have a searched one, where it could be found.
+        Its frames are the crops. Expressions without an annotated apex have a searched one, if it could be found.
     spotting : Path
-        `.npy`, (n - k, 42, 42, 3) float32: feature i is of the frames (i, i + k).
+        `.npy`, (n - k, 42, 42, 3) float32 in [0, 1]. Feature i is that of the frames (i, i + k).
     recognition : Path
-        `.npy`, (expressions, 42, 42, 3) float32: of (onset, apex); NaN where a frame is missing.
+        `.npy`, (expressions, 42, 42, 3) float32 in [0, 1]. Each is that of (onset, apex). NaN if one of these frames is
+        missing.
     key : str
-        What they depend on.
+        A key of everything that the features depend on.
     """
 
     video: Video
@@ -63,12 +73,13 @@ class VideoFeatures:
 
     @property
     def n_features(self) -> int:
+        """Number of features for spotting, n - k."""
         return len(np.load(self.spotting, mmap_mode="r", allow_pickle=False))
 
 
 @dataclass(frozen=True)
 class FeatureJob:
-    """One video's work."""
+    """The work on one video."""
 
     video: Video
     k: int
@@ -80,32 +91,33 @@ class FeatureJob:
 def extract_features(
     videos: list[Video], k: int, flow: str, cache_dir: Path, workers: Workers | int, fresh: bool = False
 ) -> tuple[list[VideoFeatures], list[str]]:
-    """Features of every video, taken from the cache where they are finished.
+    """The features of every video. Finished ones are taken from the cache.
 
     Parameters
     ----------
     videos : list of Video
-        With crops as frames.
+        Their frames are the crops.
     k : int
         Distance of the two frames of a spotting pair.
     flow : {"kernel", "opencv"}
-        The project's TV-L1, or that of the installed OpenCV.
+        The TV-L1 of this project, or of the installed OpenCV.
     cache_dir : Path
         The features go to `<cache_dir>/features/<subject>/<video>/<key>`.
     workers : Workers or int
     fresh : bool
-        Redo what is finished.
+        Compute features again, even if they are finished.
 
     Returns
     -------
     features : list of VideoFeatures
-        Videos of k frames or fewer are left out.
+        In the order of `videos`. Videos with k frames or fewer are left out.
     remarks : list of str
+        The videos that were left out, and expressions with a frame beyond the last one.
 
     Raises
     ------
     InputError
-        An unreadable crop, or no video longer than k frames.
+        A crop cannot be read or has another size, or no video has more than k frames.
     """
     long_enough = [v for v in videos if len(v.frames) > k]
     remarks = [
@@ -127,7 +139,10 @@ def extract_features(
 
 
 def extract_video(job: FeatureJob) -> VideoFeatures:
-    """Features of one video. The unit of work of this step."""
+    """The features of one video. This is the unit of work of this step.
+
+    Raises InputError if a crop cannot be read or has another size.
+    """
     video = job.video
     settings = dict(
         version=FEATURE_VERSION,
@@ -166,10 +181,12 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
 
 
 def _has_spotting(folder: Path) -> bool:
+    """Whether a folder has finished spotting features."""
     return is_array(folder / "features.npy") and is_array(folder / "landmarks.npy")
 
 
 def _has_recognition(folder: Path, n: int) -> bool:
+    """Whether a folder has finished features of `n` expressions."""
     apexes = read_json(folder / "apexes.json")
     return is_array(folder / "features.npy") and isinstance(apexes, list) and len(apexes) == n
 
@@ -180,11 +197,11 @@ def _landmark_model_hash() -> str:
 
 
 def _write_spotting_features(video: Video, landmarks: np.ndarray, job: FeatureJob, path: Path) -> None:
-    """Features of the pairs (i, i + k), i = 0 ... n - k - 1, one after the other; k + 1 crops are held at a time.
+    """Write the features of the pairs (i, i + k), i = 0 ... n - k - 1, one by one. At most k + 1 crops are in memory.
 
-    Not through a memory map: there a full disk ends the process without a word.
+    No memory map is used for writing: with one, a full disk would end the process without a message.
     """
-    shape = (len(video.frames) - job.k, FEATURE_SIZE, FEATURE_SIZE, 3)
+    shape = (len(video.frames) - job.k, FEATURE_SIZE, FEATURE_SIZE, N_CHANNELS)
     regions, flow = face_regions(landmarks), flow_function(job.flow)
     window: deque[np.ndarray] = deque(maxlen=job.k + 1)
     with path.open("wb") as file:
@@ -196,23 +213,36 @@ def _write_spotting_features(video: Video, landmarks: np.ndarray, job: FeatureJo
 
 
 def recognition_features(video: Video, landmarks: np.ndarray, flow: Callable) -> tuple[np.ndarray, list[int | None]]:
-    """Features of (onset, apex), one per expression.
+    """The features of (onset, apex), one for each expression.
 
-    An apex that the dataset does not give is the j in [onset, offset) whose feature for (onset, j) has the largest sum,
-    the first such j (as the authors do for SMIC).
+    If the dataset does not give the apex, it is searched, as the authors do for SMIC: it is the first j in [onset,
+    offset) for which the feature of (onset, j) has the largest sum.
+
+    Parameters
+    ----------
+    video : Video
+        Its frames are the crops.
+    landmarks : ndarray, (68, 2), int
+        x and y in pixels of the crop.
+    flow : callable
+        From `flow_function`.
 
     Returns
     -------
-    images : ndarray, (expressions, 42, 42, 3), float32
+    images : ndarray, (expressions, 42, 42, 3), float32, in [0, 1]
         NaN for an expression with a frame beyond the video's last one.
     apexes : list of int or None
-        Given or found; None where it could not be searched.
+        As given, or as found. None if it could not be searched.
     """
     n, regions = len(video.frames), face_regions(landmarks)
-    images = np.full((len(video.expressions), FEATURE_SIZE, FEATURE_SIZE, 3), np.nan, np.float32)
+    images = np.full((len(video.expressions), FEATURE_SIZE, FEATURE_SIZE, N_CHANNELS), np.nan, np.float32)
     apexes: list[int | None] = []
     for i, e in enumerate(video.expressions):
-        candidates = range(e.onset, min(max(e.offset, e.onset + 1), n)) if e.apex is None else [e.apex]
+        if e.apex is None:
+            end = max(e.offset, e.onset + 1)  # at least one candidate, also if onset and offset are the same frame
+            candidates = range(e.onset, min(end, n))
+        else:
+            candidates = [e.apex]
         apexes.append(e.apex)
         if e.onset >= n or not candidates or not 0 <= candidates[-1] < n:
             continue
@@ -225,20 +255,23 @@ def recognition_features(video: Video, landmarks: np.ndarray, flow: Callable) ->
 
 
 def prepare_flow(name: str) -> None:
-    """Compile the kernel before processes start, or say what the installed OpenCV's flow means."""
+    """Compile the kernel before processes are started. For the flow of OpenCV, print its version instead."""
     if name == "kernel":
         compile_kernel(lambda text: print(f"  {text}", flush=True))
     else:
-        print(f"  flow of OpenCV {cv2.__version__}; it may differ from the kernel's, which is that of 4.5.1 to 4.11")
+        print(f"  flow of OpenCV {cv2.__version__}; it may differ from the kernel, which equals OpenCV 4.5.1 to 4.11")
 
 
 def flow_function(name: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """The flow of that name: (128, 128) uint8 twice -> (128, 128, 2) float32, in pixels."""
+    """The function for "kernel" or "opencv": two crops (128, 128) uint8 -> u and v, (128, 128, 2) float32, pixels."""
     return tvl1_flow if name == "kernel" else _opencv_flow().calc_pair
 
 
 class _OpenCVFlow:
-    """TV-L1 of the installed OpenCV with its defaults: a cross-check (versions differ: docs/method.md, section 8)."""
+    """The TV-L1 of the installed OpenCV with its defaults. It serves as a cross-check.
+
+    Versions of OpenCV give different results: docs/method.md, section 8.
+    """
 
     def __init__(self) -> None:
         self._tvl1 = cv2.optflow.DualTVL1OpticalFlow_create()
@@ -266,7 +299,7 @@ def feature_image(first: np.ndarray, second: np.ndarray, regions: tuple[slice, .
     Returns
     -------
     ndarray, (42, 42, 3), float64, in [0, 1]
-        Channels u, v, eps; brows and eyes above, mouth below.
+        Channels u, v, eps. Brows and eyes are above, the mouth is below.
     """
     u, v = through_polar(flow(first, second))
     channels = np.dstack([normalise(c) for c in (u, v, optical_strain(u, v))])
@@ -278,7 +311,10 @@ def feature_image(first: np.ndarray, second: np.ndarray, regions: tuple[slice, .
 
 
 def through_polar(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """u and v through magnitude and angle and back, as the authors compute them; (128, 128) float32 each, in pixels."""
+    """u and v of a flow (128, 128, 2) float32, converted to magnitude and angle and back, as the authors do.
+
+    Both are (128, 128) float32, in pixels. They differ from those of the flow by rounding.
+    """
     magnitude, angle = cv2.cartToPolar(flow[..., 0], flow[..., 1])
     return magnitude * np.cos(angle), magnitude * np.sin(angle)
 
@@ -286,7 +322,7 @@ def through_polar(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def optical_strain(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Magnitude of the strain tensor, `sqrt(u_x^2 + v_y^2 + (u_y + v_x)^2 / 2)` (paper equation 3).
 
-    Derivatives are backward differences, 0 where there is no predecessor.
+    Derivatives are backward differences. They are 0 where there is no pixel before.
 
     Parameters
     ----------
@@ -303,12 +339,15 @@ def optical_strain(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def normalise(channel: np.ndarray) -> np.ndarray:
-    """Scale to [0, 1] by the channel's own minimum and maximum; a constant channel becomes 0."""
+    """Scale a channel, (height, width), to [0, 1] by its own minimum and maximum. Returns float64.
+
+    A constant channel becomes 0.
+    """
     return cv2.normalize(channel.astype(np.float64), None, alpha=0, beta=1, norm_type=cv2.NORM_MINMAX)
 
 
 def face_regions(landmarks: np.ndarray) -> tuple[slice, slice, slice, slice]:
-    """Rows and columns of brows and eyes, then rows and columns of the mouth (paper section 3.1).
+    """Rows and columns of the brows and eyes, then rows and columns of the mouth (paper section 3.1).
 
     Parameters
     ----------
@@ -322,14 +361,14 @@ def face_regions(landmarks: np.ndarray) -> tuple[slice, slice, slice, slice]:
     """
     x, y = landmarks[:, 0], landmarks[:, 1]
     return (
-        _region(min(y[19], y[24]), max(y[41], y[46])),
-        _region(x[17], x[26]),
-        _region(y[50], y[57]),
-        _region(x[60], x[64]),
+        _region(min(y[i] for i in BROWS), max(y[i] for i in EYES)),
+        _region(*(x[i] for i in BROW_ENDS)),
+        _region(*(y[i] for i in MOUTH_HEIGHT)),
+        _region(*(x[i] for i in MOUTH_WIDTH)),
     )
 
 
 def _region(first: int, last: int) -> slice:
-    """`first - 12 : last + 12`, clipped to the crop; landmarks far outside still leave one pixel."""
+    """`first - MARGIN : last + MARGIN`, clipped to the crop. At least one pixel is left, wherever the landmarks are."""
     start = int(np.clip(first - MARGIN, 0, CROP_SIZE - 1))
     return slice(start, int(np.clip(last + MARGIN, start + 1, CROP_SIZE)))

@@ -13,7 +13,7 @@ from Utils.datasets.table import Dataset
 from Utils.errors import InputError
 from Utils.records import PROTOCOLS, Video
 
-NAMES_SHOWN = 12  # of the folders that a remark lists
+NAMES_SHOWN = 12  # folders that a remark names at most
 
 
 def load_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper") -> Annotations:
@@ -23,14 +23,14 @@ def load_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper")
     ----------
     dataset : Dataset
     data_root : Path
-        Folder that holds the datasets.
+        Folder that contains the folders of the datasets.
     protocol : {"paper", "upstream"}
-        "upstream": frame numbers, apexes and order as the authors' code has them (docs/method.md, section 7).
+        "upstream": frame numbers, apexes and order are those of the authors' code (docs/method.md, section 7).
 
     Raises
     ------
     InputError
-        A workbook that is missing, unreadable, without the sheets and columns that are needed, or without any usable
+        A workbook is missing, cannot be read, lacks a sheet or column that is needed, or has no usable
         micro-expression.
     """
     annotations = read_annotations(dataset, data_root, protocol)
@@ -43,9 +43,12 @@ def load_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper")
 
 
 def read_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper") -> Annotations:
-    """As `load_annotations`, also where no row can be used."""
+    """Read the dataset's workbooks, as `load_annotations` does, but accept workbooks without any usable row.
+
+    Raises ValueError if there is no such protocol.
+    """
     if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol {protocol!r} is none of {', '.join(PROTOCOLS)}")
+        raise ValueError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
     paths, remarks = {}, []
     for what, candidates in dataset.workbooks.items():
         paths[what], *others = existing_paths(data_root, candidates, dataset, f"workbook of {what}")
@@ -68,20 +71,21 @@ def match_expressions(
         In natural order.
     annotations : Annotations
     which : {"annotated", "all"}
-        "annotated" (the paper): videos with at least one micro-expression. "all": the others too.
+        "annotated" (the paper): the videos with at least one micro-expression. "all": the others as well.
 
     Returns
     -------
     videos : list of Video
-        In natural order; expressions in order of onset, or of the workbook where `annotations` says so.
+        In natural order. Expressions are in order of onset, or in the workbook's order if
+        `annotations.workbook_order` is set.
     remarks : list of str
-        Rows for videos that are not there, annotations beyond a video's last frame, frames that do not begin where the
-        annotations count from, and folders that no row names.
+        Rows whose video is missing, annotations beyond a video's last frame, videos whose first frame has another
+        number than the one from which the annotations count, and folders that no row names.
 
     Raises
     ------
     InputError
-        No row fits any folder.
+        No row matches any folder.
     """
     by_video: dict[tuple[str, str], list[AnnotatedRow]] = {}
     for row in annotations.rows:
@@ -98,25 +102,31 @@ def match_expressions(
             matched.append(replace(video, expressions=tuple(r.expression for r in rows)))
     if not any(v.expressions for v in matched):
         folders = ", ".join(v.label for v in list(videos.values())[:3])
-        raise InputError(f"no row of the workbook fits a video folder: {absent[0]}; the folders are {folders}, ...")
+        raise InputError(f"no row of the workbook matches a video folder: {absent[0]}; the folders are {folders}, ...")
     return matched, remarks + absent + _unnamed_folders(videos, annotations)
 
 
 def _absent_video(rows: Sequence[AnnotatedRow]) -> str:
-    first, numbers = rows[0], ", ".join(r.where.rpartition("row ")[2] for r in rows)
-    rows_left_out = f"{len(rows)} expression(s) left out" + (f" (rows {numbers})" if len(rows) > 1 else "")
-    return f"{first.where}: no frames of video {first.video} of subject {first.subject}, {rows_left_out}"
+    """A remark on a video that has rows, all given here, but no folder."""
+    first, left_out = rows[0], f"{len(rows)} expression(s) left out"
+    if len(rows) > 1:
+        numbers = ", ".join(r.where.rpartition("row ")[2] for r in rows)
+        left_out += f" (rows {numbers})"
+    return f"{first.where}: no frames of video {first.video} of subject {first.subject}, {left_out}"
 
 
 def _frames_against_rows(video: Video, rows: Sequence[AnnotatedRow]) -> list[str]:
-    """Remarks on annotations that reach beyond the frames, and on frames that begin at another number than the rows."""
+    """Remarks on one video: annotations beyond its last frame, and a first frame with an unexpected number.
+
+    The annotations count from a certain number (`AnnotatedRow.first_frame`), and the first frame should have it.
+    """
     n, remarks = len(video.frames), []
     for row in rows:
         if row.expression.offset >= n:
             what = "onset" if row.expression.onset >= n else "offset"
             beyond = getattr(row.expression, what) - (n - 1)
             remarks.append(f"{row.where}: {what} lies {beyond} frame(s) beyond the last of the {n} of {video.label}")
-    number = re.search(r"(\d+)$", video.frames[0].stem)  # every layout's frame names end with their number
+    number = re.search(r"(\d+)$", video.frames[0].stem)  # in every layout the frames' names end with the number
     if rows and number and int(number[1]) != rows[0].first_frame:
         remarks.append(
             f"{video.frames[0]}: is the first frame, but the annotations count from {rows[0].first_frame} "
@@ -126,7 +136,7 @@ def _frames_against_rows(video: Video, rows: Sequence[AnnotatedRow]) -> list[str
 
 
 def _unnamed_folders(videos: dict[tuple[str, str], Video], annotations: Annotations) -> list[str]:
-    """Remarks on the subjects and the videos that no row of the workbook names, used or not."""
+    """Remarks on the folders of subjects and videos that no row of the workbook names, not even an unused row."""
     named_subjects = {subject for subject, _ in annotations.named}
     subjects = list(dict.fromkeys(v.subject for (s, _), v in videos.items() if s not in named_subjects))
     labels = [v.label for key, v in videos.items() if key not in annotations.named and key[0] in named_subjects]

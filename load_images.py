@@ -1,4 +1,7 @@
-"""Step 1: folders of frames -> videos. Raw frames are found here, and the crops that step 3 wrote are read here."""
+"""Step 1: folders of frames -> videos.
+
+Raw frames are found here. The crops that step 3 writes are also read here.
+"""
 
 from __future__ import annotations
 
@@ -21,23 +24,25 @@ from Utils.records import Video, natural_key
 from Utils.work.cache import LONGEST_NAME
 
 WORKBOOK_SUFFIXES = (".xls", ".xlsx", ".xlsm")
-LONGEST_VIDEO_NAME = LONGEST_NAME - 55  # bytes; the names of its results have more in them
+ADDED_TO_NAME = 55  # bytes that the name of a result may have in addition to that of its video: the subject, `.png`
+LONGEST_VIDEO_NAME = LONGEST_NAME - ADDED_TO_NAME  # bytes
 
 
 @dataclass
 class RawVideos:
-    """What lies below a dataset's raw folder.
+    """What is in a dataset's folder of raw frames.
 
     Attributes
     ----------
     root : Path
+        The folder.
     videos : dict of (str, str) to Video
-        By `datasets.annotations.match_key` of the folders' subject and video, in natural order of subjects and videos;
-        frames in order of their numbers; without expressions.
+        The key is `datasets.annotations.match_key` of the subject and the video that the folders name. Videos are in
+        natural order of subjects and names, and their frames in order of their numbers. They have no expressions yet.
     problems : list of str
-        Video folders that cannot be used.
+        Video folders that cannot be used, and why.
     remarks : list of str
-        Gaps in the frame numbers, and files and folders that are passed over.
+        Gaps in the frame numbers, and files and folders that are skipped.
     """
 
     root: Path
@@ -53,7 +58,7 @@ def find_videos(dataset: Dataset, data_root: Path) -> tuple[dict[tuple[str, str]
     ----------
     dataset : Dataset
     data_root : Path
-        Folder that holds the datasets.
+        Folder that contains the folders of the datasets.
 
     Returns
     -------
@@ -64,7 +69,8 @@ def find_videos(dataset: Dataset, data_root: Path) -> tuple[dict[tuple[str, str]
     Raises
     ------
     InputError
-        No raw folder, no video in it, a video folder without frames, one frame number twice, or one video twice.
+        There is no raw folder, no video in it, or a video folder that cannot be used: it has no frames or one frame
+        number twice, its name is too long or cannot be shown, it cannot be read, or the same video is there twice.
     """
     raw = scan_videos(dataset, data_root)
     if raw.problems:
@@ -72,19 +78,22 @@ def find_videos(dataset: Dataset, data_root: Path) -> tuple[dict[tuple[str, str]
         raise InputError(raw.problems[0] + more)
     if not raw.videos:
         raise InputError(
-            f"{raw.root}: holds no folder of a video; expected names such as the README shows for {dataset.name}"
+            f"{raw.root}: contains no video folder; docs/datasets.md shows how the folders of {dataset.name} are named"
         )
     return raw.videos, raw.remarks
 
 
 def scan_videos(dataset: Dataset, data_root: Path) -> RawVideos:
-    """List the video folders of a dataset, usable or not. Raises InputError if there is no raw folder."""
+    """List the video folders of a dataset, also those that cannot be used.
+
+    Raises InputError if there is no raw folder.
+    """
     raw = RawVideos(existing_paths(data_root, dataset.raw_dirs, dataset, "raw frames")[0])
-    strangers = []
+    skipped = []
     for folder in _folders(raw.root, depth=dataset.video_folder.count("/") + 1):
         match = re.fullmatch(dataset.video_folder, folder.relative_to(raw.root).as_posix())
         if match is None:
-            strangers.append(folder)
+            skipped.append(folder)
             continue
         key = match_key(match["subject"], match["video"])
         try:
@@ -95,9 +104,7 @@ def scan_videos(dataset: Dataset, data_root: Path) -> RawVideos:
                 )
             frames, remarks = _frames(folder, dataset)
             if key in raw.videos:
-                raise InputError(
-                    f"{folder}: the same video as {raw.videos[key].frames[0].parent}; take one of them away"
-                )
+                raise InputError(f"{folder}: the same video as {raw.videos[key].frames[0].parent}; remove one of them")
         except InputError as error:
             raw.problems.append(str(error))
             continue
@@ -106,23 +113,34 @@ def scan_videos(dataset: Dataset, data_root: Path) -> RawVideos:
             continue
         raw.videos[key] = Video(subject=match["subject"], name=folder.name, frames=frames)
         raw.remarks += remarks
-    if strangers:
-        raw.remarks.append(
-            f"{shown(strangers[0])}: not named as a video, passed over{_and_more(strangers, 'folder(s)')}"
-        )
+    if skipped:
+        raw.remarks.append(f"{shown(skipped[0])}: not named as a video, passed over{_and_more(skipped, 'folder(s)')}")
     return raw
 
 
 def existing_paths(data_root: Path, candidates: tuple[str, ...], dataset: Dataset, what: str) -> list[Path]:
-    """The folders and workbooks that fit the glob patterns `candidates` below `data_root`, most preferred first.
+    """The folders and workbooks in `data_root` that match given patterns. The one to use comes first.
 
-    Of those that fit one pattern the last in natural order comes first (the newest version). InputError naming the
-    first candidate if there is none.
+    Parameters
+    ----------
+    data_root : Path
+        Folder that contains the folders of the datasets.
+    candidates : tuple of str
+        Glob patterns relative to `data_root`, in order of preference. Among the matches of one pattern, the last in
+        natural order is preferred: it is the newest version.
+    dataset : Dataset
+    what : str
+        What is looked for, for the message.
+
+    Raises
+    ------
+    InputError
+        `data_root` is missing or has a name that cannot be shown, or nothing matches.
     """
     if UNPRINTABLE.search(str(data_root)):
         raise InputError(f"{shown(data_root)}: the name has characters that cannot be shown; rename the folder")
     if not data_root.is_dir():
-        raise InputError(f"{data_root}: no such folder; give the folder that holds {dataset.name} with --data_root")
+        raise InputError(f"{data_root}: no such folder; give the folder that contains {dataset.name} with --data_root")
     found = [
         path
         for pattern in candidates
@@ -131,13 +149,15 @@ def existing_paths(data_root: Path, candidates: tuple[str, ...], dataset: Datase
     ]
     if not found:
         first = data_root / candidates[0].replace(".xls*", ".xlsx")
-        raise InputError(f"{first}: not found ({what} of {dataset.name}); the README shows the layout")
+        raise InputError(f"{first}: not found ({what} of {dataset.name}); docs/datasets.md shows the layout")
     return list(dict.fromkeys(found))
 
 
 def _folders(root: Path, depth: int) -> Iterator[Path]:
-    """Folders `depth` levels below `root`, in natural order; hidden ones are passed over, and those without any folder
-    at that depth come as they are."""
+    """The folders `depth` levels below `root`, in natural order. Hidden folders are skipped.
+
+    If a folder on the way has no folder at that depth, it is given itself, so that it is reported.
+    """
     for entry in sorted((e for e in root.iterdir() if _is_folder(e)), key=lambda e: natural_key(e.name)):
         if depth == 1:
             yield entry
@@ -147,33 +167,40 @@ def _folders(root: Path, depth: int) -> Iterator[Path]:
 
 
 def _is_folder(path: Path) -> bool:
+    """Whether this is a folder, and neither hidden nor what macOS adds to ZIP files."""
     return path.is_dir() and not path.name.startswith((".", "__MACOSX"))
 
 
 def _frames(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[str]]:
-    """The frame files of one video in order of their numbers, and remarks. InputError if it has none, or one twice."""
+    """The frame files of one video in order of their numbers, and remarks.
+
+    Raises InputError if there are none, if one number is there twice, or if a frame is not a file.
+    """
     by_number: dict[int, Path] = {}
-    strangers = []
+    skipped = []
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda e: e.name):
             number = dataset.frame_number(entry.name)
             if number is None:
                 if entry.name.lower().endswith(FRAME_SUFFIXES) and not entry.name.startswith("."):
-                    strangers.append(entry.name)
+                    skipped.append(entry.name)
                 continue
             if number in by_number:
+                other = by_number[number].name
                 raise InputError(
-                    f"{folder}: frame {number} is there twice, as {by_number[number].name} and {entry.name}"
+                    f"{folder}: frame {number} is there twice, as {other} and {entry.name}; remove one of them"
                 )
             if not entry.is_file():
-                raise InputError(f"{entry.path}: is named as a frame and is no file; copy it from the dataset again")
+                raise InputError(
+                    f"{entry.path}: is not a file, or is a link to nothing; copy it from the dataset again"
+                )
             by_number[number] = Path(entry.path)
     if not by_number:
-        raise InputError(f"{folder}: no frames in this video folder; copy them there, or take the folder away")
+        raise InputError(f"{folder}: no frames in this video folder; copy them there, or remove the folder")
     remarks = []
-    if strangers:
+    if skipped:
         remarks.append(
-            f"{shown(folder / strangers[0])}: not named as a frame, passed over{_and_more(strangers, 'file(s)')}"
+            f"{shown(folder / skipped[0])}: not named as a frame, passed over{_and_more(skipped, 'file(s)')}"
         )
     numbers = sorted(by_number)
     missing = numbers[-1] - numbers[0] + 1 - len(numbers)
@@ -187,6 +214,7 @@ def _frames(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[str]
 
 
 def _and_more(things: list, unit: str) -> str:
+    """The end of a remark on the first of several things: how many more there are. "" if there is only one."""
     return f" (and {len(things) - 1} more {unit})" if len(things) > 1 else ""
 
 
@@ -195,22 +223,23 @@ def read_crops(video: Video) -> Iterator[np.ndarray]:
 
     Yields
     ------
-    ndarray, (128, 128), uint8
+    ndarray of uint8, (128, 128)
 
     Raises
     ------
     InputError
-        A crop that is unreadable or of another size.
+        A crop cannot be read or has another size.
     """
     for path in video.frames:
         yield read_crop(path)
 
 
 def read_crop(path: Path) -> np.ndarray:
-    """Read one crop as 8-bit gray, (128, 128) uint8. Raises InputError if it is unreadable or of another size."""
+    """Read one crop as 8-bit gray, (128, 128) uint8. Raises InputError if it cannot be read or has another size."""
     crop = read_image(path, cv2.IMREAD_GRAYSCALE)
     if crop.shape != (CROP_SIZE, CROP_SIZE):
+        size, wanted = f"{crop.shape[1]}x{crop.shape[0]}", f"{CROP_SIZE}x{CROP_SIZE}"
         raise InputError(
-            f"{path}: is {crop.shape[1]}x{crop.shape[0]} pixels, a crop has {CROP_SIZE}x{CROP_SIZE}; delete its folder"
+            f"{path}: is {size} pixels, but a crop has {wanted}; delete its folder to make the crops again"
         )
     return crop

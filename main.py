@@ -1,6 +1,6 @@
 """MEAN, the Micro-Expression Analysis Network: spot micro-expressions in long videos, then recognise them.
 
-python main.py                                        # the embedded DEMO with the weights that come with it
+python main.py                                        # predict and evaluate DEMO with the weights that come with it
 python main.py --train                                # train leave-one-subject-out on DEMO, and evaluate
 python main.py --dataset_name CASME_sq --train --data_root /path/to/datasets
 python main.py --help
@@ -18,8 +18,14 @@ from Utils.errors import InputError, shown
 from Utils.records import PROTOCOLS, Video
 from Utils.settings import Settings, parse_settings
 
-# Errors of the machine, not of the program: no permission, disk or quota full, file too large, read-only, disk broken
-# or gone, name too long. They get one line; any other OSError is a bug and keeps its traceback.
+# Exit codes
+DONE = 0
+PARTLY_DONE = 1  # some videos were left out or failed; they are named
+BAD_INPUT = 2  # bad input, or an error of the machine
+INTERRUPTED = 130  # by Ctrl-C: 128 + the number of the signal (2), as shells count
+
+# Errors that the machine causes, not the program: no permission, disk or quota full, file too large, read-only disk,
+# broken or missing disk, name too long. They are reported in one line. Any other OSError is a bug of the program.
 ENVIRONMENT_ERRORS = {
     getattr(errno, name)
     for name in ["EACCES", "EPERM", "ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO", "ESTALE", "ENAMETOOLONG"]
@@ -28,7 +34,11 @@ ENVIRONMENT_ERRORS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0 done, 1 done but for the videos named, 2 bad input."""
+    """Run the command line. Returns the exit code: `DONE`, `PARTLY_DONE`, `BAD_INPUT` or `INTERRUPTED`.
+
+    `argv` has the flags, by default those of this process. Raises SystemExit if a flag is wrong (code 2), and for
+    --help and --version (code 0).
+    """
     settings = parse_settings(argv, tuple(DATASETS))
     try:
         if settings.evaluate:
@@ -40,21 +50,24 @@ def main(argv: list[str] | None = None) -> int:
         return run(settings)
     except InputError as error:
         print(f"main.py: {shown(error)}", file=sys.stderr)
-        return 2
+        return BAD_INPUT
     except OSError as error:
         if error.errno not in ENVIRONMENT_ERRORS:
-            raise  # a bug keeps its traceback
-        why = " ".join(str(error.strerror).split())  # h5py's has several lines
+            raise  # with its traceback, which is needed to find the bug
+        why = " ".join(str(error.strerror).split())  # one line, also where h5py gives several
         print(f"main.py: {shown(error.filename or 'writing')}: {why}; what is finished is kept", file=sys.stderr)
-        return 2
+        return BAD_INPUT
     except KeyboardInterrupt:
         print("main.py: interrupted; give the same command again to continue", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def run(settings: Settings) -> int:
-    """The six steps over one dataset, then a folder and a table of metrics for every seed."""
-    import Utils.networks.backend  # noqa: F401  quiets TensorFlow before anything loads it
+    """The six steps over one dataset. For every seed a folder is written and a table of metrics is printed.
+
+    Returns the exit code.
+    """
+    import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
     from Utils.dataset_run.folder import print_remarks, summarise_runs
     from Utils.work.cache import remove_leftovers, require_writable
     from Utils.work.machine import cores
@@ -67,7 +80,7 @@ def run(settings: Settings) -> int:
     require_writable(cache_dir, "--cache_dir")
     if settings.train and settings.weights_dir:
         require_writable(settings.weights_dir, "--weights_dir")
-    remove_leftovers(cache_dir, depth=3)
+    remove_leftovers(cache_dir, depth=3)  # down to features/<subject>/<video>, in which scratch is made
     with connect(settings.workers, settings.scheduler, (settings.output_dir, cache_dir)) as workers:
         print(f"MEAN on {dataset.title}, {settings.mode}, {settings.protocol} protocol, {workers}")
         prepared = prepare(settings, dataset, workers)
@@ -77,12 +90,28 @@ def run(settings: Settings) -> int:
         summarise_runs(settings, metrics)
     print_remarks(prepared.remarks)
     print_memory(workers)
-    return 1 if prepared.n_left_out else 0
+    return PARTLY_DONE if prepared.n_left_out else DONE
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What steps 1 to 4 give. `subjects` are all annotated ones, then the others: they number the folds."""
+    """What steps 1 to 4 give.
+
+    Attributes
+    ----------
+    features : list of VideoFeatures
+    subjects : list of str
+        All annotated subjects, then the others (`--videos all`). The number of a fold is the position of its subject
+        in this list, from 1.
+    k_prime : int
+        Half the length of an expression, frames.
+    weights : list of FoldWeights or None
+        One for each of `subjects`. None if the networks are trained.
+    n_left_out : int
+        Number of videos that should take part and have no features: no face, too few frames, or no weights.
+    remarks : list of str
+        What was left out, and what looks wrong in the data.
+    """
 
     features: list
     subjects: list[str]
@@ -93,7 +122,7 @@ class Prepared:
 
 
 def prepare(settings: Settings, dataset: Dataset, workers) -> Prepared:
-    """Steps 1 to 4: videos, annotations, crops, features."""
+    """Steps 1 to 4: videos, annotations, crops, features. Raises InputError if data or weights cannot be used."""
     from face_crop import choose_crop_roots, crop_videos
     from feature_extraction import extract_features, prepare_flow
     from load_excel import load_annotations, match_expressions
@@ -129,7 +158,7 @@ def prepare(settings: Settings, dataset: Dataset, workers) -> Prepared:
     heading("Face crop")
     roots = choose_crop_roots(dataset, settings.data_root, settings.cache_dir)
     for root in (roots.crops, roots.upstream):
-        remove_leftovers(root, depth=1)
+        remove_leftovers(root, depth=1)  # down to the subjects' folders, in which scratch is made
     videos, more = crop_videos(
         raw_videos, dataset, roots, workers, settings.fresh, settings.protocol, list(found.values())
     )
@@ -139,24 +168,30 @@ def prepare(settings: Settings, dataset: Dataset, workers) -> Prepared:
     prepare_flow(settings.flow)
     cache_dir = settings.cache_dir / dataset.name
     features, more = extract_features(videos, dataset.k, settings.flow, cache_dir, workers, settings.fresh)
-    release_workers()  # TensorFlow needs the room
+    release_workers()  # the next step needs their memory for TensorFlow
     return Prepared(features, annotated + others, k_prime, weights, n_videos - len(features), remarks + more)
 
 
 def weights_of_subjects(
     settings: Settings, dataset: Dataset, annotated: Sequence[str], others: Sequence[str]
 ) -> tuple[list, list[str], list[str]]:
-    """The given weights of every subject's fold.
+    """The given weights for the fold of every subject.
 
-    `others` are subjects without an annotation (--videos all): those without weights are left out.
+    `others` are the subjects without an annotation (`--videos all`). Those of them without weights are left out.
 
     Returns
     -------
     weights : list of FoldWeights
         Of the annotated subjects, then of the others that have weights.
     others : list of str
-        Those that have weights.
+        Those of `others` that have weights.
     remarks : list of str
+        The subjects that were left out.
+
+    Raises
+    ------
+    InputError
+        There are no weights for an annotated subject, or they cannot be used.
     """
     from Utils.networks.weights import find_weights, number_folds
 
@@ -174,20 +209,21 @@ def weights_of_subjects(
 
 
 def train_and_evaluate(settings: Settings, dataset: Dataset, prepared: Prepared, workers) -> dict:
-    """Steps 5 and 6 with one seed; writes the run's folder, prints the metrics and returns them."""
+    """Steps 5 and 6 with one seed: write the run's folder, print the metrics, and return them."""
     from prepare_training import fold_of_all, loso_folds, recognition_samples
     from train_evaluate import Hyperparameters, evaluate_folds, run_folds
     from Utils.dataset_run.folder import write_run
     from Utils.evaluation.text import format_metrics
 
-    heading(f"Leave-one-subject-out {f'training, seed {settings.seed}' if settings.train else 'prediction'}")
+    what = f"training, seed {settings.seed}" if settings.train else "prediction"
+    heading(f"Leave-one-subject-out {what}")
     features, k_prime = prepared.features, prepared.k_prime
     videos = [f.video for f in features]
     samples = recognition_samples(videos, dataset.classes)
     entries = recognition_entries(prepared.subjects, videos, samples)
     folds = loso_folds(videos, samples, prepared.subjects, entries if settings.protocol == "upstream" else None)
     if settings.train:
-        folds.append(fold_of_all(videos, samples))  # networks for other people's videos
+        folds.append(fold_of_all(videos, samples))  # its networks are for videos of people outside the dataset
     weights = [prepared.weights[f.number - 1] for f in folds] if prepared.weights else None
     results, remarks = run_folds(
         folds,
@@ -203,13 +239,13 @@ def train_and_evaluate(settings: Settings, dataset: Dataset, prepared: Prepared,
     )
 
     heading("Evaluation")
-    not_analysed = {
-        "paper": {f.held_out for f, w in zip(folds, weights or (), strict=bool(weights)) if w.leaks},
-        "upstream": {s for s, entry in zip(prepared.subjects, entries, strict=True) if entry is None},
-    }
+    leaking = {f.held_out for f, w in zip(folds, weights, strict=True) if w.leaks} if weights else set()
+    without_entry = {s for s, entry in zip(prepared.subjects, entries, strict=True) if entry is None}
+    not_analysed = {"paper": leaking, "upstream": without_entry}  # subjects whose emotions do not count
+    protocols = sorted(PROTOCOLS, key=lambda protocol: protocol != settings.protocol)  # the run's own comes first
     evaluated = {
         protocol: evaluate_folds(results, features, dataset, k_prime, settings, protocol, not_analysed[protocol])
-        for protocol in sorted(PROTOCOLS, key=lambda protocol: protocol != settings.protocol)
+        for protocol in protocols
     }
     folder = write_run(settings, dataset, k_prime, results, evaluated, prepared.remarks + remarks, workers)
     metrics = evaluated[settings.protocol].evaluation.metrics
@@ -221,7 +257,10 @@ def train_and_evaluate(settings: Settings, dataset: Dataset, prepared: Prepared,
 
 
 def recognition_entries(subjects: Sequence[str], videos: Sequence[Video], samples: Sequence) -> list[str | None]:
-    """Upstream protocol: whom the recognition training of each subject's fold holds out; None: no recognition."""
+    """For each of `subjects`, the one that its fold's recognition training holds out under the upstream protocol.
+
+    None means that there is no recognition. Subjects without an annotation have None.
+    """
     from prepare_training import upstream_recognition_entries
 
     annotated = [s for s in subjects if any(v.subject == s and v.expressions for v in videos)]
@@ -231,19 +270,22 @@ def recognition_entries(subjects: Sequence[str], videos: Sequence[Video], sample
 
 
 def check(settings: Settings) -> int:
-    """Read a dataset and report, without computing."""
+    """--check: read a dataset and report what is there. Returns the exit code; `BAD_INPUT` if a run would stop."""
     from Utils.dataset_run.check import check_dataset
     from Utils.work.machine import cores
 
     dataset = DATASETS[settings.dataset_name]
     found = check_dataset(dataset, settings.data_root, settings.protocol, settings.workers or cores())
     print(found.report)
-    return 2 if found.problems else 0
+    return BAD_INPUT if found.problems else DONE
 
 
 def analyse_videos(settings: Settings) -> int:
-    """Spot and recognise in the user's own videos; exit code 1 if some of several failed, 2 if all did."""
-    import Utils.networks.backend  # noqa: F401  quiets TensorFlow before anything loads it
+    """--video: spot and recognise expressions in the user's own videos.
+
+    Returns the exit code: `PARTLY_DONE` if some videos failed, `BAD_INPUT` if all did.
+    """
+    import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
     from feature_extraction import prepare_flow
     from Utils.own_video.run import SYNTHETIC, jobs_of, print_outcomes, run_videos
     from Utils.own_video.video_files import find_videos_to_run
@@ -270,12 +312,15 @@ def analyse_videos(settings: Settings) -> int:
     print_memory(workers)
     n_failed = sum(bool(outcome.problem) for outcome in outcomes)
     if n_failed == len(outcomes):
-        return 2
-    return 1 if n_failed else 0
+        return BAD_INPUT
+    return PARTLY_DONE if n_failed else DONE
 
 
 def evaluate_tables(settings: Settings) -> int:
-    """Evaluate anybody's predictions against anybody's annotations, both CSV files."""
+    """--evaluate: compare a CSV file of predictions with a CSV file of annotations, from whatever program they come.
+
+    Returns the exit code.
+    """
     from prepare_training import average_half_length
     from Utils.evaluation.evaluate import evaluate
     from Utils.evaluation.tables import classes_of, read_table
@@ -287,25 +332,29 @@ def evaluate_tables(settings: Settings) -> int:
     if settings.classes is not None:
         named = [name.strip() for name in settings.classes.split(",")]
         if unknown := [name for name in named if name not in classes]:
-            raise InputError(f"--classes: no annotation is {unknown[0]!r}; the ground truth has {', '.join(classes)}")
+            raise InputError(
+                f"--classes: no annotation has the emotion {unknown[0]!r}; the ground truth has {', '.join(classes)}"
+            )
         classes = list(dict.fromkeys(named))
     print(f"analysed classes: {', '.join(classes)}")
     k_prime = average_half_length(ground_truth.itertuples())
     metrics = evaluate(predictions, ground_truth, classes, protocol=settings.protocol, k_prime=k_prime)
     print(format_metrics(metrics, subjects=True))
-    return 0
+    return DONE
 
 
 def print_memory(workers) -> None:
+    """Print the peak memory of this process and of its workers, where it is known."""
     if report := workers.memory_report():
         print(f"\n{report}")
 
 
 def heading(text: str) -> None:
+    """Print the title of a step."""
     print(f"\n{text}", flush=True)
 
 
 if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # names with characters that the terminal does not have
+        stream.reconfigure(errors="backslashreplace")  # names may have characters that the terminal cannot show
     sys.exit(main())

@@ -7,16 +7,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from feature_extraction import FEATURE_SIZE, VideoFeatures
+from feature_extraction import FEATURE_SIZE, N_CHANNELS, VideoFeatures
 from training_utils import thin
 from Utils.errors import InputError
 from Utils.records import ALL, Expression, Fold, Video
 
 
 def average_half_length(expressions: Iterable[Expression]) -> int:
-    """k' = int((N + 1) / 2), N the mean of offset - onset over the dataset's expressions (paper section 3.3).
+    """k' = int((N + 1) / 2), where N is the mean of offset - onset over all expressions (paper section 3.3).
 
-    All subjects count, the held-out one too: it is the paper's definition.
+    The held-out subject counts too: this is the paper's definition.
+
+    Returns
+    -------
+    int
+        Frames, at least 1.
+
+    Raises
+    ------
+    InputError
+        There is no expression.
     """
     lengths = [e.offset - e.onset for e in expressions]
     if not lengths:
@@ -25,11 +35,12 @@ def average_half_length(expressions: Iterable[Expression]) -> int:
 
 
 def pseudo_labels(n_features: int, expressions: Iterable[Expression], k_prime: int) -> np.ndarray:
-    """1 where the window [i, i + k' - 1] of feature i meets an annotated [onset, offset], else 0 (paper section 3.1).
+    """The labels on which the spotting network is trained (paper section 3.1).
 
     Returns
     -------
     ndarray, (n_features,), float32
+        1 where the window [i, i + k' - 1] of feature i meets an annotated [onset, offset], else 0.
     """
     labels = np.zeros(n_features, np.float32)
     for e in expressions:
@@ -39,7 +50,7 @@ def pseudo_labels(n_features: int, expressions: Iterable[Expression], k_prime: i
 
 @dataclass(frozen=True)
 class RecognitionSample:
-    """One expression of an evaluated class: `videos[video].expressions[expression]`."""
+    """An expression of an evaluated class: `videos[video].expressions[expression]`."""
 
     video: int
     expression: int
@@ -48,7 +59,10 @@ class RecognitionSample:
 
 
 def recognition_samples(videos: Sequence[Video], classes: Sequence[str]) -> list[RecognitionSample]:
-    """The expressions of evaluated classes, in order of videos and onsets; class index = position in `classes`."""
+    """The expressions of evaluated classes, in the order of videos and of their expressions.
+
+    `class_index` of a sample is the position of its emotion in `classes`.
+    """
     return [
         RecognitionSample(i, j, video.subject, classes.index(e.emotion))
         for i, video in enumerate(videos)
@@ -63,36 +77,42 @@ def loso_folds(
     subjects: Sequence[str],
     recognition_entries: Sequence[str | None] | None = None,
 ) -> list[Fold]:
-    """One fold per subject: trained on everybody else, tested on that subject, for both tasks.
+    """One fold for each subject, for both tasks: tested on that subject, and trained on all others.
 
     A subject without a sample of an evaluated class has a fold like all others.
 
     Parameters
     ----------
     videos : sequence of Video
-        Those with features.
+        The videos with features.
     samples : sequence of RecognitionSample
-        Of these videos.
+        Samples of these videos.
     subjects : sequence of str
-        All annotated subjects in natural order: they give the folds their numbers, so that a subject whose videos had
-        to be left out does not change the others' weights files.
+        All subjects. A fold's number is the position of its subject here, from 1. Subjects whose videos had to be left
+        out are listed too, so that the numbers of the other folds, and with them their weight files, do not change.
     recognition_entries : sequence of (str or None), optional
-        Upstream protocol only: for each of `subjects` whom its recognition training holds out; None: no recognition.
+        Upstream protocol only: for each of `subjects`, the subject that its recognition training holds out. None: no
+        recognition.
+
+    Returns
+    -------
+    list of Fold
+        In the order of `subjects`, without those that have no video.
 
     Raises
     ------
     InputError
-        Fewer than two subjects.
+        The videos show fewer than two subjects.
     """
     tested = {v.subject for v in videos}
     if len(tested) < 2:
         raise InputError(f"leave-one-subject-out needs two subjects, there is only {', '.join(tested) or 'none'}")
-    from sklearn.model_selection import LeaveOneGroupOut  # takes half a second to import
+    from sklearn.model_selection import LeaveOneGroupOut  # here, because the import takes half a second
 
     of_video = np.array([v.subject for v in videos])
     splits = {of_video[test[0]]: (train, test) for train, test in LeaveOneGroupOut().split(of_video, groups=of_video)}
     of_sample = np.array([s.subject for s in samples], dtype=of_video.dtype)
-    entries = subjects if recognition_entries is None else recognition_entries
+    entries = subjects if recognition_entries is None else recognition_entries  # the paper: the fold's own subject
     return [
         Fold(
             number=number,
@@ -107,29 +127,29 @@ def loso_folds(
 
 
 def fold_of_all(videos: Sequence[Video], samples: Sequence[RecognitionSample]) -> Fold:
-    """The fold that trains on every subject and tests nobody: networks for videos of other people."""
+    """The fold that is trained on all subjects and tests none. Its networks are for videos of other people."""
     return Fold(0, ALL, np.arange(len(videos)), np.arange(len(samples)), np.array([], np.int64))
 
 
 def upstream_recognition_entries(subjects: Sequence[str], subjects_with_samples: Iterable[str]) -> list[str | None]:
-    """Which subject the recognition fold of each subject holds out.
+    """The subject that the recognition fold of each subject holds out in the authors' code.
 
-    Split r holds out the r-th subject that has a sample of an evaluated class. The published code lists the splits and
-    puts an empty entry before split r where *subject* r has no sample; subject s then uses entry s. With two or more
-    subjects without samples the entries are shifted, and may not suffice: the published code stops there with an index
-    error, here the subjects without an entry have no recognition.
+    Split r holds out the r-th subject that has a sample of an evaluated class. The authors' code makes a list of the
+    splits, and puts an empty entry before split r if *subject* r has no sample. Subject s then uses entry s. If two or
+    more subjects have no sample, the entries are shifted, and there may be too few. The authors' code then stops with
+    an index error. Here, the subjects without an entry have no recognition. Source: docs/method.md, section 7.
 
     Parameters
     ----------
     subjects : sequence of str
         All subjects, in natural order of their folders.
     subjects_with_samples : iterable of str
-        Those with at least one sample of an evaluated class.
+        The subjects with at least one sample of an evaluated class.
 
     Returns
     -------
-    list of str or None
-        For each subject the one that is held out; None for an empty or missing entry: no recognition.
+    list of (str or None)
+        For each subject, the one that is held out. None if the entry is empty or missing: no recognition.
     """
     with_samples = set(subjects_with_samples)
     splits = [subject for subject in subjects if subject in with_samples]
@@ -146,15 +166,16 @@ def upstream_recognition_entries(subjects: Sequence[str], subjects_with_samples:
 
 @dataclass(frozen=True)
 class ThinnedFrames:
-    """The frames of a fold's training videos that its spotting network is trained on.
+    """The features on which the spotting network of a fold is trained.
 
     Attributes
     ----------
     videos : list of VideoFeatures
+        The training videos.
     frames : list of ndarray of int64
-        Of each video, the features that are kept, ascending.
+        For each video, the indices of the features that are kept, ascending.
     labels : ndarray, (n,), float32
-        Pseudo-labels of all that is kept.
+        The pseudo-labels, 0 or 1, of all features that are kept.
     """
 
     videos: list[VideoFeatures]
@@ -162,8 +183,8 @@ class ThinnedFrames:
     labels: np.ndarray
 
     def inputs(self) -> Iterator[np.ndarray]:
-        """u, then v, then eps: each (n, 42, 42, 1) float32, made when it is asked for."""
-        for channel in range(3):
+        """u, then v, then eps, each (n, 42, 42, 1) float32. Each array is only made when it is asked for."""
+        for channel in range(N_CHANNELS):
             array = np.empty((len(self.labels), FEATURE_SIZE, FEATURE_SIZE, 1), np.float32)
             first = 0
             for video, kept in zip(self.videos, self.frames, strict=True):
@@ -176,23 +197,24 @@ class ThinnedFrames:
 def spotting_training_set(
     fold: Fold, features: Sequence[VideoFeatures], k_prime: int, ratio: int, seed: int
 ) -> ThinnedFrames:
-    """The thinned frames of a fold's training videos.
+    """The features of a fold's training videos, thinned (see `training_utils.thin`).
 
     Parameters
     ----------
     fold : Fold
     features : sequence of VideoFeatures
-        Of all videos.
+        Those of all videos.
     k_prime : int
+        Half the length of an expression, frames.
     ratio : int
-        Non-expression frames per expression frame.
+        How many non-expression frames are kept for each expression frame.
     seed : int
-        Of the thinning, with the fold's number.
+        Seed of the thinning, together with the fold's number.
 
     Raises
     ------
     InputError
-        No frame to train on shows an expression.
+        No frame of the training videos shows an expression.
     """
     videos = [features[i] for i in fold.spot_train]
     of_videos = [pseudo_labels(v.n_features, v.video.expressions, k_prime) for v in videos]
@@ -212,14 +234,14 @@ def spotting_training_set(
 def recognition_training_set(
     samples: Sequence[RecognitionSample], features: Sequence[VideoFeatures]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(onset, apex) features (m, 42, 42, 3) float32 of samples and their class indices (m,) int64.
+    """The (onset, apex) features of samples, (m, 42, 42, 3) float32, and their class indices, (m,) int64.
 
-    Samples with a frame beyond their video's last one are left out.
+    Samples with a frame beyond the last one of their video are left out.
     """
     images = [np.load(features[s.video].recognition, mmap_mode="r", allow_pickle=False)[s.expression] for s in samples]
     usable = [i for i, image in enumerate(images) if np.isfinite(image).all()]
     return (
-        np.array([images[i] for i in usable], np.float32).reshape(-1, FEATURE_SIZE, FEATURE_SIZE, 3),
+        np.array([images[i] for i in usable], np.float32).reshape(-1, FEATURE_SIZE, FEATURE_SIZE, N_CHANNELS),
         np.array([samples[i].class_index for i in usable], np.int64),
     )
 
@@ -227,11 +249,16 @@ def recognition_training_set(
 def spotting_validation_set(
     fold: Fold, features: Sequence[VideoFeatures], k_prime: int
 ) -> tuple[list[np.ndarray], np.ndarray] | None:
-    """What the published procedure validates on: all frames of the held-out subject, not thinned.
+    """The data on which the authors' procedure validates: all features of the held-out subject, not thinned.
 
     Returns
     -------
-    [u, v, eps], each (n, 42, 42, 1) float32, and pseudo-labels (n,) float32; None where nobody is held out.
+    inputs : list of ndarray
+        [u, v, eps], each (n, 42, 42, 1) float32.
+    labels : ndarray, (n,), float32
+        The pseudo-labels, 0 or 1.
+    None
+        Instead of both, if no subject is held out.
     """
     videos = [features[i] for i in fold.test]
     if not videos:
@@ -242,5 +269,5 @@ def spotting_validation_set(
 
 
 def as_inputs(images: np.ndarray) -> list[np.ndarray]:
-    """(n, 42, 42, 3) features -> the networks' three inputs, each (n, 42, 42, 1)."""
-    return [np.ascontiguousarray(images[..., channel : channel + 1]) for channel in range(3)]
+    """Features (n, 42, 42, 3) -> the three inputs of the networks, [u, v, eps], each (n, 42, 42, 1)."""
+    return [np.ascontiguousarray(images[..., channel : channel + 1]) for channel in range(N_CHANNELS)]

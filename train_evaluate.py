@@ -1,11 +1,13 @@
-"""Step 6: per fold, train the networks or load their weights, and predict the held-out subject; then evaluate.
+"""Step 6: for each fold, train the networks or load their weights, and predict the held-out subject. Then evaluate all.
 
-Training is in two steps (paper section 3.2): the spotting network, then the recognition network on its frozen streams.
+Training has two steps (paper section 3.2): first the spotting network, then the recognition network on its frozen
+streams.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
+import math
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -32,13 +34,13 @@ from Utils.work.cache import atomic_folder, file_hash, is_array, key_of, read_js
 from Utils.work.machine import keras_backend
 from Utils.work.parallel import Workers, run_units
 
-FOLD_VERSION = 3  # raise it when training or prediction changes
-DONE = "fold.json"
+FOLD_VERSION = 3  # part of a fold's key: raise it when training or prediction changes
+DONE = "fold.json"  # written last: a fold that has it is finished
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Settings of the training; the command line has their defaults (paper section 4.2 and the authors' code)."""
+    """Settings of the training. Their defaults are those of the flags (paper section 4.2 and the authors' code)."""
 
     epochs_spot: int
     epochs_recog: int
@@ -46,17 +48,17 @@ class Hyperparameters:
     learning_rate: float
     ratio: int
     seed: int
-    validate: bool  # also the losses on the held-out subject, which change nothing else
+    validate: bool  # also record the losses on the held-out subject; this changes nothing else
 
     @classmethod
     def of(cls, settings: Settings) -> Hyperparameters:
-        """Those of the command line: the flags have the same names."""
+        """The settings of the command line. The flags have the same names."""
         return cls(**{f.name: getattr(settings, f.name) for f in fields(cls)})
 
 
 @dataclass(frozen=True)
 class FoldJob:
-    """One fold's work. Exactly one of `hyperparameters` (train) and `weights` (load) is given."""
+    """The work on one fold. Either `hyperparameters` is given (train) or `weights` (load), never both."""
 
     fold: Fold
     features: tuple[VideoFeatures, ...]
@@ -71,9 +73,18 @@ class FoldJob:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """Where a fold's results lie: `scores-<i>.npy`, `probabilities-<i>.npy` for the i-th tested video, `fold.json`;
-    after training also `{spot,recog,spot_recog}.weights.h5`. `recognised`: there was a recognition network.
-    `history` holds a value per epoch of each curve (`train_fold`).
+    """The results of a fold.
+
+    Attributes
+    ----------
+    fold : Fold
+    folder : Path
+        It has `scores-<i>.npy` and `probabilities-<i>.npy` for the i-th tested video, `fold.json`, and after training
+        also `{spot,recog,spot_recog}.weights.h5`.
+    recognised : bool
+        Whether there was a recognition network.
+    history : dict of str to list of float
+        Name of a curve -> its value after each epoch. The names are listed in `train_fold`. Empty without training.
     """
 
     fold: Fold
@@ -82,11 +93,11 @@ class FoldResult:
     history: dict[str, list[float]]
 
     def scores(self, i: int) -> np.ndarray:
-        """(n,) float32, the raw spotting scores of the fold's i-th tested video."""
+        """The raw spotting scores of the fold's i-th tested video, (n,) float32."""
         return np.load(self.folder / f"scores-{i}.npy", allow_pickle=False)
 
     def probabilities(self, i: int) -> np.ndarray | None:
-        """(n, C) float32, or None without a recognition network."""
+        """The class probabilities of the fold's i-th tested video, (n, C) float32. None if it was not recognised."""
         return np.load(self.folder / f"probabilities-{i}.npy", allow_pickle=False) if self.recognised else None
 
 
@@ -102,17 +113,24 @@ def run_folds(
     weights: Sequence[FoldWeights] | None = None,
     fresh: bool = False,
 ) -> tuple[list[FoldResult], list[str]]:
-    """Train every fold, or load its weights, and predict its videos; finished folds are taken from the cache.
+    """Train every fold, or load its weights, and predict its videos. Finished folds are taken from the cache.
 
-    Folds read features, not frames: the lists of frames are not sent to them.
+    To train, `hyperparameters` is given; to load, `weights`, one for each of `folds`. `fresh` computes finished folds
+    again. `k_prime` is in frames. Results go to `<cache_dir>/folds/<held-out subject>/<key>`.
 
     Returns
     -------
     results : list of FoldResult
         In the order of `folds`.
     remarks : list of str
-        The folds without recognition.
+        Folds without recognition, and folds whose published weights have seen their test subject.
+
+    Raises
+    ------
+    InputError
+        Weights cannot be used, there is nothing to train on, or the training diverged.
     """
+    # Folds need the features and not the frames, so the long lists of frames are not sent to the processes
     without_frames = tuple(replace(f, video=replace(f.video, frames=())) for f in features)
     jobs = [
         FoldJob(
@@ -134,7 +152,7 @@ def run_folds(
 
 
 def _recognition_remark(job: FoldJob, result: FoldResult) -> str:
-    """What must be known about a fold's recognition; empty if nothing."""
+    """What users must know about a fold's recognition; "" if nothing."""
     subject = job.fold.held_out
     if job.weights and job.weights.leaks:
         seen = f"{subject}: the published recognition weights of fold {job.fold.number} have seen this subject"
@@ -147,7 +165,10 @@ def _recognition_remark(job: FoldJob, result: FoldResult) -> str:
 
 
 def run_fold(job: FoldJob) -> FoldResult:
-    """Train or load, then predict one fold. The unit of work of this step."""
+    """Train one fold or load its weights, then predict its videos. This is the unit of work of this step.
+
+    Raises InputError as `run_folds` does.
+    """
     folder = job.folder / _fold_key(job)
     done = _finished(folder, job)
     if done is None or job.fresh:
@@ -162,7 +183,7 @@ def run_fold(job: FoldJob) -> FoldResult:
 
 
 def _finished(folder: Path, job: FoldJob) -> dict | None:
-    """What `fold.json` holds, None if the fold is not finished or a file of it is damaged."""
+    """The content of `fold.json`. None if the fold is not finished, or if one of its files is damaged."""
     done = read_json(folder / DONE)
     if not isinstance(done, dict) or not {"recognised", "history", "weights"} <= done.keys():
         return None
@@ -172,12 +193,18 @@ def _finished(folder: Path, job: FoldJob) -> dict | None:
 
 
 def _weights_in(folder: Path) -> dict[str, str]:
-    """File names and SHA-256 of the weights in a fold's folder: they are copied into runs without being read."""
+    """File names -> SHA-256 of the weights in a fold's folder.
+
+    The files are copied into the folders of runs without being read, so only this shows whether they are damaged.
+    """
     return {path.name: file_hash(path) for path in sorted(folder.glob("*.weights.h5"))}
 
 
 def _fold_key(job: FoldJob) -> str:
-    """All that a fold's results depend on; the features' keys stand for frames, landmarks, flow, k and annotations."""
+    """A key of everything that a fold's results depend on.
+
+    The keys of the features cover the frames, landmarks, flow, k and annotations.
+    """
     parts = dict(
         version=FOLD_VERSION,
         tested=[job.features[i].key for i in job.fold.test],
@@ -192,22 +219,22 @@ def _fold_key(job: FoldJob) -> str:
         trained=[job.features[i].key for i in job.fold.spot_train],
         samples=[(job.features[s.video].key, s.expression, s.class_index) for s in samples],
         k_prime=job.k_prime,
-        number=job.fold.number,  # it is part of the seed of the thinning
-        numpy=np.__version__,  # draws the thinning
+        number=job.fold.number,  # part of the seed of the thinning
+        numpy=np.__version__,  # the thinning is drawn by NumPy
         **asdict(job.hyperparameters),
         **parts,
     )
 
 
 def _compute_fold(job: FoldJob, folder: Path) -> dict:
-    """All of a fold's work, results written to `folder`; returns what `fold.json` holds."""
+    """Do all the work of a fold, and write the results to `folder`. Returns the content of `fold.json`."""
     from define_model import joint_network, load_fold
     from Utils.networks.backend import seed_keras
     from Utils.networks.compiled import predict
 
     history: dict[str, list[float]] = {}
     if job.weights:
-        seed_keras(seed=0)
+        seed_keras(seed=0)  # any seed: loaded weights replace what is drawn
         spotting, recognition = load_fold(job.weights, job.n_classes)
     else:
         seed_keras(job.hyperparameters.seed)
@@ -225,12 +252,13 @@ def _compute_fold(job: FoldJob, folder: Path) -> dict:
         write_array(folder / f"scores-{i}.npy", np.asarray(scores, np.float32)[:, 0])
         if probabilities:
             write_array(folder / f"probabilities-{i}.npy", np.asarray(probabilities[0], np.float32))
+    # JSON has no NaN, so None stands for it
     written = {name: [float(x) if np.isfinite(x) else None for x in values] for name, values in history.items()}
     return {"held_out": job.fold.held_out, "recognised": recognition is not None, "history": written}
 
 
 def _require_finite(outputs: Iterable[np.ndarray], job: FoldJob) -> None:
-    """Raise InputError if a network's outputs are not all numbers."""
+    """Raise InputError if any output of a network is NaN or infinite."""
     if all(np.isfinite(array).all() for array in outputs):
         return
     if job.weights:
@@ -242,21 +270,21 @@ def _require_finite(outputs: Iterable[np.ndarray], job: FoldJob) -> None:
 
 
 def train_fold(job: FoldJob):
-    """Two-step training of one fold with new networks and optimisers.
+    """Train one fold in two steps, with new networks and optimisers.
 
     Returns
     -------
     spotting : keras.Model
     recognition : keras.Model or None
-        None if no sample of an evaluated class is left to train on.
+        None if there is no sample of an evaluated class to train on.
     history : dict of str to list of float
-        Per epoch: "spot_loss", "spot_mae", "recog_loss", "recog_accuracy"; with `validate` also these names with "val_"
-        before them, on the held-out subject, where it has what they need.
+        The value after each epoch of "spot_loss", "spot_mae", "recog_loss" and "recog_accuracy". With `validate` also
+        of "val_spot_loss" and so on: the same on the held-out subject, if it has frames or samples for it.
 
     Raises
     ------
     InputError
-        No frame to train on shows an expression.
+        No frame of the training videos shows an expression.
     """
     import keras
 
@@ -267,7 +295,7 @@ def train_fold(job: FoldJob):
     h = job.hyperparameters
     frames = spotting_training_set(job.fold, job.features, job.k_prime, h.ratio, h.seed)
     held_out = spotting_validation_set(job.fold, job.features, job.k_prime) if h.validate else None
-    steps = h.epochs_spot * -(-len(frames.labels) // h.batch_size)
+    steps = h.epochs_spot * math.ceil(len(frames.labels) / h.batch_size)
     common = dict(learning_rate=h.learning_rate, batch_size=h.batch_size, seed=h.seed)
     spotting = spotting_network()
     log = train(
@@ -281,6 +309,7 @@ def train_fold(job: FoldJob):
     recognition = recognition_network(spotting, job.n_classes)
 
     def of_streams(images: np.ndarray, classes: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        """Outputs of the frozen streams, and one-hot classes (m, n_classes)."""
         return predict(frozen_streams(spotting), as_inputs(images)), keras.utils.to_categorical(classes, job.n_classes)
 
     tested = [s for s in job.samples if s.video in job.fold.test] if h.validate else []
@@ -289,14 +318,18 @@ def train_fold(job: FoldJob):
     head = recognition_head(recognition)
     log = train(
         head, *of_streams(images, classes), validation,
-        jit_compile=False, short_epochs=True, epochs=h.epochs_recog, **common,  # too few steps to compile
+        jit_compile=False, short_epochs=True, epochs=h.epochs_recog, **common,  # compiling takes longer than it saves
     )  # fmt: skip
     return spotting, recognition, history | _curves("recog", log)
 
 
 def _curves(task: str, log: dict[str, list[float]]) -> dict[str, list[float]]:
-    """Keras's names with the task's: "loss" -> "spot_loss", "val_loss" -> "val_spot_loss"."""
-    return {f"val_{task}_{name[4:]}" if name.startswith("val_") else f"{task}_{name}": log[name] for name in log}
+    """Keras's curves with the task in their names: "loss" -> "spot_loss", "val_loss" -> "val_spot_loss"."""
+    curves = {}
+    for name, values in log.items():
+        validation = "val_" if name.startswith("val_") else ""
+        curves[f"{validation}{task}_{name.removeprefix('val_')}"] = values
+    return curves
 
 
 # Evaluation of all folds
@@ -304,7 +337,7 @@ def _curves(task: str, log: dict[str, list[float]]) -> dict[str, list[float]]:
 
 @dataclass(frozen=True)
 class RunEvaluation:
-    """A run counted by one protocol: the scores of the tested videos, and their evaluation."""
+    """A run as one protocol counts it: the scores of the tested videos, and their evaluation."""
 
     scores: list[VideoScores]
     evaluation: Evaluation
@@ -319,7 +352,7 @@ def evaluate_folds(
     protocol: str,
     not_analysed: Container[str] = (),
 ) -> RunEvaluation:
-    """Spot and recognise in all tested videos, and compare with the annotations.
+    """Spot and recognise the expressions of all tested videos, and compare them with the annotations.
 
     Parameters
     ----------
@@ -328,10 +361,10 @@ def evaluate_folds(
     dataset : Dataset
     k_prime : int
     settings : Settings
-        Of it p, mode and seed are used.
+        Only p, mode and seed are used.
     protocol : {"paper", "upstream"}
     not_analysed : container of str
-        Subjects whose expressions are not recognised under this protocol although their folds may have weights.
+        Subjects whose expressions are not recognised under this protocol, even if their folds have weights for it.
     """
     scores = collect_scores(results, features, k_prime, protocol, not_analysed)
     recognised = {r.fold.held_out for r in results if r.recognised and r.fold.held_out not in not_analysed}
@@ -356,7 +389,10 @@ def collect_scores(
     protocol: str = "paper",
     not_analysed: Container[str] = (),
 ) -> list[VideoScores]:
-    """The scores of all tested videos: folds in order, videos in natural order."""
+    """The scores of all tested videos: in the order of folds, then of videos in natural order.
+
+    Under the paper's protocol, the videos of the subjects `not_analysed` have no probabilities.
+    """
     return [
         VideoScores(
             features[video].video,

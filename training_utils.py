@@ -1,5 +1,7 @@
-"""What steps 5 and 6 need: thinning of training frames; from scores over smoothing, threshold, peaks, intervals and
-majority vote to the table of predictions.
+"""What steps 5 and 6 need.
+
+For training: the thinning of frames. For prediction: the way from scores to the table of predictions. Its parts are
+smoothing, threshold, peaks, intervals and majority vote (docs/method.md, section 1, steps 11 and 12).
 """
 
 from __future__ import annotations
@@ -17,19 +19,19 @@ from Utils.records import Video
 
 
 def thin(labels: np.ndarray, ratio: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of all expression frames and of at most `ratio` times as many others, drawn without replacement.
+    """Indices of all expression frames, and of at most `ratio` times as many others, drawn without replacement.
 
     Parameters
     ----------
     labels : ndarray, (n,)
         Pseudo-labels, 0 or 1.
     ratio : int
-        Non-expression frames per expression frame; if there are fewer, all are kept.
+        Non-expression frames for each expression frame. If there are fewer, all are kept.
     rng : Generator
 
     Returns
     -------
-    ndarray of int64, ascending
+    ndarray of int64, (m,), ascending
     """
     expression, other = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
     wanted = ratio * len(expression)
@@ -46,13 +48,14 @@ def smooth_scores(scores: np.ndarray, k_prime: int, keep_length: bool = True) ->
     scores : ndarray, (n,)
     k_prime : int, >= 1
     keep_length : bool
-        `numpy.convolve(..., mode="same")` returns 2k' values for a video of fewer features: a peak may then lie beyond
-        its end. False: as the authors' code has it. True: the values that belong to the features.
+        True: one value is returned for each feature. False: what `numpy.convolve(..., mode="same")` returns, as in the
+        authors' code. This makes a difference for a video with fewer than 2k' features: it then has 2k' values, and a
+        peak may be beyond the last feature.
 
     Returns
     -------
     ndarray, (n,), float64
-        Beyond the ends scores count as 0. Without `keep_length` (max(n, 2k'),).
+        Scores before the first and after the last feature count as 0. If `keep_length` is False: (max(n, 2k'),).
     """
     length = 2 * k_prime
     box = np.ones(length) / length
@@ -64,15 +67,28 @@ def smooth_scores(scores: np.ndarray, k_prime: int, keep_length: bool = True) ->
 
 
 def threshold(smoothed: np.ndarray, p: float) -> float:
-    """T = mean + p (max - mean) of the smoothed scores (paper equation 5)."""
+    """T = mean + p (max - mean) of the smoothed scores, (n,), n >= 1 (paper equation 5)."""
     mean = smoothed.mean()
     return float(mean + p * (smoothed.max() - mean))
 
 
 def find_expression_peaks(smoothed: np.ndarray, k_prime: int, p: float, one_per_video: bool = False) -> np.ndarray:
-    """Features at which an expression is spotted, ascending, int64.
+    """The features at which an expression is spotted.
 
-    Long videos: every peak of height T or more, k' features apart. Short videos: the highest point.
+    Parameters
+    ----------
+    smoothed : ndarray, (n,)
+        From `smooth_scores`.
+    k_prime : int
+    p : float, in [0, 1]
+        See `threshold`.
+    one_per_video : bool
+        False (long videos): every peak of height T or more; of peaks that are less than k' features apart, only the
+        highest. True (short videos): the highest point, whatever its height; the first one if there are several.
+
+    Returns
+    -------
+    ndarray of int64, (m,), ascending
     """
     if one_per_video:
         return np.array([int(np.argmax(smoothed))])
@@ -80,24 +96,26 @@ def find_expression_peaks(smoothed: np.ndarray, k_prime: int, p: float, one_per_
 
 
 def majority_class(probabilities: np.ndarray, peak: int, k_prime: int) -> tuple[int, float] | None:
-    """The class of a spotted interval: most frequent argmax over the features [peak - k', peak).
+    """The class of a spotted interval: the one that most of the features [peak - k', peak) vote for.
+
+    The vote of a feature is its class with the largest probability.
 
     Parameters
     ----------
     probabilities : ndarray, (n, C), float
         Rows sum to 1.
     peak : int
-        For a peak at 0, feature 0 votes.
+        If it is 0, feature 0 votes.
     k_prime : int
 
     Returns
     -------
     class_index : int
-        Of equally frequent ones, the one met first.
+        If several classes have most votes, the one that is met first.
     confidence : float
-        Mean probability of that class over the same features.
+        Mean probability of that class over the features that vote, in [0, 1].
     None
-        If the window lies beyond the last feature.
+        Instead of both, if all these features are beyond the last one.
     """
     window = probabilities[max(0, peak - k_prime) : max(1, peak)]
     if not len(window):
@@ -110,18 +128,18 @@ def majority_class(probabilities: np.ndarray, peak: int, k_prime: int) -> tuple[
 
 @dataclass(frozen=True)
 class SpottedInterval:
-    """One spotted expression; frames may lie before the first or after the last one.
+    """A spotted expression.
 
     Attributes
     ----------
     onset, apex, offset : int
-        [peak - k', peak + k'] around the peak.
+        peak - k', peak, peak + k', frames. They can be before the first frame or after the last one.
     score : float
         The smoothed score at the peak.
     class_index : int or None
-        None where nothing recognises it.
+        None if it is not recognised.
     confidence : float
-        Of the class, in [0, 1]; NaN without one.
+        That of the class, in [0, 1]. NaN if there is no class.
     """
 
     onset: int
@@ -141,7 +159,7 @@ def spotted_intervals(
     ----------
     smoothed : ndarray, (n,)
     probabilities : ndarray, (n, C), or None
-        None without a recognition network.
+        None if there is no recognition network.
     peaks : iterable of int
         From `find_expression_peaks`.
     k_prime : int
@@ -165,13 +183,14 @@ def spot_video(
 ) -> list[SpottedInterval]:
     """Spot the expressions of one tested video and recognise them.
 
-    Under the upstream protocol a video without a peak gives the interval [0, 0].
+    The parameters are those of `spotted_intervals` and `find_expression_peaks`. `protocol` is "paper" or "upstream".
+    Under "upstream" a video without a peak gives the interval [0, 0].
     """
     peaks = find_expression_peaks(smoothed, k_prime, p, one_per_video)
     if len(peaks) or protocol == "paper":
         return spotted_intervals(smoothed, probabilities, peaks, k_prime)
-    dummy = spotted_intervals(smoothed, probabilities, [0], k_prime)
-    return [replace(interval, onset=0, offset=0) for interval in dummy]
+    at_zero = spotted_intervals(smoothed, probabilities, [0], k_prime)
+    return [replace(interval, onset=0, offset=0) for interval in at_zero]
 
 
 @dataclass(frozen=True)
@@ -181,10 +200,12 @@ class VideoScores:
     Attributes
     ----------
     video : Video
-    raw, smoothed : ndarray, (n,)
-        Spotting scores.
+    raw : ndarray, (n,)
+        The spotting score of each feature.
+    smoothed : ndarray, (n,)
+        From `smooth_scores`. Under the upstream protocol it can be longer.
     probabilities : ndarray, (n, C), or None
-        None where its fold has no recognition network.
+        None if its fold has no recognition network, or if that network is not used.
     """
 
     video: Video
@@ -196,9 +217,22 @@ class VideoScores:
 def predict_expressions(
     scores: Sequence[VideoScores], dataset: Dataset, k_prime: int, p: float, protocol: str = "paper"
 ) -> pd.DataFrame:
-    """The predictions table, in order of videos and time.
+    """The table of predictions, with the columns `PREDICTION_COLUMNS`, in the order of `scores` and of time.
 
-    An interval is [peak - k', peak + k'] around its apex; it may begin before frame 0 or end after the last one.
+    Parameters
+    ----------
+    scores : sequence of VideoScores
+    dataset : Dataset
+    k_prime : int
+    p : float, in [0, 1]
+        See `threshold`.
+    protocol : {"paper", "upstream"}
+
+    Returns
+    -------
+    DataFrame
+        Frames, and the columns that end in `_s` in seconds. An interval is [peak - k', peak + k'], so it can begin
+        before frame 0 or end after the last one. `emotion` is "" and `confidence` NaN if it is not recognised.
     """
     rows = []
     for s in scores:
@@ -210,7 +244,10 @@ def predict_expressions(
 
 
 def annotated_expressions(videos: Sequence[Video], dataset: Dataset) -> pd.DataFrame:
-    """The ground-truth table, in order of videos and onsets; with a column of searched apexes, if there are any."""
+    """The table of annotations, with the columns `GROUND_TRUTH_COLUMNS`, in the order of videos and expressions.
+
+    If any apex was searched, there is also the column `SEARCHED_APEX`. An apex that is not known is empty (NA).
+    """
     rows = [
         _row(video, e.onset, e.apex, e.offset, dataset.fps) | {"emotion": e.emotion, SEARCHED_APEX: e.searched_apex}
         for video in videos
@@ -218,11 +255,12 @@ def annotated_expressions(videos: Sequence[Video], dataset: Dataset) -> pd.DataF
     ]
     searched = any(row[SEARCHED_APEX] is not None for row in rows)
     columns = [*GROUND_TRUTH_COLUMNS, *([SEARCHED_APEX] if searched else [])]
-    whole = dict.fromkeys({"apex", SEARCHED_APEX} & set(columns), "Int64")  # with gaps, which int64 cannot have
+    whole = dict.fromkeys({"apex", SEARCHED_APEX} & set(columns), "Int64")  # unlike int64, it can have empty cells
     return pd.DataFrame(rows, columns=columns).astype(whole)
 
 
 def _row(video: Video, onset: int, apex: int | None, offset: int, fps: int) -> dict:
+    """The columns that predictions and annotations share."""
     return dict(
         subject=video.subject,
         video=video.name,

@@ -1,4 +1,4 @@
-"""The command line: one typed field per flag, its help beside it, and the tasks that it belongs to."""
+"""The command line: one typed field for each flag, with its help and the tasks that it belongs to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from Utils.records import PROTOCOLS
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-# The tasks of main.py, and how a message names each. The first four are chosen by the flag of that name.
+# The tasks of main.py, and how messages name them. Each of the first four is chosen by the flag of the same name.
 TASKS = {
     "evaluate": "--evaluate",
     "video": "--video",
@@ -23,11 +23,27 @@ TASKS = {
     "predict": "a run on a dataset",
 }
 RUN = ("train", "predict")
-EVERY_TASK = tuple(TASKS)  # of flags for folders and for the machine, which people keep in scripts
+EVERY_TASK = tuple(TASKS)  # flags for folders and for the machine are always accepted, because scripts often give them
+
+# Limits of flags. Most are far above every sensible value, and only catch typing errors.
+MAX_RUNS = 1000
+RATES = (1, 1000)  # frames per second, as in Utils/own_video/rates.py
+MAX_SCORE = 100  # spotting scores are about 0 to 1
+MAX_HALF_LENGTH = 10  # seconds; micro-expressions take less than one
+MAX_EPOCHS = 100_000
+MAX_BATCH = 65_536
+MAX_LEARNING_RATE = 10
+MAX_RATIO = 1_000_000
+MAX_SEED = 2**31 - 1  # NumPy takes seeds below 2**32, and --runs counts on from this one
+MAX_WORKERS = 1024
+MAX_PORT = 65_535  # of TCP
 
 
 def boolean(text: str) -> bool:
-    """True or False, as the authors' command line writes them."""
+    """True or False, in the spelling of the authors' command line, or as yes/no or 1/0.
+
+    Raises argparse.ArgumentTypeError for any other text.
+    """
     if text.lower() in ("true", "yes", "1"):
         return True
     if text.lower() in ("false", "no", "0"):
@@ -36,25 +52,30 @@ def boolean(text: str) -> bool:
 
 
 def number(kind: type, low: float, high: float, open_low: bool = False):
-    """A parser of numbers within [low, high], or (low, high] with `open_low`."""
+    """A function from text to a number of type `kind` within [low, high], or within (low, high] with `open_low`.
+
+    That function raises argparse.ArgumentTypeError for any other text.
+    """
 
     def parse(text: str):
         try:
             value = kind(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {'a whole' if kind is int else 'a'} number") from None
+            wanted = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from None
         if not math.isfinite(value) or not low <= value <= high or (open_low and value == low):
-            raise argparse.ArgumentTypeError(f"{text} is outside {'(' if open_low else '['}{low}, {high}]")
+            bracket = "(" if open_low else "["
+            raise argparse.ArgumentTypeError(f"{text} is outside {bracket}{low}, {high}]")
         return value
 
     return parse
 
 
 def scheduler_address(text: str) -> str:
-    """The address of a Dask scheduler."""
+    """The address of a Dask scheduler, unchanged. Raises argparse.ArgumentTypeError if it is not one."""
     match = re.fullmatch(r"tcp://(\[[0-9a-fA-F:.]+\]|[\w.-]+):(\d{1,5})", text)
-    if not match or not 0 < int(match[2]) < 65_536:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address of a Dask scheduler, such as tcp://10.0.0.1:8786")
+    if not match or not 0 < int(match[2]) <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address of a Dask scheduler, such as tcp://10.0.0.1:8786")
     return text
 
 
@@ -67,20 +88,22 @@ def flag(
     repeated: bool = False,
     tasks: tuple[str, ...] = EVERY_TASK,
 ):
-    """A field of `Settings` that is a flag of the same name.
+    """A field of `Settings`, which is also a flag of the same name.
 
     Parameters
     ----------
     default
+        The value if the flag is not given.
     help : str
+        Its text in --help.
     parse : callable
         Text -> value. A flag that is parsed by `boolean` can be given without a value, which means True.
     metavar, choices
-        As argparse has them.
+        See `argparse.ArgumentParser.add_argument`.
     repeated : bool
-        May be given several times, with one or more values each, and is a tuple.
+        The flag may be given several times, each time with one or more values. The field is a tuple of all of them.
     tasks : tuple of str
-        The tasks that use it, names of `TASKS`; with any other task it is refused.
+        The tasks that use the flag, keys of `TASKS`. With any other task it is refused.
     """
     about = dict(type=parse, metavar=metavar, choices=choices)
     if repeated:
@@ -92,150 +115,163 @@ def flag(
 
 @dataclass(frozen=True)
 class Settings:
-    """Every flag of `main.py`; the defaults are the paper's."""
+    """The values of all flags of `main.py`. The defaults are the paper's."""
 
     dataset_name: str = flag(
-        "DEMO", "dataset to run; DEMO is embedded, synthetic, and made on first use", tasks=("video", "check", *RUN)
+        "DEMO",
+        "dataset to use; DEMO is part of the program: synthetic faces, generated on first use",
+        tasks=("video", "check", *RUN),
     )
     train: bool = flag(
         False,
-        "train leave-one-subject-out; without it, the weights in --weights_dir are used",
+        "train leave-one-subject-out; without this flag, the weights in --weights_dir are used",
         boolean,
         "True|False",
         tasks=("train",),
     )
     protocol: str = flag(
         "paper",
-        "how samples and figures are counted: as the paper says, or as the authors' published code does",
+        "which one is followed where they differ: the paper, or the authors' published code (upstream)",
         choices=PROTOCOLS,
         tasks=("evaluate", "check", *RUN),
     )
     videos: str = flag(
         "annotated",
-        "videos that take part: those with a micro-expression (the paper), or all, as the Micro-Expression Grand "
-        "Challenge has it (false positives in the others count)",
+        "videos that take part: those with a micro-expression (as in the paper), or all (as in the Micro-Expression "
+        "Grand Challenge; in the others, every prediction is a false positive)",
         choices=("annotated", "all"),
         tasks=RUN,
     )
     runs: int = flag(
         1,
-        "repeat the training with seeds seed ... seed+N-1 and report mean and spread",
-        number(int, 1, 1000),
+        "train N times, with the seeds seed ... seed+N-1, and report mean and standard deviation",
+        number(int, 1, MAX_RUNS),
         "N",
         tasks=("train",),
     )
     video: tuple[Path, ...] = flag(
         (),
-        "instead of a dataset, videos of your own: files, folders of videos, or folders of frame images (with --fps); "
-        "the weights are those of --dataset_name",
+        "analyse your own videos instead of a dataset: files, folders of videos, or folders of frame images (with "
+        "--fps); the weights are those of --dataset_name",
         Path,
         "PATH",
         repeated=True,
         tasks=("video",),
     )
     fps: float | None = flag(
-        None, "frames per second of --video folders of images", number(float, 1, 1000), "RATE", tasks=("video",)
+        None, "frames per second of the folders of images in --video", number(float, *RATES), "RATE", tasks=("video",)
     )
     face: str = flag(
         "largest",
-        "which faces of a --video are followed: the largest at any time, or all",
+        "which faces in a --video are followed: at any time only the largest one, or all",
         choices=("largest", "all"),
         tasks=("video",),
     )
     absolute_threshold: float | None = flag(
         None,
-        "score that an expression in a --video must reach, as well as T; it keeps neutral videos quiet",
-        number(float, -100, 100),
+        "score that an expression in a --video must reach in addition to T, so that videos without "
+        "expressions give fewer predictions",
+        number(float, -MAX_SCORE, MAX_SCORE),
         "SCORE",
         tasks=("video",),
     )
     half_length: float | None = flag(
         None,
-        "k' (half the length of an expression) in seconds, for weights that come without it",
-        number(float, 0, 10, open_low=True),
+        "k' (half the length of an expression) in seconds; needed if the weights come without it, and replaces theirs",
+        number(float, 0, MAX_HALF_LENGTH, open_low=True),
         "SECONDS",
         tasks=("video",),
     )
     check: bool = flag(
         False,
-        "only read the dataset and report what is there and what is wrong",
+        "only read the dataset, and report what is there and what is wrong",
         boolean,
         "True|False",
         tasks=("check",),
     )
     evaluate: Path | None = flag(
         None,
-        "only evaluate this CSV of predictions (columns subject, video, onset, offset, emotion)",
+        "only evaluate this CSV file of predictions (columns subject, video, onset, offset, emotion)",
         Path,
         "CSV",
         tasks=("evaluate",),
     )
     ground_truth: Path | None = flag(
-        None, "the CSV of annotations for --evaluate (the same columns)", Path, "CSV", tasks=("evaluate",)
+        None, "CSV file of annotations for --evaluate (the same columns)", Path, "CSV", tasks=("evaluate",)
     )
     classes: str | None = flag(
         None,
-        "the emotions that --evaluate analyses, separated by commas (default: all of the ground truth)",
+        "emotions that --evaluate analyses, separated by commas (default: all that the ground truth has)",
         tasks=("evaluate",),
     )
-    data_root: Path = flag(Path("data"), "folder that holds the datasets' folders", Path, "DIR")
+    data_root: Path = flag(Path("data"), "folder that contains the folders of the datasets", Path, "DIR")
     weights_dir: Path | None = flag(
         None,
-        "folder with <dataset>/{spot,recog,spot_recog}/s<N>.weights.h5 (or the authors' .hdf5); with --train the "
-        "new weights are copied there, too (default: MEAN_Weights; a training run keeps its weights in its own folder)",
+        "folder from which weights are read: <dataset>/{spot,recog,spot_recog}/s<N>.weights.h5, or the authors' .hdf5 "
+        "files (default: MEAN_Weights); with --train, the new weights are copied there (default: they are only in the "
+        "folder of the run)",
         Path,
         "DIR",
     )
-    output_dir: Path = flag(Path("runs"), "folder in which every run makes a folder of its own", Path, "DIR")
+    output_dir: Path = flag(Path("runs"), "folder in which every run makes its own folder", Path, "DIR")
     cache_dir: Path = flag(
         Path("cache"), "folder for features and finished folds, so that a run can be continued", Path, "DIR"
     )
     flow: str = flag(
         "kernel",
-        "TV-L1 optical flow: the project's kernel (the same on every machine) or the installed OpenCV's",
+        "TV-L1 optical flow: this project's kernel (the same result on every machine), or the installed OpenCV's",
         choices=("kernel", "opencv"),
         tasks=("video", *RUN),
     )
-    epochs_spot: int = flag(10, "epochs of the spotting network", number(int, 1, 100_000), "N", tasks=("train",))
-    epochs_recog: int = flag(100, "epochs of the recognition network", number(int, 1, 100_000), "N", tasks=("train",))
-    batch_size: int = flag(32, "samples per training step", number(int, 1, 65_536), "N", tasks=("train",))
+    epochs_spot: int = flag(10, "epochs of the spotting network", number(int, 1, MAX_EPOCHS), "N", tasks=("train",))
+    epochs_recog: int = flag(
+        100, "epochs of the recognition network", number(int, 1, MAX_EPOCHS), "N", tasks=("train",)
+    )
+    batch_size: int = flag(32, "samples in a training step", number(int, 1, MAX_BATCH), "N", tasks=("train",))
     learning_rate: float = flag(
-        5e-4, "learning rate of Adam", number(float, 0, 10, open_low=True), "RATE", tasks=("train",)
+        5e-4, "learning rate of Adam", number(float, 0, MAX_LEARNING_RATE, open_low=True), "RATE", tasks=("train",)
     )
     p: float = flag(
         0.55, "p of the spotting threshold T = mean + p (max - mean)", number(float, 0, 1), "P", tasks=("video", *RUN)
     )
     ratio: int = flag(
         5,
-        "non-expression frames kept per expression frame in training",
-        number(int, 1, 1_000_000),
+        "non-expression frames that are kept for each expression frame in training",
+        number(int, 1, MAX_RATIO),
         "N",
         tasks=("train",),
     )
     validate: bool = flag(
         False,
-        "also record the losses on the held-out subject after every epoch (slower; the weights stay the same)",
+        "also record the losses on the held-out subject after every epoch (slower; the weights are the same)",
         boolean,
         "True|False",
         tasks=("train",),
     )
     seed: int = flag(
-        1, "seed of weights, shuffling, dropout and thinning", number(int, 0, 2**31 - 1), "N", tasks=("train",)
+        1,
+        "seed of the random numbers: initial weights, shuffling, dropout, and which non-expression frames are kept",
+        number(int, 0, MAX_SEED),
+        "N",
+        tasks=("train",),
     )
     workers: int | None = flag(
-        None, "processes side by side (default: as many as this machine has cores)", number(int, 1, 1024), "N"
+        None,
+        "processes that work at the same time (default: as many as this machine has cores)",
+        number(int, 1, MAX_WORKERS),
+        "N",
     )
     scheduler: str | None = flag(
         None,
-        "Dask scheduler to which videos and folds are sent instead of to processes of this machine; its workers must "
-        "see the same folders (needs requirements-cluster.txt)",
+        "address of a Dask scheduler; videos and folds are computed by its workers instead of by processes of this "
+        "machine; they must see the same folders (needs requirements-cluster.txt)",
         scheduler_address,
         "tcp://HOST:PORT",
         tasks=("video", *RUN),
     )
     fresh: bool = flag(
         False,
-        "compute everything again, instead of continuing from finished videos and folds",
+        "compute everything again instead of using finished videos and folds",
         boolean,
         "True|False",
         tasks=("video", *RUN),
@@ -243,20 +279,22 @@ class Settings:
 
     @property
     def mode(self) -> str:
+        """How the networks are made, as the names of runs show it."""
         return "train" if self.train else "pretrained"
 
     @property
     def weights_source(self) -> Path:
-        """Where pretrained weights are read from."""
+        """The folder from which weights are read."""
         return self.weights_dir or PROJECT / "MEAN_Weights"
 
     def with_absolute_folders(self) -> Settings:
-        """The same folders for a process that works in another one."""
+        """These settings with absolute paths, so that a process in another working folder finds the same files."""
         names = ("data_root", "weights_dir", "output_dir", "cache_dir")
         folders = {name: folder.absolute() for name in names if (folder := getattr(self, name))}
         return replace(self, **folders, video=tuple(path.absolute() for path in self.video))
 
     def as_json(self) -> dict:
+        """Every flag's name -> its value, with paths as text."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         values["video"] = [str(path) for path in self.video]
         return {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
@@ -264,33 +302,40 @@ class Settings:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
-        """One line instead of the whole usage; exit code 2."""
+        """Print one line instead of the whole usage, and exit with code 2."""
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def parse_settings(argv: list[str] | None = None, datasets: Sequence[str] = ()) -> Settings:
-    """Settings from the command line; leaves with exit code 2 and one line if a flag is wrong, or has no use.
+    """Settings from the command line.
 
     Parameters
     ----------
     argv : list of str, optional
-        By default the process's.
+        The flags. By default those of this process.
     datasets : sequence of str
-        The names that --dataset_name may have; without any, every name.
+        The names that --dataset_name accepts. If there are none, it accepts every name.
+
+    Raises
+    ------
+    SystemExit
+        Code 2, after one line: a flag is wrong, or the task does not use it. Code 0: --help or --version.
     """
     parser = _Parser(
         prog="main.py",
         description="MEAN: spots micro-expressions in long face videos, then recognises their emotion.",
-        epilog="Without any flag: the embedded DEMO dataset with the weights that come with it.",
+        epilog="Without any flag: a run on the dataset DEMO with the weights that come with it.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"MEAN {__version__}")
     for f in fields(Settings):
-        shown = "" if f.default in (None, ()) or "default:" in f.metadata["help"] else f" (default: {f.default})"
+        text = f.metadata["help"]
+        if f.default not in (None, ()) and "default:" not in text:
+            text += f" (default: {f.default})"
         about = dict(f.metadata["argument"])
         if f.name == "dataset_name" and datasets:
             about["choices"] = tuple(datasets)
-        parser.add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=f.metadata["help"] + shown, **about)
+        parser.add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=text, **about)
     given = vars(parser.parse_args(argv))
     settings = Settings(**given | {"video": tuple(given.get("video", ()))})
     if problem := _flags_problem(settings, given) or _values_problem(settings):
@@ -299,7 +344,10 @@ def parse_settings(argv: list[str] | None = None, datasets: Sequence[str] = ()) 
 
 
 def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
-    """What is wrong with the set of flags that were given: two tasks, or a flag that the task does not use."""
+    """What is wrong with the flags that were given: two tasks, or a flag that the task does not use. "" if nothing is.
+
+    `given` has the flags of the command line only, without defaults.
+    """
     chosen = [task for task in ("evaluate", "video", "check", "train") if getattr(settings, task)]
     if len(chosen) > 1:
         return f"{TASKS[chosen[0]]} and {TASKS[chosen[1]]} are two tasks; give one of them"
@@ -316,11 +364,11 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
 
 
 def _values_problem(settings: Settings) -> str:
-    """What is wrong with the values of flags, taken together."""
+    """What is wrong with the values of the flags; "" if nothing is. Single values are checked when they are parsed."""
     folders = (settings.output_dir, settings.cache_dir, settings.weights_dir, *settings.video)
     for path in map(str, folders):
-        if re.search("[\ud800-\udfff]", path):  # as Python reads bytes that are no UTF-8
-            return f"{path!a} is no Unicode name; rename the folder or file"
+        if re.search("[\ud800-\udfff]", path):  # Python reads bytes that are not UTF-8 as surrogates
+            return f"{path!a} is not valid Unicode; rename the folder or file"
     if settings.runs > 1 and settings.weights_dir:
-        return "--runs makes several sets of weights, each in its run's folder: leave --weights_dir out"
+        return "--runs gives several sets of weights, each in the folder of its run: leave --weights_dir out"
     return ""

@@ -57,7 +57,7 @@ def compare(
         More intervals in one video than can be compared with one another.
     """
     if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol {protocol!r} is none of {', '.join(PROTOCOLS)}")
+        raise ValueError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
     common = dict(one_per_video=one_per_video, videos=videos)
     if protocol == "paper":
         return compare_paper(predictions, ground_truth, classes, **common)

@@ -115,7 +115,7 @@ def test_check_of_nothing(tmp_path):
 def test_check_of_a_dataset_whose_rows_fit_nothing(tmp_path):
     make_small(tmp_path, [small_clip("s4/4_0101a")], [small_row(1, "0101"), small_row(1, "0102", 9)])
     report = check_dataset(CASME_SQ, tmp_path).report
-    assert "no row of the workbook fits a video folder" in report
+    assert "no row of the workbook matches a video folder" in report
     assert "onset 9 lies after offset 8" in report
     write_xlsx(tmp_path / "CASME_sq/code_final.xlsx", [[small_row(1, "0102", 9)], [[1, "s1", 1]], [["0102", "v0102"]]])
     report = check_dataset(CASME_SQ, tmp_path).report

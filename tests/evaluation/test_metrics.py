@@ -87,7 +87,7 @@ def test_video_without_rows_is_a_row():
 
 
 def test_unknown_protocol():
-    with pytest.raises(ValueError, match="protocol 'mine' is none of paper, upstream"):
+    with pytest.raises(ValueError, match="protocol 'mine' is not one of paper, upstream"):
         evaluate(one_video(), one_video(), CLASSES, protocol="mine")
 
 

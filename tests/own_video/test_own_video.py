@@ -322,4 +322,4 @@ def test_names_that_are_no_unicode_are_refused(flag, capsys):
     with pytest.raises(SystemExit) as left:
         run(flag, "a\udcffb")
     assert left.value.code == 2
-    assert "is no Unicode name" in capsys.readouterr().err
+    assert "is not valid Unicode" in capsys.readouterr().err

@@ -175,7 +175,7 @@ def test_exit_code_of_the_process(workplace):
     out, err = done.communicate(timeout=120)
     assert (done.returncode, lines_of(err)) == (
         2,
-        ["main.py: data: no such folder; give the folder that holds CASME_sq with --data_root"],
+        ["main.py: data: no such folder; give the folder that contains CASME_sq with --data_root"],
     ), out + err
 
 

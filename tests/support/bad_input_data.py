@@ -123,9 +123,13 @@ FRAMES = [
     Case("one video twice", changed(two_of_one_name), ("1_0101b: the same video as", "1_0101a")),
     Case("gap", changed(lambda v: (v / "img007.jpg").unlink(), CHECK), ("1 frame number(s) missing",), code=0),
     Case("video without frames", changed(without_frames), ("1_0101a: no frames",)),
-    Case("frame is a folder", in_place_of_a_frame(Path.mkdir), ("img007.jpg", "is no file")),
+    Case("frame is a folder", in_place_of_a_frame(Path.mkdir), ("img007.jpg", "is not a file")),
     Case("frame links to itself", in_place_of_a_frame(lambda p: p.symlink_to(p.name)), ("1_0101a", "symbolic links")),
-    Case("frame links to nothing", in_place_of_a_frame(lambda p: p.symlink_to("gone.jpg")), ("img007.jpg", "no file")),
+    Case(
+        "frame links to nothing",
+        in_place_of_a_frame(lambda p: p.symlink_to("gone.jpg")),
+        ("img007.jpg", "link to nothing"),
+    ),
     Case("folder links to itself", changed(lambda v: (v.parent / "1_0102b").symlink_to(v), CHECK), ("takes part",), 0),
     Case("folder links to its parent", changed(lambda v: (v / "up").symlink_to(v.parent), CHECK), ("takes part",), 0),
     Case("folder named with an escape", changed(renamed("1_0101\x1b[2J")), ("1_0101\\x1b[2J", "rename")),
@@ -143,7 +147,7 @@ FRAMES = [
     Case("frames with alpha", all_frames(encoded(ALPHA, ".png"), ".png"), ("STRS",), code=0),
 ]
 if hasattr(os, "mkfifo"):
-    FRAMES.append(Case("frame is a pipe", in_place_of_a_frame(os.mkfifo), ("img007.jpg", "is no file")))
+    FRAMES.append(Case("frame is a pipe", in_place_of_a_frame(os.mkfifo), ("img007.jpg", "is not a file")))
 
 # Faces
 
