@@ -21,8 +21,8 @@ from Utils.evaluation.metrics import (
     precision_recall_f1,
     strs,
 )
-from Utils.evaluation.notes import strs_notes
-from Utils.evaluation.tables import classes_of
+from Utils.evaluation.notes import strs_notes, unannotated_notes
+from Utils.evaluation.tables import classes_of, group_by_video
 from Utils.evaluation.text import format_metrics
 
 CLASSES = ["negative", "positive", "surprise"]
@@ -469,6 +469,64 @@ def test_published_strs():
     assert metrics["spotting"]["f1"] == pytest.approx(0.6)
     assert metrics["analysis"]["f1"] == pytest.approx(1 / 3)
     assert metrics["strs"] == pytest.approx(0.2)
+
+
+# Notes
+
+
+def noted(predictions, ground_truth, **options) -> list[str]:
+    return evaluate(predictions, ground_truth, CLASSES, **options)["notes"]
+
+
+def test_no_notes_where_all_is_there():
+    """Right or wrong: one apex error is 0, in the second case the emotion is wrong."""
+    intervals = table(("s1", "v1", 0, 9, "negative"), ("s2", "v1", 0, 9, "positive"), apex=4)
+    for predictions in (intervals, intervals.assign(emotion="surprise")):
+        assert noted(predictions.assign(score=0.5), intervals, one_per_video=True) == []
+
+
+def test_notes_without_a_true_positive():
+    """A prediction is there, so only the analysis, which has no pair, is noted. Recognition has the video's label."""
+    predictions, ground_truth = one_video((50, 59, "x"), score=0.5), one_video((0, 9, "negative"), apex=4)
+    no_pair = "there is no pair of label and prediction to evaluate"
+    assert noted(predictions, ground_truth, one_per_video=True) == [f"analysis: {no_pair}"]
+    others = noted(predictions, ground_truth.assign(emotion="others"), one_per_video=True)
+    assert others == [f"analysis: {no_pair}", f"recognition: {no_pair}"]
+
+
+def test_notes_without_any_annotation():
+    """AP is not defined, so it does not matter that there is no score."""
+    predictions = table(("s1", "v9", 0, 9, "x"), ("s1", "v10", 0, 9, "x"), ("s1", "v10", 20, 29, "x"))
+    assert noted(predictions, table()) == [
+        "3 prediction(s) in 2 video(s) without annotation, such as s1/v9",
+        "spotting: there is no annotation, so recall, F1, AP and ASR are not defined",
+        "mae: no video has both a prediction and an annotation with a known apex",
+        "analysis: there is no pair of label and prediction to evaluate",
+        "strs: the F1 of spotting is not defined",
+    ]
+    neither = noted(table(), table())
+    assert neither[:2] == [
+        "spotting: there is no prediction, so precision counts as 0",
+        "spotting: there is no annotation, so recall, F1, AP and ASR are not defined",
+    ]
+
+
+def test_notes_count_videos():
+    """v1 has two predictions, one without a score; v2 and v3 are missed; v4 is not annotated."""
+    predictions = table(
+        ("s1", "v1", 0, 9, "negative"), ("s1", "v1", 20, 29, "positive"), ("s1", "v4", 0, 9, "x"),
+        score=[0.5, np.nan, 0.5],
+    )  # fmt: skip
+    ground_truth = table(*[("s1", v, 0, 9, "negative") for v in ("v1", "v2", "v3")], apex=4)
+    missed = "asr: 2 annotated video(s) without a prediction count as missed"
+    no_score = "ap: not every prediction has a score, so they count in the order of the table"
+    assert noted(predictions, ground_truth) == [
+        "1 prediction(s) in 1 video(s) without annotation, such as s1/v4", no_score, missed,
+    ]  # fmt: skip
+    videos = [("s1", f"v{n}") for n in range(1, 6)]  # known: neither v4 nor v5 can be misspelt
+    assert noted(predictions.assign(score=0.5, apex=np.nan), ground_truth, videos=videos) == [missed]
+    grouped = group_by_video(predictions, ground_truth, videos)
+    assert unannotated_notes(grouped) == ["1 prediction(s) in 1 video(s) without annotation, such as s1/v4"]
 
 
 # Rows and table
