@@ -20,6 +20,7 @@ from Utils.evaluation.tables import (
     group_by_video,
     megc_table,
     natural_key,
+    only_searched_apexes,
     read_table,
     validate,
     write_table,
@@ -235,6 +236,8 @@ def test_videos_that_took_part_are_listed_once_as_text():
         assert [video.label for video in group_by_video(predictions, ground_truth, videos)] == ["9/b", "10/a"]
         with pytest.raises(ValueError, match="rows of 9/b, which is not among the videos that took part"):
             group_by_video(predictions, ground_truth, [("10", "a")])
+    with pytest.raises(ValueError, match="rows of 8/c"):  # the first of several
+        group_by_video(table, pd.concat([table.assign(video="c"), table.assign(subject="8", video="c")]), [])
 
 
 def test_videos_of_both_tables_are_in_natural_order():
@@ -276,6 +279,25 @@ def test_megc_table_is_clamped_to_the_video():
     assert table.to_numpy().tolist() == [["v1", 0, 9, "me"], ["v1", 90, 99, "me"], ["v2", 0, 40, "me"]]
     twice = megc_table(predictions, last_frames | {("s2", "v1"): 99})
     assert twice["vid"].tolist() == ["s1_v1", "s1_v1", "s1_v2"]
+
+
+@pytest.mark.parametrize(
+    ("apexes", "only"),
+    [
+        ([(None, 3), (None, 4)], True),
+        ([(None, 3), (None, None)], True),  # one was not found
+        ([(None, None), (None, None)], False),
+        ([(None, 3), (5, None)], False),
+        ([(None, 3), (-1, 4)], False),  # a dataset that gives apexes, and marks this one as unknown
+        ([], False),
+    ],
+)
+def test_only_searched_apexes(apexes, only):
+    """Of all annotations (apex, searched apex), the second of a video too."""
+    ground_truth = pd.DataFrame(
+        [("s", "v", 0, 9, "x", *pair) for pair in apexes], columns=[*REQUIRED_COLUMNS, "apex", "searched_apex"]
+    )
+    assert only_searched_apexes(group_by_video(ground_truth[:0], ground_truth)) == only
 
 
 def test_classes_of():
