@@ -16,6 +16,7 @@ from Utils.evaluation.upstream import (
     analysis_lists,
     classification_with_nan,
     compare_upstream,
+    list_order_ap,
     match_in_order,
     recognition_labels,
 )
@@ -169,6 +170,18 @@ def test_no_annotation_no_match():
     assert match_in_order(np.zeros((0, 2)), soft=True) == []
 
 
+def test_ap_takes_thresholds_in_any_order():
+    """IoU 0.7 of the only annotation: an area of 1 at 0.5, 0 at 0.9."""
+    overlaps = [np.array([[0.7]])]
+    assert list_order_ap(overlaps, 1, [0.5, 0.9], soft=True) == list_order_ap(overlaps, 1, [0.9, 0.5], soft=True) == 0.5
+
+
+def test_without_any_annotation_nothing_is_defined():
+    spotting = evaluate_upstream(table_of([("s1", "v1", 0, 9, "negative")]), table_of([]), CLASSES)["spotting"]
+    assert (spotting["fp"], spotting["precision"]) == (1, 0)
+    assert {spotting[key] for key in ("recall", "f1", "ap", "ap_greedy", "asr", "mae")} == {None}
+
+
 # Analysis lists
 
 
@@ -221,6 +234,23 @@ def test_annotation_beyond_the_last_feature_adds_to_predictions_only():
     assert analysis_lists(earlier, [-1], CLASSES, 90) == ([0], [])
 
 
+def test_the_video_ends_with_its_last_feature():
+    """n features are 0 ... n - 1: a peak, or the table's first onset, at n lies beyond; what comes after still counts.
+
+    frame         0         50        100
+    prediction 0  |---------o---------|    [0, 100], its peak at 50
+    prediction 1    |-|                    [10, 20]
+    """
+    video = video_of([(0, 100, "negative"), (10, 20, "positive")], [(10, 20, "positive")])
+    assert analysis_lists(video, [-1, 0], CLASSES, 51) == ([0, 1], [-1, 1])
+    assert analysis_lists(video, [-1, 0], CLASSES, 50) == ([1], [1])
+
+    annotated = [(60, 69, "negative"), (10, 20, "positive")]  # the workbook's order
+    beyond, within = (video_of([(10, 20, "positive")], rows) for rows in (annotated, annotated[::-1]))
+    assert analysis_lists(beyond, [1], CLASSES, 60) == ([1], [])
+    assert analysis_lists(within, [0], CLASSES, 60) == ([1], [1])
+
+
 def test_unknown_emotion_is_a_wrong_prediction():
     video = video_of([(0, 9, None), (20, 29, "anger")], [(0, 9, "negative"), (20, 29, "positive")])
     assert analysis_lists(video, [0, 1], CLASSES, 100) == ([None, None], [0, 1])
@@ -248,6 +278,23 @@ def test_dummy_prediction_is_a_false_positive_with_apex_k_prime():
     assert result["spotting"]["asr"] == 1
     assert result["spotting"]["mae"] == (2 + 11) / 2  # -1 is taken as it stands
     # P = [0, 1], G = [-1, 1]: the dummy has a class, and no partner
+
+
+@pytest.mark.parametrize(("onset", "hit"), [(0, 0), (1, 1), (9, 1), (10, 0)])
+def test_a_hit_lies_strictly_inside(onset, hit):
+    """k' = 5, annotation [5, 15]: the apex onset + 5 must be 6 ... 14."""
+    predictions, ground_truth = (table_of([("s1", "v1", on, off, "x")]) for on, off in ((onset, onset + 10), (5, 15)))
+    assert evaluate_upstream(predictions, ground_truth, ["x"])["spotting"]["asr"] == hit
+
+
+def test_apex_error_is_over_the_videos_that_have_an_apex():
+    """Predicted apex 5; annotated 4 (searched 0: not used), searched 2, none, no prediction: (1 + 3) / 2."""
+    ground_truth = table_of([("s1", video, 0, 10, "x") for video in "1234"])
+    ground_truth = ground_truth.assign(apex=[4, NAN, NAN, 4], searched_apex=[0, 2, NAN, NAN])
+    spotting = evaluate_upstream(table_of([("s1", video, 0, 10, "x") for video in "123"]), ground_truth, ["x"])[
+        "spotting"
+    ]
+    assert (spotting["mae"], spotting["asr"]) == (2, 3 / 4)
 
 
 def test_first_annotation_is_the_first_of_the_table():
@@ -302,6 +349,13 @@ def test_class_predicted_and_never_annotated_makes_uar_nan_and_counts_0_for_f1()
     assert [note for note in notes if note.startswith("analysis")] == [
         "analysis: UAR is upstream's NaN, a class is predicted and never annotated"
     ]
+
+
+def test_a_prediction_without_class_belongs_to_none():
+    """Class 0 is annotated and not predicted: recall 0, precision 0/0; class 1 is perfect."""
+    scores = classification_with_nan([(0, None), (1, 1)], 3)
+    assert (scores["classes"], scores["correct"]) == (2, 1)
+    assert scores["precision"] == scores["recall"] == scores["uf1"] == scores["uar"] == 0.5
 
 
 def test_nothing_right_makes_f1_nan():
