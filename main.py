@@ -43,10 +43,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if settings.evaluate:
             return evaluate_tables(settings)
+        if settings.video:
+            return check_videos(settings) if settings.check else analyse_videos(settings)
         if settings.check:
             return check(settings)
-        if settings.video:
-            return analyse_videos(settings)
         return run(settings)
     except InputError as error:
         print(f"main.py: {shown(error)}", file=sys.stderr)
@@ -314,6 +314,30 @@ def analyse_videos(settings: Settings) -> int:
     if n_failed == len(outcomes):
         return BAD_INPUT
     return PARTLY_DONE if n_failed else DONE
+
+
+def check_videos(settings: Settings) -> int:
+    """Say whether the footage of videos is good enough; exit codes as `analyse_videos`. Nothing is written."""
+    from Utils.own_video.footage import inspect_footage, worst
+    from Utils.own_video.video_files import find_videos_to_run
+    from Utils.own_video.weights import weights_for_videos
+
+    paths = find_videos_to_run(settings.video)
+    weights = weights_for_videos(settings.weights_source, DATASETS[settings.dataset_name], settings.half_length)
+    n_failed = 0
+    for path in paths:
+        try:
+            findings = inspect_footage(path, settings.fps, settings.face, weights)
+        except InputError as error:
+            print(f"main.py: {shown(error)}", file=sys.stderr)
+            n_failed += 1
+            continue
+        print(f"{shown(path)}: {worst(findings)}")
+        for finding in findings:
+            print(f"  {finding}")
+    if n_failed == len(paths):
+        return 2
+    return 1 if n_failed else 0
 
 
 def evaluate_tables(settings: Settings) -> int:

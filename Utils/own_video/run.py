@@ -17,7 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +26,7 @@ from feature_extraction import FEATURE_VERSION
 from Utils.errors import UNPRINTABLE, InputError, shown
 from Utils.evaluation.tables import megc_table
 from Utils.own_video.face_tracks import Tracking
+from Utils.own_video.footage import GREEN, Finding, FootageMeter, are_findings, scored_share
 from Utils.own_video.outputs import (
     ReportCrops,
     frames_table,
@@ -102,6 +103,7 @@ class VideoOutcome:
     seconds: float = 0.0
     took: float = 0.0
     remarks: tuple[str, ...] = ()
+    footage: tuple[Finding, ...] = ()
 
 
 def jobs_of(paths: Sequence[Path], settings: Settings, weights: OwnWeights, about: dict) -> list[VideoJob]:
@@ -163,6 +165,7 @@ def run_video(job: VideoJob) -> VideoOutcome:
     except InputError as error:
         return replace(outcome, problem=shown(error))
     facts = {name: done[name] for name in ("n_frames", "seconds", "took")}
+    facts["footage"] = tuple(Finding(**finding) for finding in done["footage"])
     return replace(outcome, n_expressions=n, remarks=tuple(done["remarks"]), **facts)
 
 
@@ -197,6 +200,8 @@ def _finished(folder: Path, key: str) -> dict | None:
     if not all(isinstance(done.get(name), int | float) for name in ("n_frames", "seconds", "took")):
         return None
     if not isinstance(done.get("remarks"), list) or not all(isinstance(remark, str) for remark in done["remarks"]):
+        return None
+    if not are_findings(done.get("footage")):
         return None
     return done if all((folder / name).is_file() for name in _written(done)) else None
 
@@ -249,13 +254,16 @@ def _compute(job: VideoJob, key: str) -> dict:
         frames.to_csv(folder / "frames.csv", index=False, float_format="%.8g")
         media = job.folder / OVERLAY if job.path.is_dir() else job.path  # no player shows a folder of images
         write_elan(folder / f"{job.name}.eaf", media, job.folder / f"{job.name}.eaf", expressions, faces, source.fps)
-        crops = ReportCrops(faces, expressions)
+        crops, meter = ReportCrops(faces, expressions), FootageMeter(tracking, source.fps)
         drawn = overlay_faces(faces, expressions)
         with overlay_writer(folder / OVERLAY, source, drawn, job.weights.classes) as draw:
             for frame in source:
                 draw(frame)
                 crops.keep(frame)
+                meter.add(frame)
         remarks += codec_remarks()
+        scored = scored_share(tracking, k, k_prime)
+        footage = [asdict(finding) for finding in meter.findings(scored, source.bits_per_pixel, source.codec)]
         done = dict(
             key=key,
             video=str(job.path),
@@ -266,6 +274,7 @@ def _compute(job: VideoJob, key: str) -> dict:
             k_prime=k_prime,
             seconds=tracking.n_frames / source.fps,
             classes=list(job.weights.classes),
+            footage=footage,
             remarks=remarks,
             **job.about,
         )
@@ -274,7 +283,8 @@ def _compute(job: VideoJob, key: str) -> dict:
             job.name,
             report_curves(job.name, source.fps, k_prime, faces, expressions, crops, job.flow, remarks),
             job.weights.classes,
-            settings={name: value for name, value in done.items() if name not in ("key", "remarks")},
+            settings={name: value for name, value in done.items() if name not in ("key", "remarks", "footage")},
+            footage=footage,
             remarks=[*remarks, EXPLAINED, *picture_remarks(expressions)],
             warnings=[SYNTHETIC] if job.weights.synthetic else [],
         )
@@ -361,6 +371,9 @@ def print_outcomes(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob]) -
             f"  {outcome.name}: {outcome.n_expressions} expression(s) in {outcome.seconds:.1f} s of video{speed}; "
             f"{outcome.folder / 'report.html'}"
         )
+        for finding in outcome.footage:
+            if finding.level != GREEN:
+                print(f"    - footage, {finding}")
         for remark in outcome.remarks:
             print(f"    - {remark}")
     for outcome in outcomes:
