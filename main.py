@@ -336,8 +336,8 @@ def check_videos(settings: Settings) -> int:
         for finding in findings:
             print(f"  {finding}")
     if n_failed == len(paths):
-        return 2
-    return 1 if n_failed else 0
+        return BAD_INPUT
+    return PARTLY_DONE if n_failed else DONE
 
 
 def evaluate_tables(settings: Settings) -> int:
