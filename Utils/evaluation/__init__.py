@@ -1,4 +1,4 @@
-"""Computes the figures from two tables, predictions and ground truth: a pure function, without TensorFlow.
+"""Computes the metrics from two tables, predictions and annotations. It is a pure function and needs no TensorFlow.
 
 Other rooms use `evaluate.evaluate`, the tables of `tables`, `text.format_metrics`, and single metrics of `metrics`.
 """

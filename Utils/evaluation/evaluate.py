@@ -1,7 +1,7 @@
-"""Evaluate predictions against annotations: two tables in, figures and matches out, by either protocol.
+"""Compares predictions with annotations by either protocol: two tables in, metrics and matches out.
 
-metrics = evaluate(predictions, ground_truth, classes)          # the figures, as metrics.json has them
-evaluation = compare(predictions, ground_truth, classes)        # with the matches, for figures and report
+metrics = evaluate(predictions, ground_truth, classes)          # the metrics, as metrics.json has them
+evaluation = compare(predictions, ground_truth, classes)        # with the matches, for figures and the report
 
 Importing this module loads neither TensorFlow nor OpenCV.
 """
@@ -28,33 +28,34 @@ def compare(
     k_prime: int | None = None,
     recognition_subjects: Iterable[str] | None = None,
 ) -> Evaluation:
-    """Compare a predictions table with a ground-truth table.
+    """Compare a table of predictions with a table of annotations.
 
     Parameters
     ----------
     predictions, ground_truth : DataFrame
-        See tables.py. A prediction without an apex has it at its middle.
+        See tables.py. If a prediction has no apex, its middle counts as the apex.
     classes : sequence of str
-        The evaluated emotions. An annotation of any other emotion is spotted and not analysed; a prediction of any
-        other emotion is a wrong one.
+        The evaluated emotions. Annotations of other emotions are spotted but not analysed. Predictions of other
+        emotions are wrong.
     one_per_video : bool
-        The dataset's videos hold one expression, and one prediction, each: "recognition" is computed too.
+        True if every video of the dataset has one expression and one prediction. Then "recognition" is computed too.
     videos : iterable of (subject, video) or (subject, video, n_features), optional
-        The videos that took part, with or without rows. By default those that a table names, in natural order.
+        The videos that took part, also those without a row in the tables. By default these are the videos that either
+        table names, in natural order.
     protocol : {"paper", "upstream"}
         See metrics.py and upstream.py.
     k_prime : int, optional
-        Half the mean length of an expression, in frames; the upstream protocol needs it.
+        Half the mean length of an expression, frames. Only the upstream protocol needs it.
     recognition_subjects : iterable of str, optional
-        Upstream protocol only: the subjects whose fold had recognition. By default those with an emotion on any
-        prediction.
+        Only for the upstream protocol: the subjects whose fold had recognition. By default all. Subjects that have
+        predictions of which none has an emotion are always left out.
 
     Raises
     ------
     ValueError
-        An unknown protocol, no `k_prime` for the upstream protocol, or a table that breaks a rule of tables.py.
+        The protocol is unknown, the upstream protocol has no `k_prime`, or a table breaks a rule of tables.py.
     InputError
-        More intervals in one video than can be compared with one another.
+        There are more pairs of predictions and annotations than can be compared.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
@@ -69,14 +70,16 @@ def compare(
 
 
 def evaluate(predictions: pd.DataFrame, ground_truth: pd.DataFrame, classes: Sequence[str], **options) -> dict:
-    """All metrics of a predictions table; arguments and errors are those of `compare`.
+    """All metrics of a table of predictions. Parameters and errors are those of `compare`.
 
     Returns
     -------
     dict
         "protocol", "spotting", "analysis", "recognition" (None unless `one_per_video`), "strs", "per_subject",
-        "per_video", "notes"; plain Python values, so that it can be written as JSON. What cannot be computed is None,
-        and a note says why. The upstream protocol adds "ap_greedy" to "spotting" (AP at IoU 0.5, greedy matching), and
-        "pairs": [annotated, predicted] class index of each analysed pair (None: no evaluated class).
+        "per_video" and "notes". All values are plain Python values, so it can be written as JSON. A metric that cannot
+        be computed is None, and "notes" has the reason.
+
+        The upstream protocol adds "ap_greedy" to "spotting" (AP at IoU 0.5 with greedy matching), and "pairs", which
+        are the class indices [annotated, predicted] of each analysed pair. None there: not an evaluated class.
     """
     return compare(predictions, ground_truth, classes, **options).metrics

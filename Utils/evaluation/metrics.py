@@ -1,23 +1,25 @@
-"""Metrics of spotting, of spot-then-recognize analysis, and of both together (STRS), after the paper.
+"""The metrics of the paper: spotting, analysis (spot, then recognize), and both together (STRS).
 
 Conventions
 -----------
-Two tables go in (see tables.py), one dict comes out (see `evaluate`). Within a video the rows are put in time order, so
-the order of rows does not matter, except that equal scores rank in table order. What cannot be computed is
-None, and `notes` says why. Counts are summed over all videos; nothing is averaged over subjects.
+Two tables go in (see tables.py), and one dict comes out (see `evaluate.evaluate`). The rows of a video are sorted by
+time. So the order of the rows does not matter, with one exception: predictions with equal scores are ranked in the
+order of the table. A metric that cannot be computed is None, and "notes" has the reason. Counts are summed over all
+videos; nothing is averaged over subjects.
 
 Metrics
 -------
-- Spotting (`spotting`): a prediction is a true positive if it is matched to an annotation, one to one, with an
-  intersection over union (IoU) of at least 0.5. Precision, recall, F1; AP@[.5:.95]; apex spotting rate (ASR); mean
-  absolute error of the apex (MAE).
-- Analysis (`classification`): the emotions of the true positives whose annotated class is evaluated. One whose
-  prediction has no emotion counts as wrong, unless no prediction of that subject has one (its fold had no recognition
-  then, and it is left out). Precision and recall are macro averages over the classes that occur as a label or as a
-  prediction, 0/0 counting as 0; F1 is *their* harmonic mean; UF1 is the mean of the per-class F1, UAR the mean of the
-  per-class recall.
-- STRS (`strs`): spotting F1 x analysis F1; 0 where the spotting F1 is 0.
-- Recognition (all): the emotion of each video's one prediction against the video's label.
+- Spotting: a prediction is a true positive if it is matched to an annotation with an intersection over union (IoU) of
+  at least 0.5. The matching is one to one. The metrics are precision, recall, F1 (`spotting_scores`), AP@[.5:.95]
+  (`ranked_ap`), the apex spotting rate ASR (`apex_spotting_rate`) and the mean absolute error of the apex MAE
+  (`apex_error`).
+- Analysis (`classification`): the emotions of the true positives whose annotated class is evaluated. A true positive
+  without a predicted emotion is wrong. But if no prediction of a subject has an emotion, its fold had no recognition,
+  and the subject is left out. Precision and recall are means over the classes that occur as a label or as a prediction
+  (macro averages), where 0/0 counts as 0. F1 is the harmonic mean of *these two*. UF1 is the mean of the F1 of each
+  class, and UAR the mean of the recall of each class.
+- STRS (`strs`): spotting F1 x analysis F1. It is 0 if the spotting F1 is 0.
+- Recognition (all): the emotion of each video's one prediction, compared with the video's label.
 
 References
 ----------
@@ -46,10 +48,10 @@ from Utils.evaluation.notes import (
 from Utils.evaluation.result import Evaluation, Matches, table_rows
 from Utils.evaluation.tables import VideoIntervals, bounds, group_by_video, only_searched_apexes
 
-IOU_THRESHOLD = 0.5  # of spotting and analysis (the paper's, and MEGC's)
-AP_THRESHOLDS = np.arange(50, 100, 5) / 100  # AP@[.5:.95]; hundredths, so that an IoU of 3/5 does reach 0.6
+IOU_THRESHOLD = 0.5  # least IoU of a true positive, in the paper and in the Micro-Expression Grand Challenge
+AP_THRESHOLDS = np.arange(50, 100, 5) / 100  # of AP@[.5:.95]; each is exact, so that an IoU of 3/5 reaches 0.6
 CLASSIFICATION_KEYS = ("evaluated", "correct", "classes", "accuracy", "precision", "recall", "f1", "uf1", "uar")
-NO_CLASS = ""  # stands for a prediction that is none of the evaluated classes
+NO_CLASS = ""  # stands for a predicted emotion that is not evaluated
 
 Pair = tuple[str, str | None]  # (annotated, predicted emotion)
 
@@ -62,7 +64,7 @@ def compare_paper(
     one_per_video: bool = False,
     videos: Iterable[Sequence] | None = None,
 ) -> Evaluation:
-    """The paper's protocol. Parameters and errors: `evaluate.compare`."""
+    """Compare two tables by the paper's protocol. Parameters and errors are those of `evaluate.compare`."""
     grouped = [video.in_time_order() for video in group_by_video(predictions, ground_truth, videos)]
     matches = [match_intervals(bounds(video.predicted), bounds(video.annotated)) for video in grouped]
     recognised = recognised_subjects(grouped)
@@ -108,17 +110,17 @@ def compare_paper(
 
 
 def interval_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of inclusive intervals: the frames that both hold over the frames that either holds.
+    """Intersection over union of intervals: the number of frames in both, divided by the number in at least one.
 
     Parameters
     ----------
     a : array of int, shape (n, 2)
     b : array of int, shape (m, 2)
-        First and last frame of each interval.
+        First and last frame of each interval. Both belong to it.
 
     Returns
     -------
-    array of float, shape (n, m)
+    array of float64, shape (n, m), in [0, 1]
     """
     a, b = np.reshape(a, (-1, 1, 2)), np.reshape(b, (1, -1, 2))
     shared = np.maximum(np.minimum(a[..., 1], b[..., 1]) - np.maximum(a[..., 0], b[..., 0]) + 1, 0)
@@ -127,11 +129,20 @@ def interval_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def match_intervals(predicted: np.ndarray, annotated: np.ndarray, threshold: float = IOU_THRESHOLD) -> Matches:
-    """Match predictions and annotations of one video one to one, best IoU first.
+    """Match the predictions and annotations of one video one to one, best IoU first.
 
-    Of the pairs that reach the threshold the one with the highest IoU is taken (equal ones: the earlier prediction,
-    then the earlier annotation), then the next whose two sides are still free, and so on. So the matching at a higher
-    threshold is the part of this one that reaches it.
+    Of the pairs that reach the threshold, the one with the highest IoU is taken first, then the next one in which
+    prediction and annotation are both still free, and so on. Of pairs with equal IoU, the one with the earlier
+    prediction comes first, then the one with the earlier annotation. So the matching at a higher threshold is a part of
+    this one: those of its pairs that reach the higher threshold.
+
+    Parameters
+    ----------
+    predicted : array of int, shape (n, 2)
+    annotated : array of int, shape (m, 2)
+        First and last frame of each interval.
+    threshold : float
+        Least IoU of a pair.
 
     Returns
     -------
@@ -151,7 +162,10 @@ def match_intervals(predicted: np.ndarray, annotated: np.ndarray, threshold: flo
 
 
 def precision_recall_f1(tp: int, fp: int, fn: int) -> tuple[float, float | None, float | None]:
-    """Precision (0 if nothing was predicted), recall and F1 (None if nothing is annotated)."""
+    """Precision, recall and F1, in [0, 1]. Precision is 0 if nothing is predicted.
+
+    Recall and F1 are None if nothing is annotated.
+    """
     precision = tp / (tp + fp) if tp + fp else 0.0
     if tp + fn == 0:
         return precision, None, None
@@ -159,9 +173,9 @@ def precision_recall_f1(tp: int, fp: int, fn: int) -> tuple[float, float | None,
 
 
 def average_precision(hits: Sequence[bool], annotated: int) -> float:
-    """Area under precision over recall for predictions in the given order.
+    """Area under the curve of precision over recall, in [0, 1]. Predictions count in the given order.
 
-    Precision is first made non-increasing from the right (the best precision at this recall or a higher one).
+    Each precision is first replaced by the best one at the same or a higher recall, so that it never increases.
 
     Parameters
     ----------
@@ -172,23 +186,24 @@ def average_precision(hits: Sequence[bool], annotated: int) -> float:
     """
     found = np.cumsum(np.asarray(hits, dtype=np.int64))
     recall = np.concatenate(([0.0], found / annotated, [1.0]))
-    precision = np.concatenate((found / np.arange(1, len(found) + 1), [0.0]))  # 0 beyond the last prediction
+    precision = np.concatenate((found / np.arange(1, len(found) + 1), [0.0]))  # 0 after the last prediction
     precision = np.maximum.accumulate(precision[::-1])[::-1]
     steps = np.diff(recall)
     return float(np.sum(steps[steps > 0] * precision[steps > 0]))
 
 
 def spotting_scores(counts: Sequence[Mapping]) -> dict:
-    """TP, FP, FN over all videos, precision, recall and F1."""
+    """TP, FP and FN, summed over the rows of `count_row`, then precision, recall and F1."""
     tp, fp, fn = (sum(row[key] for row in counts) for key in ("tp", "fp", "fn"))
     precision, recall, f1 = precision_recall_f1(tp, fp, fn)
     return {"tp": tp, "fp": fp, "fn": fn, "precision": precision, "recall": recall, "f1": f1}
 
 
 def ranked_ap(videos: Sequence[VideoIntervals], matches: Sequence[Matches]) -> float | None:
-    """AP@[.5:.95], predictions of all videos ranked by falling score, equal ones in the order of the table.
+    """AP@[.5:.95], in [0, 1]. None if nothing is annotated.
 
-    None without any annotation. Where a prediction has no score, all count in the order of the table.
+    The predictions of all videos are ranked by falling score, and those with equal scores in the order of the table. If
+    any prediction has no score, all are ranked in the order of the table. `matches` are those of each video.
     """
     annotated = sum(len(video.annotated) for video in videos)
     if annotated == 0:
@@ -205,9 +220,10 @@ def ranked_ap(videos: Sequence[VideoIntervals], matches: Sequence[Matches]) -> f
 
 
 def apex_spotting_rate(videos: Sequence[VideoIntervals]) -> float | None:
-    """Share of the annotated videos whose first predicted apex lies strictly inside the first annotation.
+    """ASR: the share of the annotated videos whose first predicted apex is between onset and offset, both excluded.
 
-    A video without a prediction is a miss. None without any annotated video.
+    They are those of the video's first annotation. A video without a prediction counts as missed. None if no video is
+    annotated.
     """
     annotated = [video for video in videos if video.annotated]
     if not annotated:
@@ -221,10 +237,11 @@ def apex_spotting_rate(videos: Sequence[VideoIntervals]) -> float | None:
 
 
 def apex_error(videos: Sequence[VideoIntervals]) -> float | None:
-    """Mean |predicted apex - apex| in frames of each video's first prediction and first annotation.
+    """MAE: the mean of |predicted apex - annotated apex|, frames, of the first prediction and annotation of each video.
 
-    Over the videos that have both and whose apex is known: annotated, and not negative (SAMM writes -1 for unknown).
-    Only where no annotation at all has an apex (SMIC) the searched ones count. None if no video is left.
+    Only videos count that have both and whose annotated apex is known. A negative apex is unknown (SAMM writes -1). If
+    no annotation in any video has an apex (SMIC), the apexes that the program searched are used. None if no video is
+    left.
     """
     searched = only_searched_apexes(videos)
     errors = []
@@ -232,7 +249,7 @@ def apex_error(videos: Sequence[VideoIntervals]) -> float | None:
         if video.predicted and video.annotated:
             first = video.annotated[0]
             apex = first.searched_apex if searched else first.apex
-            if apex >= 0:  # NaN, an unknown apex, is not
+            if apex >= 0:  # false for NaN, which is an unknown apex
                 errors.append(abs(video.predicted[0].peak - apex))
     return float(np.mean(errors)) if errors else None
 
@@ -241,26 +258,28 @@ def apex_error(videos: Sequence[VideoIntervals]) -> float | None:
 
 
 def classification(pairs: Sequence[Pair], classes: Sequence[str]) -> dict:
-    """Macro-averaged scores of pairs (label, predicted emotion).
+    """Scores of pairs (label, predicted emotion), averaged over the classes.
 
     Parameters
     ----------
     pairs : sequence of (str, str or None)
-        The labels are among `classes`; a prediction outside them is wrong.
+        All labels are among `classes`. A prediction that is not is wrong.
+    classes : sequence of str
+        The evaluated emotions.
 
     Returns
     -------
     dict
-        Counts "evaluated" and "correct"; "precision", "recall" (macro averages), "f1" (their harmonic mean), "uf1",
-        "uar", "accuracy"; "classes", the number of classes averaged over: those on either side. Without any pair only
-        the counts are there, the rest is None.
+        "evaluated" and "correct": numbers of pairs. "classes": number of classes that occur as a label or a prediction,
+        which are averaged over. "precision", "recall": macro averages; "f1": their harmonic mean; "uf1", "uar",
+        "accuracy"; all in [0, 1], and None if there is no pair.
     """
     labels = [label for label, _ in pairs]
     guesses = [guess if guess in classes else NO_CLASS for _, guess in pairs]
     present = [name for name in classes if name in labels or name in guesses]
     if not present:
         return dict.fromkeys(CLASSIFICATION_KEYS) | {"evaluated": 0, "correct": 0, "classes": 0}
-    from sklearn.metrics import precision_recall_fscore_support  # takes half a second to import
+    from sklearn.metrics import precision_recall_fscore_support  # here, because the import takes half a second
 
     per_class = precision_recall_fscore_support(labels, guesses, labels=present, average=None, zero_division=0.0)[:3]
     precision, recall, uf1 = (float(np.mean(values)) for values in per_class)
@@ -279,9 +298,9 @@ def classification(pairs: Sequence[Pair], classes: Sequence[str]) -> dict:
 
 
 def strs(spotting_f1: float | None, analysis_f1: float | None) -> float | None:
-    """Spot-then-recognize score: the product of both F1; 0 where nothing is spotted, whatever the analysis.
+    """The spot-then-recognize score: the product of the two F1, in [0, 1].
 
-    None where an F1 that is needed is not defined.
+    It is 0 if the spotting F1 is 0, even if there is no analysis F1. Otherwise it is None if either F1 is None.
     """
     if spotting_f1 == 0:
         return 0.0
@@ -291,7 +310,7 @@ def strs(spotting_f1: float | None, analysis_f1: float | None) -> float | None:
 
 
 def recognised_subjects(videos: Sequence[VideoIntervals]) -> set[str]:
-    """All subjects but those whose predictions carry no emotion at all: the fold of such a one had no recognition."""
+    """All subjects, except those that have predictions of which none has an emotion: their fold had no recognition."""
     predicted = {video.subject for video in videos if video.predicted}
     with_emotion = {video.subject for video in videos if any(p.emotion is not None for p in video.predicted)}
     return {video.subject for video in videos} - (predicted - with_emotion)
@@ -304,7 +323,10 @@ def _analysis_pairs(video: VideoIntervals, matched: Matches, classes: Sequence[s
 
 
 def _first_pairs(videos: list[VideoIntervals], classes: Sequence[str], recognised: set[str]) -> list[Pair]:
-    """(label, predicted emotion) of each video; a video without a prediction has none, which is wrong."""
+    """(label, predicted emotion) of each video of the subjects `recognised`, if its label is evaluated.
+
+    The predicted emotion is None if the video has no prediction. It is then wrong.
+    """
     return [
         (video.annotated[0].emotion, video.predicted[0].emotion if video.predicted else None)
         for video in videos
@@ -316,7 +338,7 @@ def _first_pairs(videos: list[VideoIntervals], classes: Sequence[str], recognise
 
 
 def count_row(video: VideoIntervals, tp: int, pairs: Sequence[tuple]) -> dict:
-    """The counts of one video."""
+    """The counts of one video. `tp` is its number of true positives, `pairs` are those that are analysed."""
     annotated, predicted = len(video.annotated), len(video.predicted)
     return {
         "subject": video.subject,
@@ -333,7 +355,7 @@ def count_row(video: VideoIntervals, tp: int, pairs: Sequence[tuple]) -> dict:
 
 
 def per_subject(counts: Sequence[dict]) -> list[dict]:
-    """The counts of each subject, in the order in which the subjects appear."""
+    """The sums of the counts of each subject, in the order in which the subjects appear."""
     subjects: dict[str, list[dict]] = {}
     for row in counts:
         subjects.setdefault(row["subject"], []).append(row)
@@ -341,7 +363,7 @@ def per_subject(counts: Sequence[dict]) -> list[dict]:
 
 
 def total_row(rows: list[dict], start: Mapping) -> dict:
-    """`start`, then the sums of the counts of `rows` and the F1 that comes of them."""
+    """`start`, then the sums of the counts of `rows`, and the F1 of these sums."""
     sums = {
         key: sum(row[key] for row in rows)
         for key in ("annotated", "predicted", "tp", "fp", "fn", "analysed", "correct")

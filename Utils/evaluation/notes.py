@@ -1,4 +1,7 @@
-"""Notes on an evaluation: why a figure is missing, or what one must know to read it. Functions return their notes."""
+"""Notes on an evaluation: why a metric is missing, or what readers must know about it. All functions return lists.
+
+The texts are part of metrics.json: changing one changes the bytes of that file.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from Utils.evaluation.tables import VideoIntervals, only_searched_apexes
 
 
 def unannotated_notes(videos: Sequence[VideoIntervals]) -> list[str]:
-    """Predictions in videos that the ground truth does not name: often the name is spelled in another way there."""
+    """Predictions in videos that the ground truth does not name. Often it spells the name differently."""
     unknown = [video for video in videos if video.predicted and not video.annotated]
     if not unknown:
         return []
@@ -18,14 +21,14 @@ def unannotated_notes(videos: Sequence[VideoIntervals]) -> list[str]:
 
 
 def recognition_notes(n_left_out: int) -> list[str]:
-    """True positives that are not analysed."""
+    """`n_left_out` true positives are not analysed."""
     if not n_left_out:
         return []
     return [f"analysis: {n_left_out} true positive(s) of subjects without recognition are left out"]
 
 
 def spotting_notes(spotting: Mapping) -> list[str]:
-    """No prediction, or no annotation."""
+    """There is no prediction, or no annotation."""
     notes = []
     if spotting["tp"] + spotting["fp"] == 0:
         notes.append("spotting: there is no prediction, so precision counts as 0")
@@ -35,7 +38,7 @@ def spotting_notes(spotting: Mapping) -> list[str]:
 
 
 def ap_notes(videos: Sequence[VideoIntervals]) -> list[str]:
-    """Predictions without a score cannot be ranked."""
+    """AP does not rank the predictions, because some have no score."""
     if not any(video.annotated for video in videos):
         return []
     if not any(math.isnan(p.score) for video in videos for p in video.predicted):
@@ -44,13 +47,13 @@ def ap_notes(videos: Sequence[VideoIntervals]) -> list[str]:
 
 
 def missed_notes(videos: Sequence[VideoIntervals]) -> list[str]:
-    """Annotated videos without a prediction."""
+    """Some annotated videos have no prediction."""
     missed = sum(not video.predicted for video in videos if video.annotated)
     return [f"asr: {missed} annotated video(s) without a prediction count as missed"] if missed else []
 
 
 def apex_notes(videos: Sequence[VideoIntervals], mae: float | None) -> list[str]:
-    """No apex to compare with, or none but those that the program searched."""
+    """There is no apex to compare with, or there are only apexes that the program searched."""
     if mae is None:
         return ["mae: no video has both a prediction and an annotation with a known apex"]
     if only_searched_apexes(videos):
@@ -59,12 +62,12 @@ def apex_notes(videos: Sequence[VideoIntervals], mae: float | None) -> list[str]
 
 
 def classification_notes(scores: Mapping, name: str) -> list[str]:
-    """Nothing to average over; `name` is what the note calls these scores."""
+    """There is nothing to average over. The note calls these scores `name`."""
     return [] if scores["classes"] else [f"{name}: there is no pair of label and prediction to evaluate"]
 
 
 def strs_notes(spotting_f1: float | None, analysis_f1: float | None) -> list[str]:
-    """STRS is not defined where one of its two factors is not."""
+    """STRS is not defined, because one of its two factors is not."""
     if spotting_f1 is None:
         return ["strs: the F1 of spotting is not defined"]
     if analysis_f1 is None and spotting_f1 != 0:

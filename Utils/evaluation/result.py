@@ -1,4 +1,4 @@
-"""What an evaluation gives: the figures, and which rows of the two tables belong together."""
+"""The result of an evaluation: the metrics, and which rows of the two tables belong together."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import pandas as pd
 
 from Utils.evaluation.tables import VideoIntervals
 
-Matches = list[tuple[int, int]]  # (prediction, annotation), positions in two lists or tables
+Matches = list[tuple[int, int]]  # (prediction, annotation): positions in two lists or rows of two tables
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Two tables, compared. Figures, report and files show these matches and compute none of their own.
+    """Two tables that were compared. Figures, report and files all show these matches and compute no others.
 
     Attributes
     ----------
     predictions, ground_truth : DataFrame
-        What was compared.
+        The tables.
     metrics : dict
         See `evaluate.evaluate`.
     matches : dict of (str, str) to list of (int, int)
-        (subject, video) -> rows of `predictions` and of `ground_truth` that belong together: the true positives.
+        (subject, video) -> the true positives, each as a row of `predictions` and a row of `ground_truth`.
     pairs : list of (str or None, str or None)
-        (annotated, predicted emotion) of what is analysed.
+        (annotated, predicted emotion) of the pairs that are analysed.
     """
 
     predictions: pd.DataFrame
@@ -36,7 +36,7 @@ class Evaluation:
     pairs: Sequence[tuple[str | None, str | None]]
 
     def of_video(self, subject: str, video: str) -> VideoRows:
-        """One video's rows of both tables, numbered from 0, and its matches in these numbers."""
+        """The rows of one video in both tables, numbered from 0, and its matches with these numbers."""
         tables, numbers = [], []
         for table in (self.predictions, self.ground_truth):
             rows = np.flatnonzero((table["subject"] == subject) & (table["video"] == video))
@@ -49,7 +49,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class VideoRows:
-    """One video's part of an `Evaluation`: `matches` are positions in its two tables."""
+    """The part of an `Evaluation` that concerns one video. `matches` are rows of the two tables here."""
 
     predictions: pd.DataFrame
     annotations: pd.DataFrame
@@ -57,7 +57,10 @@ class VideoRows:
 
 
 def table_rows(videos: Sequence[VideoIntervals], matches: Sequence[Matches]) -> dict[tuple[str, str], Matches]:
-    """Matches by (subject, video), as rows of the tables instead of positions in the lists of `videos`."""
+    """(subject, video) -> its matches, as rows of the two tables.
+
+    `matches` has those of each of `videos`, as positions in its lists `predicted` and `annotated`.
+    """
     return {
         (video.subject, video.video): [(video.predicted[i].row, video.annotated[j].row) for i, j in matched]
         for video, matched in zip(videos, matches, strict=True)

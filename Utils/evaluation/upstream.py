@@ -1,27 +1,28 @@
-"""The upstream protocol: what the authors' published code computes, exactly, departures from the paper included.
+"""The upstream protocol: exactly what the authors' published code computes, including its departures from the paper.
 
-It is there so that published figures and weights can be compared like with like; metrics.py holds the paper's
-protocol, the default. Both take the same two tables and return the same dict.
+It is needed to compare published figures and weights like with like. The default is the paper's protocol (metrics.py).
+Both take the same two tables and return the same dict. Specification: docs/method.md, section 7.
 
 Conventions
 -----------
-Folds, then videos in natural order, then predictions in time order make up every list below; annotations stand in the
-order of their table (the workbook's). A prediction is the interval [j - k', j + k'] around a peak j. A long video
-without any peak holds the one prediction [0, 0], which the spotting step writes into the table. Classes are counted in
-the order of `classes`.
+All lists below are in the order of folds, then of videos in natural order, then of predictions in time. Annotations are
+in the order of their table, which is the workbook's. A prediction is the interval [j - k', j + k'] around a peak j. A
+long video without any peak has the one prediction [0, 0], which the spotting step writes into the table. The index of a
+class is its position in `classes`.
 
 What differs from the paper's protocol
 --------------------------------------
-- Each prediction in turn takes an annotation. Greedy: only the one of the best IoU is looked at. Soft: the best one
-  that is still free. (`match_in_order`)
-- AP counts the predictions in list order, not ranked by score, in single precision. (`list_order_ap`)
-- The predicted apex is the first onset + k'. The annotated one is taken as it stands, also the -1 of an unknown one.
+- Predictions take annotations one after the other. Greedy: a prediction only looks at the annotation with the best IoU.
+  Soft: it takes the best one that is still free. (`match_in_order`)
+- For AP, predictions count in the order of the list. They are not ranked by score. It is computed in single precision.
+  (`list_order_ap`)
+- The predicted apex is the first onset + k'. The annotated apex is used as it is, even if it is -1 (unknown).
   (`apex_scores`)
-- Predicted and annotated emotions are two lists that are joined by position, and a true positive of a class that is not
-  evaluated shifts one against the other. (`analysis_lists`)
-- A class that fills both sides of all pairs is left out, as is one that occurs on neither side; 0/0 is NaN, and makes
-  the average NaN. (`classification_with_nan`)
-- The recognition folds of `prepare_training.upstream_recognition_entries`.
+- The predicted and the annotated emotions are two lists that are joined by position. A true positive whose class is not
+  evaluated shifts one list against the other. (`analysis_lists`)
+- A class is left out of the averages if it does not occur, or if all labels and all predictions are this class. 0/0 is
+  NaN and makes the average NaN. (`classification_with_nan`)
+- The recognition folds are those of `prepare_training.upstream_recognition_entries`.
 
 References
 ----------
@@ -54,11 +55,13 @@ from Utils.evaluation.notes import missed_notes, spotting_notes, strs_notes, una
 from Utils.evaluation.result import Evaluation, table_rows
 from Utils.evaluation.tables import VideoIntervals, bounds, group_by_video
 
-FALSE_POSITIVE = -1  # stands in the list of annotated classes where a prediction is none
+FALSE_POSITIVE = -1  # stands in the list of annotated classes for a prediction that is a false positive
+NOT_MATCHED = -1  # stands for the annotation of a prediction that takes none
+NOT_EVALUATED = -1  # stands for the class index of a predicted emotion that is not among the classes
 
 
 class UpstreamVideo(NamedTuple):
-    """A video that took part. `n_features` is its number of frames - k; unknown counts as infinitely many."""
+    """A video that took part. `n_features` is its number of frames - k. If it is unknown, it counts as infinite."""
 
     subject: str
     video: str
@@ -75,9 +78,9 @@ def compare_upstream(
     videos: Iterable[Sequence] | None = None,
     recognition_subjects: Iterable[str] | None = None,
 ) -> Evaluation:
-    """The published code's protocol. Parameters and errors: `evaluate.compare`.
+    """Compare two tables by the upstream protocol. Parameters and errors are those of `evaluate.compare`.
 
-    `videos` are in upstream order. `recognition_subjects` are those whose fold has an entry
+    `videos` must be in upstream's order. `recognition_subjects` are the subjects whose fold has an entry
     (`prepare_training.upstream_recognition_entries`) and weights.
     """
     records = None if videos is None else [UpstreamVideo(*record) for record in videos]
@@ -89,15 +92,15 @@ def compare_upstream(
 
     overlaps = [interval_iou(bounds(video.predicted), bounds(video.annotated)) for video in grouped]
     taken = [match_in_order(overlap) for overlap in overlaps]
-    matches = [[(i, j) for i, j in enumerate(of_video) if j >= 0] for of_video in taken]
-    guesses, labels = [], []  # upstream's P and G
+    matches = [[(i, j) for i, j in enumerate(of_video) if j != NOT_MATCHED] for of_video in taken]
+    guesses, labels = [], []  # P and G in docs/method.md, section 7; a guess has the index of its video with it
     for index, (video, of_video) in enumerate(zip(grouped, taken, strict=True)):
         if video.subject in recognised:
             last = n_features.get((video.subject, video.video), math.inf)
             guesses_of_video, labels_of_video = analysis_lists(video, of_video, classes, last)
             guesses += [(guess, index) for guess in guesses_of_video]
             labels += labels_of_video
-    joined = [(g, *p) for g, p in zip(labels, guesses, strict=False) if g != FALSE_POSITIVE]  # G lags behind P
+    joined = [(g, *p) for g, p in zip(labels, guesses, strict=False) if g != FALSE_POSITIVE]  # G can be shorter
     pairs = [(label, guess) for label, guess, _ in joined]
     pairs_of_video: list[list[tuple]] = [[] for _ in grouped]
     for label, guess, index in joined:
@@ -144,20 +147,26 @@ def compare_upstream(
 
 
 def match_in_order(overlap: np.ndarray, threshold: float = IOU_THRESHOLD, *, soft: bool = False) -> list[int]:
-    """The annotation that each prediction of a video takes, or -1.
+    """The index of the annotation that each prediction of a video takes, or `NOT_MATCHED`.
 
     Parameters
     ----------
-    overlap : array, shape (predictions, annotations)
-        IoU. Of equal ones the later annotation goes first.
+    overlap : array of float, shape (predictions, annotations)
+        IoU. Of annotations with equal IoU, the later one is preferred.
+    threshold : float
+        Least IoU of a prediction and the annotation that it takes.
     soft : bool
-        Go down the annotations by falling IoU to the first free one, instead of looking at the best one only.
+        False: a prediction takes its best annotation, or none if that is not free. True: it takes the best one that is
+        free.
     """
     return _first_free(_candidates(overlap, threshold, soft), threshold)
 
 
 def _candidates(overlap: np.ndarray, threshold: float, soft: bool) -> list[list[tuple[float, int]]]:
-    """(IoU, annotation) of those that each prediction looks at and that reach the threshold, the best first."""
+    """For each prediction, (IoU, annotation) of the annotations that it may take, the best first.
+
+    They reach the threshold. Without `soft` there is at most one.
+    """
     if not overlap.size:
         return [[] for _ in overlap]
     best_first = np.argsort(overlap, axis=1, kind="stable")[:, ::-1]
@@ -172,35 +181,53 @@ def _candidates(overlap: np.ndarray, threshold: float, soft: bool) -> list[list[
 
 
 def _first_free(candidates: Sequence[Sequence[tuple[float, int]]], threshold: float) -> list[int]:
+    """The first candidate of each prediction that reaches the threshold and is still free, or `NOT_MATCHED`."""
     matched, taken = [], set()
     for of_prediction in candidates:
-        found = next((j for iou, j in of_prediction if iou >= threshold and j not in taken), -1)
+        found = next((j for iou, j in of_prediction if iou >= threshold and j not in taken), NOT_MATCHED)
         matched.append(found)
-        taken.add(found)  # -1 is no candidate
+        taken.add(found)  # NOT_MATCHED is never a candidate, so adding it changes nothing
     return matched
 
 
 def list_order_ap(
     overlaps: Sequence[np.ndarray], annotated: int, thresholds: Iterable[float], *, soft: bool
 ) -> float | None:
-    """Average precision without ranking, mean over the thresholds, rounded to single precision where upstream does."""
+    """Average precision without ranking, averaged over the thresholds. None if nothing is annotated.
+
+    Parameters
+    ----------
+    overlaps : sequence of array, shape (predictions, annotations)
+        IoU, for each video.
+    annotated : int
+        Number of annotations in all videos.
+    thresholds : iterable of float
+    soft : bool
+        See `match_in_order`.
+
+    Returns
+    -------
+    float or None
+        In [0, 1]. It is rounded to single precision where upstream rounds.
+    """
     if annotated == 0:
         return None
     thresholds = list(thresholds)
     candidates = [_candidates(overlap, min(thresholds), soft) for overlap in overlaps]
     areas = []
     for threshold in thresholds:
-        hits = [j >= 0 for of_video in candidates for j in _first_free(of_video, threshold)]
+        hits = [j != NOT_MATCHED for of_video in candidates for j in _first_free(of_video, threshold)]
         areas.append(average_precision(hits, annotated))
     return float(np.mean(np.array(areas, dtype=np.float32)))
 
 
 def apex_scores(videos: Sequence[VideoIntervals], k_prime: int) -> dict:
-    """ASR and MAE of each annotated video's first prediction, its apex taken as onset + k', and first annotation.
+    """ASR ("asr") and MAE ("mae", frames) of the first prediction and the first annotation of each annotated video.
 
-    The annotated apex is the one of the table, also an impossible number; where there is none (SMIC), the searched one.
-    Upstream gives every video a prediction and every annotation an apex. For a table that does not: a video without
-    prediction is a miss, and a video without either number has no error.
+    The predicted apex is onset + k'. The annotated apex is the number in the table, even if no frame has it, or the
+    searched one if there is none (SMIC). In upstream's own tables, every video has a prediction and every annotation
+    has an apex. In other tables, a video without a prediction counts as missed in ASR, and a video without a prediction
+    or an apex is left out of MAE. Each metric is None if no video is left.
     """
     annotated = [video for video in videos if video.annotated]
     first = [(video.predicted[0].onset + k_prime, video.annotated[0]) for video in annotated if video.predicted]
@@ -219,11 +246,28 @@ def apex_scores(videos: Sequence[VideoIntervals], k_prime: int) -> dict:
 def analysis_lists(
     video: VideoIntervals, matched: list[int], classes: Sequence[str], n_features: float
 ) -> tuple[list[int | None], list[int]]:
-    """What one video adds to P, the predicted classes, and to G, the annotated ones.
+    """What one video appends to the list of predicted classes (P) and to the list of annotated classes (G).
 
-    To P each prediction adds its class (None: not among `classes`). To G it adds the class of its annotation, -1
-    where it has none, and *nothing* where that class is not evaluated or the video's first annotated onset lies beyond
-    the last feature. A peak beyond the last feature (smoothing lengthens a video shorter than 2k') adds to neither.
+    Each prediction appends its class to P. To G it appends the class of the annotation that it takes, or
+    `FALSE_POSITIVE` if it takes none. It appends *nothing* to G if the class of that annotation is not evaluated, or if
+    the first annotated onset of the video is beyond the last feature. A prediction whose peak is beyond the last
+    feature appends to neither list. Such peaks exist because smoothing lengthens videos with fewer than 2k' features.
+
+    Parameters
+    ----------
+    video : VideoIntervals
+    matched : list of int
+        From `match_in_order`.
+    classes : sequence of str
+    n_features : float
+        Number of features of the video.
+
+    Returns
+    -------
+    guesses : list of (int or None)
+        Class indices. None if the predicted emotion is not among `classes`.
+    labels : list of int
+        Class indices, or `FALSE_POSITIVE`.
     """
     guesses: list[int | None] = []
     labels: list[int] = []
@@ -233,23 +277,31 @@ def analysis_lists(
         guesses.append(_index(prediction.emotion, classes))
         if not video.annotated or video.annotated[0].onset >= n_features:
             continue
-        label = FALSE_POSITIVE if j < 0 else _index(video.annotated[j].emotion, classes)
+        label = FALSE_POSITIVE if j == NOT_MATCHED else _index(video.annotated[j].emotion, classes)
         if label is not None:
             labels.append(label)
     return guesses, labels
 
 
 def recognition_labels(videos: list[VideoIntervals], classes: Sequence[str], recognised: set[str]) -> list[int]:
-    """The classes of all recognition samples of the given subjects: annotations of an evaluated class, in order."""
+    """The class indices of all annotations of an evaluated class, in order, of the subjects `recognised`."""
     labels = [_index(a.emotion, classes) for video in videos if video.subject in recognised for a in video.annotated]
     return [label for label in labels if label is not None]
 
 
 def classification_with_nan(pairs: Sequence[tuple], n_classes: int) -> dict:
-    """Scores of pairs (annotated, predicted class index), each class against the rest; NaN becomes None.
+    """Scores of pairs (annotated, predicted class index), with the keys of `metrics.classification`.
 
-    "precision" and "recall" are means in which NaN counts as 0, "f1" their harmonic mean (None where it is 0/0); "uf1"
-    and "uar" are means in which it does not. Without a class that can be counted all but the counts is None.
+    Each class is compared with all others together, and the scores are averaged over the classes. For "precision" and
+    "recall", NaN counts as 0. "f1" is the harmonic mean of these two; None if that is 0/0. "uf1" and "uar" are the
+    means of F1 and recall; "uar" is None if the recall of any class is NaN. If no class can be counted, all scores
+    except "accuracy" are None.
+
+    Parameters
+    ----------
+    pairs : sequence of (int, int or None)
+        Indices below `n_classes`. None: the predicted emotion is not among the classes.
+    n_classes : int
     """
     correct = sum(label == guess for label, guess in pairs)
     scores = dict.fromkeys(CLASSIFICATION_KEYS) | {"evaluated": len(pairs), "correct": correct}
@@ -257,9 +309,10 @@ def classification_with_nan(pairs: Sequence[tuple], n_classes: int) -> dict:
     scores |= {"classes": len(counted), "accuracy": correct / len(pairs) if pairs else None}
     if not counted:
         return scores
-    from sklearn.metrics import precision_recall_fscore_support  # takes half a second to import
+    from sklearn.metrics import precision_recall_fscore_support  # here, because the import takes half a second
 
-    labels, guesses = ([-1 if index is None else index for index in side] for side in zip(*pairs, strict=True))
+    sides = zip(*pairs, strict=True)
+    labels, guesses = ([NOT_EVALUATED if index is None else index for index in side] for side in sides)
     per_class = precision_recall_fscore_support(labels, guesses, labels=counted, average=None, zero_division=np.nan)
     precision, recall = (float(np.mean(np.nan_to_num(values))) for values in per_class[:2])
     uar, uf1 = (float(np.mean(values)) for values in per_class[1:3])
@@ -272,13 +325,13 @@ def classification_with_nan(pairs: Sequence[tuple], n_classes: int) -> dict:
 
 
 def _counted_classes(pairs: Sequence[tuple], n_classes: int) -> list[int]:
-    """The classes that upstream averages over: not those that fill both sides of all pairs, or neither side."""
+    """The classes that upstream averages over: those that occur, unless all labels and predictions are one class."""
     counts = [sum((label == c) + (guess == c) for label, guess in pairs) for c in range(n_classes)]
     return [c for c, count in enumerate(counts) if 0 < count < 2 * len(pairs)]
 
 
 def _nan_notes(scores: Mapping, name: str) -> list[str]:
-    """Why scores of `classification_with_nan` are None; `name` is what a note calls them."""
+    """Notes on why scores of `classification_with_nan` are None. A note calls these scores `name`."""
     if not scores["classes"]:
         return [f"{name}: no class has pairs both of it and of another, so upstream's averages are not defined"]
     notes = []
@@ -290,7 +343,10 @@ def _nan_notes(scores: Mapping, name: str) -> list[str]:
 
 
 def _recognition_all(labels: Sequence[int], guesses: Sequence[int | None], n_classes: int) -> tuple[dict, list[str]]:
-    """The scores of all videos' one prediction, and notes on them."""
+    """The scores of recognition, one prediction for each video, and notes on them.
+
+    All scores are None if there are not as many predictions as labels.
+    """
     if len(labels) != len(guesses):
         note = f"recognition: {len(guesses)} predictions for {len(labels)} samples; upstream stops there"
         return dict.fromkeys(CLASSIFICATION_KEYS), [note]
@@ -300,8 +356,10 @@ def _recognition_all(labels: Sequence[int], guesses: Sequence[int | None], n_cla
 
 
 def _index(emotion: str | None, classes: Sequence[str]) -> int | None:
+    """The class index of an emotion. None if it is not evaluated."""
     return classes.index(emotion) if emotion in classes else None
 
 
 def _in_prediction_order(video: VideoIntervals) -> VideoIntervals:
+    """A copy with the predictions in order of time. The annotations stay in the order of their table."""
     return video._replace(predicted=video.in_time_order().predicted)
