@@ -18,6 +18,7 @@ from Utils.networks.backend import seed_keras
 from Utils.networks.weights import (
     FoldWeights,
     find_weights,
+    fold_files,
     load_network,
     number_folds,
     remarks_on_weights,
@@ -216,6 +217,16 @@ def test_missing_weights_name_subject_and_file(saved):
         find_weights(saved[0] / "own", DEMO, 2, "s16")
     with pytest.raises(InputError, match=r"s1\.weights\.h5"):
         find_weights(saved[0] / "nowhere", DEMO, 1, "s15")
+
+
+@pytest.mark.parametrize("name", ["recog/s1.weights.h5", "recog/s1.hdf5", "spot/s2.weights.h5"])
+def test_what_is_no_weights_of_a_fold(tmp_path, name):
+    """A recognition file alone, another fold's file, and a folder in the place of a file."""
+    touch(tmp_path / "DEMO", name)
+    (tmp_path / "DEMO" / "spot" / "s1.weights.h5").mkdir(parents=True)
+    assert fold_files(tmp_path / "DEMO", "s1") is None
+    with pytest.raises(InputError, match="no weights for subject s15"):
+        find_weights(tmp_path, DEMO, 1, "s15")
 
 
 def test_fingerprint_follows_the_contents(saved, spot_file):
