@@ -196,6 +196,7 @@ def test_published_folds_that_have_seen_their_subject(tmp_path, protocol):
     touch(tmp_path / "CASME_sq", *names, "spot/s10.weights.h5", "recog/s10.weights.h5")
     leaking, clean, own = (find_weights(tmp_path, casme, n, "x", protocol) for n in (5, 6, 10))
     assert (leaking.leaks, leaking.recognises) == (True, protocol == "upstream")
+    assert find_weights(tmp_path, casme, 5, "x").withheld  # the paper's protocol is the default
     assert [(w.leaks, w.recognises) for w in (clean, own)] == [(False, True)] * 2
     assert (leaking.fingerprint() == replace(leaking, withheld=False).fingerprint()) == (protocol == "upstream")
 
@@ -225,6 +226,15 @@ def test_what_is_no_weights_of_a_fold(tmp_path, name):
     touch(tmp_path / "DEMO", name)
     (tmp_path / "DEMO" / "spot" / "s1.weights.h5").mkdir(parents=True)
     assert fold_files(tmp_path / "DEMO", "s1") is None
+    with pytest.raises(InputError, match="no weights for subject s15"):
+        find_weights(tmp_path, DEMO, 1, "s15")
+
+
+def test_a_joint_file_alone_counts_only_where_no_fold_has_a_spotting_file(tmp_path):
+    """Beside other folds' spotting files it is the rest of a set from which this fold's was lost."""
+    touch(tmp_path / "DEMO", "spot_recog/s1.hdf5", "recog/s2.hdf5")
+    assert find_weights(tmp_path, DEMO, 1, "s15").joint is not None
+    touch(tmp_path / "DEMO", "spot/s2.hdf5")
     with pytest.raises(InputError, match="no weights for subject s15"):
         find_weights(tmp_path, DEMO, 1, "s15")
 
