@@ -210,7 +210,15 @@ def test_remarks_where_k_prime_or_rate_are_not_those_of_the_data(tmp_path):
     assert remark.startswith(f"{folder}: weights are for k' = 6, the data has 7")
     write_json(folder / "weights.json", {"k_prime": 6, "fps": 200})
     assert "frames per second = 200, the data has 30" in remarks_on_weights(tmp_path, DEMO, 6)[0]
-    assert "k' = 6, the data has 9" in remarks_on_weights(tmp_path, DATASETS["CASME_sq"], 9)[0]  # the paper's k'
+    casme = DATASETS["CASME_sq"]
+    (tmp_path / "CASME_sq").mkdir()
+    for text, published in ((None, True), ("[6]", True), ("{}", False), ('{"fps": 30}', False)):
+        if text:  # a description says all that is known, even if that is nothing
+            (tmp_path / "CASME_sq" / "weights.json").write_text(text)
+        remarks = remarks_on_weights(tmp_path, casme, 9)
+        assert [remark.partition(";")[0] for remark in remarks] == (
+            [f"{tmp_path / 'CASME_sq'}: weights are for k' = 6, the data has 9"] if published else []  # the paper's k'
+        )
 
 
 def test_missing_weights_name_subject_and_file(saved):
