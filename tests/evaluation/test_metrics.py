@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from Utils.evaluation.counts import precision_recall_f1
 from Utils.evaluation.evaluate import compare, evaluate
 from Utils.evaluation.metrics import (
     AP_THRESHOLDS,
@@ -18,7 +19,6 @@ from Utils.evaluation.metrics import (
     classification,
     interval_iou,
     match_intervals,
-    precision_recall_f1,
     strs,
 )
 from Utils.evaluation.notes import strs_notes, unannotated_notes

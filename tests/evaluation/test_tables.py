@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.paths import PROJECT
 from Utils.errors import InputError
+from Utils.evaluation.csv_files import read_table, write_table
 from Utils.evaluation.tables import (
     GROUND_TRUTH_COLUMNS,
     PREDICTION_COLUMNS,
@@ -21,9 +22,7 @@ from Utils.evaluation.tables import (
     megc_table,
     natural_key,
     only_searched_apexes,
-    read_table,
     validate,
-    write_table,
 )
 
 HEADER = "subject,video,onset,offset,emotion"

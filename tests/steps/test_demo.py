@@ -32,8 +32,8 @@ from tests.support import recount
 from tests.support.command_line import only_run
 from tests.support.paths import PROJECT, RECORDED
 from tests.support.quicker import without_rendering
-from Utils.evaluation.metrics import evaluate
-from Utils.evaluation.tables import read_table
+from Utils.evaluation.csv_files import read_table
+from Utils.evaluation.evaluate import evaluate
 from Utils.synthetic.dataset import WORKBOOK_NAME, plan, render_video, write_workbook
 
 CLASSES = ("negative", "positive", "surprise")
