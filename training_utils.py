@@ -17,6 +17,8 @@ from Utils.datasets.table import Dataset
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS, SEARCHED_APEX
 from Utils.records import Video
 
+TIME_DIGITS = 4  # decimal places of seconds in tables: 0.1 ms
+
 
 def thin(labels: np.ndarray, ratio: int, rng: np.random.Generator) -> np.ndarray:
     """Indices of all expression frames, and of at most `ratio` times as many others, drawn without replacement.
@@ -267,6 +269,6 @@ def _row(video: Video, onset: int, apex: int | None, offset: int, fps: int) -> d
         onset=onset,
         apex=apex,
         offset=offset,
-        onset_s=round(onset / fps, 4),
-        offset_s=round(offset / fps, 4),
+        onset_s=round(onset / fps, TIME_DIGITS),
+        offset_s=round(offset / fps, TIME_DIGITS),
     )

@@ -1,4 +1,4 @@
-"""What is written for one video of one's own: tables, ELAN file, overlay and report."""
+"""The contents of the files that are written for one of the user's own videos: tables, ELAN file, overlay, report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from feature_extraction import flow_function
+from training_utils import TIME_DIGITS
 from Utils.faces.rectangles import CROP_SIZE, Rectangle, cut_face
 from Utils.own_video.elan import write_eaf
 from Utils.own_video.face_tracks import Tracking
@@ -17,16 +18,31 @@ from Utils.own_video.scoring import FaceScores, gray_crop
 from Utils.own_video.video_files import Frame
 from Utils.report.contents import Curve, Pictures
 
-MAX_PICTURED = 300  # expressions with pictures in a report, 85 KB each
-UNNAMED = "micro-expression"  # the label of an expression that no network has recognised
+MAX_PICTURED = 300  # expressions with pictures in a report: they take 85 KB each
+UNNAMED = "micro-expression"  # the label of an expression that is not recognised
 INTERVAL = ("onset", "apex", "offset")
+
+# Channels of the crops that are kept for the report
+BGR, GRAY, BGR_AND_GRAY = slice(0, 3), 3, 4
 
 
 def frames_table(tracking: Tracking, faces: Sequence[FaceScores], classes: Sequence[str], fps: float) -> pd.DataFrame:
-    """A row per frame and face; for frames without any followed face one row with `success` 0.
+    """A row for each frame and face, and one row with `success` 0 for each frame in which no face is followed.
 
-    Columns: frame (0-based), timestamp (s), face, success (1 where the face is followed), score, score_smoothed,
-    p_<class>, left, top, right, bottom (pixels of the video). Scores stand at the first frame of their pair.
+    Parameters
+    ----------
+    tracking : Tracking
+    faces : sequence of FaceScores
+    classes : sequence of str
+    fps : float
+        Frames per second.
+
+    Returns
+    -------
+    DataFrame
+        frame (from 0), timestamp (seconds), face (number from 0), success (1 if the face is followed), score,
+        score_smoothed, p_<class> (probability), left, top, right, bottom (pixels of the video). The score of the pair
+        (i, i + k) is in the row of frame i. What is not known is empty (NaN or NA).
     """
     scored = {face.track.number: face for face in faces}
     columns = ["frame", "timestamp", "face", "success", "score", "score_smoothed"]
@@ -46,7 +62,7 @@ def frames_table(tracking: Tracking, faces: Sequence[FaceScores], classes: Seque
     for first, last in tracking.without_face:
         parts.append(pd.DataFrame({"frame": np.arange(first, last + 1), "success": 0}))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    table["timestamp"] = (table["frame"] / fps).round(4)
+    table["timestamp"] = (table["frame"] / fps).round(TIME_DIGITS)
     table = table.reindex(columns=columns).sort_values(["frame", "face"], kind="stable", ignore_index=True)
     return table.astype(dict.fromkeys(("face", "left", "top", "right", "bottom"), "Int64"))
 
@@ -54,7 +70,10 @@ def frames_table(tracking: Tracking, faces: Sequence[FaceScores], classes: Seque
 def write_elan(
     path: Path, media: Path, final: Path, expressions: pd.DataFrame, faces: Sequence[FaceScores], fps: float
 ) -> None:
-    """The expressions as an ELAN file, a tier per scored face; `final` is where it will lie."""
+    """Write the expressions as an ELAN file, with a tier for each scored face.
+
+    The parameters are those of `write_eaf`, with `expressions` from `spot_expressions` and `fps` in frames per second.
+    """
     tiers: dict[str, list] = {f"face {face.track.number}": [] for face in faces} or {"face 0": []}
     for row in expressions.itertuples():
         tiers[f"face {row.face}"].append((row.onset / fps, (row.offset + 1) / fps, row.emotion or UNNAMED))
@@ -62,7 +81,7 @@ def write_elan(
 
 
 def overlay_faces(faces: Sequence[FaceScores], expressions: pd.DataFrame) -> list[OverlayFace]:
-    """The scored faces as `write_overlay` draws them."""
+    """The scored faces as `overlay_writer` draws them."""
     made = []
     for face in faces:
 
@@ -77,27 +96,26 @@ def overlay_faces(faces: Sequence[FaceScores], expressions: pd.DataFrame) -> lis
 
 
 def face_name(face: FaceScores, faces: Sequence[FaceScores]) -> str:
-    """Empty where there is only one."""
+    """The face's name in the overlay; "" if it is the only one."""
     return f"face {face.track.number}" if len(faces) > 1 else ""
 
 
 def pictured(expressions: pd.DataFrame) -> pd.DataFrame:
-    """The expressions that the report has pictures of: the `MAX_PICTURED` with the highest scores."""
+    """The expressions of which the report has pictures: the `MAX_PICTURED` with the highest scores."""
     return expressions.nlargest(MAX_PICTURED, "score")
 
 
 def picture_remarks(expressions: pd.DataFrame) -> list[str]:
-    """What the report says of expressions without pictures."""
+    """A remark for the report if some expressions have no pictures."""
     if len(expressions) <= MAX_PICTURED:
         return []
     return [f"Pictures are of the {MAX_PICTURED} expressions with the highest scores, of {len(expressions)}."]
 
 
 class ReportCrops:
-    """The crops that the report shows, kept while the video goes by.
+    """The crops that the report shows: those at onset, apex and offset of each expression that has pictures.
 
-    `pair(face, apex, frame)` is the colour crop and the gray one (which the networks see) of a frame that is onset,
-    apex or offset of an expression, both cut with the rectangle at the apex; None if it was not kept.
+    They are cut while the video is read (`keep`), all three with the face's rectangle at the apex.
     """
 
     def __init__(self, faces: Sequence[FaceScores], expressions: pd.DataFrame) -> None:
@@ -110,20 +128,33 @@ class ReportCrops:
             for frame in {row.onset, row.apex, row.offset}:
                 number = self._numbers.setdefault((row.face, row.apex, frame), len(self._numbers))
                 self._at.setdefault(frame, []).append((number, rectangle))
-        # all at once: small arrays that stay, allocated between frames that go, would leave holes of a frame's size
-        self._crops = np.empty((len(self._numbers), CROP_SIZE, CROP_SIZE, 4), np.uint8)
+        # One large array for all. Small ones, allocated while frames come and go, would split the free memory into
+        # pieces that are too small for a frame, and the process would grow.
+        self._crops = np.empty((len(self._numbers), CROP_SIZE, CROP_SIZE, BGR_AND_GRAY), np.uint8)
 
     def keep(self, frame: Frame) -> None:
-        """Cut what the report shows of a frame; to be called with each frame of the video."""
+        """Cut and keep what the report shows of a frame. Must be called with each frame of the video."""
         for number, rectangle in self._at.get(frame.index, ()):
-            self._crops[number, ..., :3] = cut_face(frame.image, rectangle)
-            self._crops[number, ..., 3] = gray_crop(frame.image, rectangle)
+            self._crops[number, ..., BGR] = cut_face(frame.image, rectangle)
+            self._crops[number, ..., GRAY] = gray_crop(frame.image, rectangle)
             self._kept.add(number)
 
     def pair(self, face: int, apex: int, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """(128, 128, 3) BGR and (128, 128) gray, uint8."""
+        """The crop of a frame that is onset, apex or offset of an expression, in colour and in gray.
+
+        Returns
+        -------
+        colour : ndarray of uint8, (128, 128, 3)
+            BGR.
+        gray : ndarray of uint8, (128, 128)
+            As the networks see it.
+        None
+            Instead of both, if the frame was not kept.
+        """
         number = self._numbers.get((face, apex, frame))
-        return (self._crops[number, ..., :3], self._crops[number, ..., 3]) if number in self._kept else None
+        if number not in self._kept:
+            return None
+        return self._crops[number, ..., BGR], self._crops[number, ..., GRAY]
 
 
 def report_curves(
@@ -136,7 +167,10 @@ def report_curves(
     flow: str,
     remarks: Sequence[str],
 ) -> list[Curve]:
-    """The scored faces as `write_report` shows them."""
+    """A curve for each scored face, as `write_report` shows them.
+
+    `fps` is in frames per second, `k_prime` in frames. `crops` must have kept the whole video.
+    """
 
     def curve(face: FaceScores) -> Curve:
         rows = expressions[expressions["face"] == face.track.number].reset_index(drop=True).assign(subject="")
@@ -145,8 +179,9 @@ def report_curves(
             pairs = [crops.pair(face.track.number, rows["apex"][i], rows[name][i]) for name in INTERVAL]
             if not any(pairs):
                 return None
-            colour, gray = ([None if pair is None else np.ascontiguousarray(pair[j]) for pair in pairs] for j in (0, 1))
-            motion = None if gray[0] is None or gray[1] is None else flow_function(flow)(gray[0], gray[1])
+            colour = [None if pair is None else np.ascontiguousarray(pair[0]) for pair in pairs]
+            onset, apex = (None if pair is None else np.ascontiguousarray(pair[1]) for pair in pairs[:2])
+            motion = None if onset is None or apex is None else flow_function(flow)(onset, apex)
             return Pictures(*colour, motion)
 
         return Curve(

@@ -1,14 +1,15 @@
-"""Videos of one's own, from files to files: one folder of results per video, and for several a table and an index.
+"""The user's own videos, from files to files. Each video gets a folder of results; several also get common tables.
 
-<output_dir>/<video>/expressions.csv    a row per spotted expression (Utils/own_video/scoring.py, EXPRESSION_COLUMNS)
-                     frames.csv         a row per frame and face
-                     <video>.eaf        for ELAN, a tier per face
+<output_dir>/<video>/expressions.csv    a row for each spotted expression (EXPRESSION_COLUMNS in scoring.py)
+                     frames.csv         a row for each frame and face
+                     <video>.eaf        for ELAN, with a tier for each face
                      overlay.mp4        the video with box, score and emotion
                      report.html
-                     settings.json      what it was made from and with, and what the other files were when written
-<output_dir>/predictions.csv, megc.csv, index.html   of all videos of the command
+                     settings.json      the video, all settings, and the SHA-256 of the other files
+<output_dir>/predictions.csv, megc.csv, index.html   for all videos of the command, if there are several
 
-What is finished is not made again, and what somebody has changed since (ELAN saves into the same file) is kept.
+Finished results are not made again. Files that users have changed since are never replaced (ELAN, for example, saves
+into the .eaf file).
 """
 
 from __future__ import annotations
@@ -55,12 +56,15 @@ from Utils.work.cache import (
 )
 from Utils.work.parallel import Workers, run_units
 
-OWN_VIDEO_VERSION = 2  # raise it when the results for the same video change
-DONE = "settings.json"
+OWN_VIDEO_VERSION = 2  # part of a video's key: raise it when the results for the same video change
+DONE = "settings.json"  # written last: a folder that has it is finished
 OVERLAY = "overlay.mp4"
-COLLECTION = ("predictions.csv", "megc.csv", "index.html")
-COLLECTED = ("onset", "offset", "emotion")  # in the tables of all videos
-LOWEST_FPS = 20  # below it k is under two frames of most recordings' blur: said, not refused
+TABLES = ("predictions.csv", "megc.csv")  # of all videos of a command
+INDEX = "index.html"
+COLLECTION = (*TABLES, INDEX)
+COLLECTED = ("onset", "offset", "emotion")  # columns of the tables of all videos
+LOWEST_FPS = 20  # below this rate k is under two frames, so this is reported; the video is still analysed
+TIMES_SHOWN = 20  # times that a remark lists
 SYNTHETIC = (
     "These weights were trained on synthetic faces: they show that the program works, and say nothing reliable about "
     "people. Use weights trained on a real dataset (--dataset_name, --weights_dir)."
@@ -73,44 +77,47 @@ EXPLAINED = (
 
 @dataclass(frozen=True)
 class VideoJob:
-    """One video's work: from `path` to `folder`."""
+    """The work on one video."""
 
-    path: Path
-    name: str
-    folder: Path
+    path: Path  # the video, or the folder of its frames
+    name: str  # in tables, titles and names of files
+    folder: Path  # where the results go
     weights: OwnWeights
     spotting: Spotting
-    fps: float | None
-    which: str
-    flow: str
-    threads: int
-    fresh: bool
-    bars: bool
-    about: dict
+    fps: float | None  # of a folder of frames
+    which: str  # the faces that are followed: "largest" or "all"
+    flow: str  # "kernel" or "opencv"
+    threads: int  # that compute the flow
+    fresh: bool  # compute it again, even if it is finished
+    bars: bool  # show progress bars
+    about: dict  # facts about the run, for settings.json and the report
 
 
 @dataclass(frozen=True)
 class VideoOutcome:
-    """What became of a video: its folder, or the problem; `seconds` is its length, `took` the time it needed, without
-    that for loading TensorFlow."""
+    """What became of a video. If there is a problem, the fields below it have no values."""
 
     name: str
-    subject: str
-    folder: Path
-    problem: str = ""
+    subject: str  # name of the folder that contains the video
+    folder: Path  # where the results are
+    problem: str = ""  # why the video could not be analysed; "" if it was
     n_expressions: int = 0
     n_frames: int = 0
-    seconds: float = 0.0
-    took: float = 0.0
+    seconds: float = 0.0  # length of the video
+    took: float = 0.0  # seconds that the analysis took, without the loading of TensorFlow and the networks
     remarks: tuple[str, ...] = ()
     footage: tuple[Finding, ...] = ()
 
 
 def jobs_of(paths: Sequence[Path], settings: Settings, weights: OwnWeights, about: dict) -> list[VideoJob]:
-    """A job per video. Videos of one name get their folders by their whole file names, then by numbers."""
-    full_names = [Path(os.path.abspath(path)).name or "root" for path in paths]  # noqa: PTH100  "." has none, "/" neither
-    stems = [Path(name).stem if path.is_file() else name for path, name in zip(paths, full_names, strict=True)]
-    stems = [stem if stem.strip(".") else name for stem, name in zip(stems, full_names, strict=True)]  # "...mp4"
+    """A job for each video.
+
+    The folder of results has the video's name without its suffix. If this name is not unique, it has the whole file
+    name, and if that is not unique either, a number is added.
+    """
+    # An absolute path has a name where a relative one has none ("."). Only "/" has none then.
+    full_names = [Path(os.path.abspath(path)).name or "root" for path in paths]  # noqa: PTH100
+    stems = [_stem(path, name) for path, name in zip(paths, full_names, strict=True)]
     alone = len(paths) == 1
     taken = set(COLLECTION)
     jobs = []
@@ -141,8 +148,19 @@ def jobs_of(paths: Sequence[Path], settings: Settings, weights: OwnWeights, abou
     return jobs
 
 
+def _stem(path: Path, name: str) -> str:
+    """The `name` of a file without its suffix. The name of a folder is not changed, nor one such as `...mp4`."""
+    if not path.is_file():
+        return name
+    stem = Path(name).stem
+    return stem if stem.strip(".") else name  # only dots would be no name for a folder
+
+
 def run_videos(jobs: Sequence[VideoJob], output_dir: Path, workers: Workers | int) -> list[VideoOutcome]:
-    """All videos, side by side where there are several; with several also the tables and the index of all."""
+    """Analyse all videos, several at the same time. If there are several, also write the tables and the index of all.
+
+    Raises InputError if a finished table cannot be read. Videos that cannot be analysed raise nothing: see `run_video`.
+    """
     if len(jobs) == 1:
         return [run_video(jobs[0])]
     outcomes = run_units(run_video, jobs, workers, "videos", "video")
@@ -151,8 +169,11 @@ def run_videos(jobs: Sequence[VideoJob], output_dir: Path, workers: Workers | in
 
 
 def run_video(job: VideoJob) -> VideoOutcome:
-    """One video; what cannot be read is an outcome, so that the others go on. The unit of work."""
-    subject = Path(os.path.realpath(job.path)).parent.name  # `resolve` raises where a link links to itself
+    """Analyse one video, or use its finished results. This is the unit of work.
+
+    If the video cannot be analysed, nothing is raised, so that the others go on. The outcome then has the problem.
+    """
+    subject = Path(os.path.realpath(job.path)).parent.name  # Path.resolve raises for a link to itself
     outcome = VideoOutcome(shown(job.name), shown(subject), job.folder)
     try:
         _require_name(job)
@@ -178,6 +199,7 @@ def _require_name(job: VideoJob) -> None:
 
 
 def _key(job: VideoJob) -> str:
+    """A key of everything that the results depend on."""
     files = sorted(p for p in job.path.iterdir() if p.is_file()) if job.path.is_dir() else [job.path]
     return key_of(
         version=OWN_VIDEO_VERSION,
@@ -193,7 +215,7 @@ def _key(job: VideoJob) -> str:
 
 
 def _finished(folder: Path, key: str) -> dict | None:
-    """What `settings.json` holds, None if it is of other settings or not all files are there."""
+    """The content of `settings.json`. None if the settings were different, or if files are missing."""
     done = read_json(folder / DONE)
     if not isinstance(done, dict) or done.get("key") != key:
         return None
@@ -207,38 +229,46 @@ def _finished(folder: Path, key: str) -> dict | None:
 
 
 def _written(done: object) -> dict[str, str]:
-    """Names and SHA-256 of the files that this program wrote beside a `settings.json`; empty if it is not ours."""
+    """File names -> SHA-256 of the results that this program wrote. `done` is the content of a `settings.json`.
+
+    Empty if that file was not made by this program.
+    """
     files = done.get("files") if isinstance(done, dict) and "key" in done else None
     return files if isinstance(files, dict) else {}
 
 
 def _require_replaceable(folder: Path) -> None:
-    """Raise InputError unless all in a video's folder is as this program wrote it, or there is nothing."""
+    """Raise InputError if a video's folder has anything that this program did not write, or that was changed since."""
     if not folder.is_dir() or folder.is_symlink():
         if os.path.lexists(folder):
-            raise InputError(f"{folder}: is there and no folder of results; name another --output_dir, or take it away")
+            raise InputError(
+                f"{folder}: exists and is not a folder of results; choose another --output_dir, or remove it"
+            )
         return
     written = _written(read_json(folder / DONE))
     for path in sorted(folder.iterdir()):
         if not written:
             raise InputError(
-                f"{folder}: is there and was not made by this program; name another --output_dir, or take it away"
+                f"{folder}: exists and was not made by this program; choose another --output_dir, or move it away"
             )
         if path.name != DONE and not (path.is_file() and written.get(path.name) == file_hash(path)):
             raise InputError(
-                f"{path}: was changed or added since the folder was written, which would be replaced; name another "
-                "--output_dir, or take the folder away"
+                f"{path}: was changed or added after the folder was written, and would be lost; choose another "
+                "--output_dir, or move the folder away"
             )
 
 
 def _compute(job: VideoJob, key: str) -> dict:
-    """Everything for one video, its folder written whole or not at all; returns what `settings.json` holds."""
+    """Do all the work on one video, and write its folder, whole or not at all. Returns the content of `settings.json`.
+
+    Raises InputError if the video cannot be analysed.
+    """
     from Utils.networks.backend import seed_keras, without_chatter
 
     source = open_video(job.path, job.fps)
     with without_chatter():
         seed_keras(0)
-        ensemble_of(job.weights)  # TensorFlow and the networks are loaded once per process: that is not counted
+        ensemble_of(job.weights)  # this loads TensorFlow and the networks, once for each process, so it is not timed
         start = time.perf_counter()
         tracking, faces = score_video(
             source, job.weights, job.spotting, job.which, job.flow, job.threads, job.name if job.bars else ""
@@ -252,7 +282,7 @@ def _compute(job: VideoJob, key: str) -> dict:
         expressions.to_csv(folder / "expressions.csv", index=False)
         frames = frames_table(tracking, faces, job.weights.classes, source.fps)
         frames.to_csv(folder / "frames.csv", index=False, float_format="%.8g")
-        media = job.folder / OVERLAY if job.path.is_dir() else job.path  # no player shows a folder of images
+        media = job.folder / OVERLAY if job.path.is_dir() else job.path  # no player can show a folder of images
         write_elan(folder / f"{job.name}.eaf", media, job.folder / f"{job.name}.eaf", expressions, faces, source.fps)
         crops, meter = ReportCrops(faces, expressions), FootageMeter(tracking, source.fps)
         drawn = overlay_faces(faces, expressions)
@@ -295,11 +325,16 @@ def _compute(job: VideoJob, key: str) -> dict:
 
 
 def tracking_remarks(tracking: Tracking, k: int, k_prime: int, fps: float) -> list[str]:
-    """Stretches without a face, faces and stretches too short to score, cuts, a low frame rate."""
+    """Remarks on a low frame rate, parts without a face, parts that are too short to be scored, and scene cuts.
+
+    `k` and `k_prime` are frames at the video's rate `fps`.
+    """
 
     def times(stretches: Sequence[tuple[int, int]]) -> str:
-        shown = ", ".join(f"{first / fps:.1f}-{(last + 1) / fps:.1f} s" for first, last in stretches[:20])
-        return shown + (f" and {len(stretches) - 20} more" if len(stretches) > 20 else "")
+        shown = ", ".join(f"{first / fps:.1f}-{(last + 1) / fps:.1f} s" for first, last in stretches[:TIMES_SHOWN])
+        if len(stretches) > TIMES_SHOWN:
+            shown += f" and {len(stretches) - TIMES_SHOWN} more"
+        return shown
 
     remarks = []
     if fps < LOWEST_FPS:
@@ -309,33 +344,33 @@ def tracking_remarks(tracking: Tracking, k: int, k_prime: int, fps: float) -> li
     elif tracking.without_face:
         remarks.append(f"without a face, not scored: {times(tracking.without_face)}")
     for track in tracking.tracks:
-        scored = {first for first, _ in scored_stretches(track, k, 2 * k_prime)}
+        scored = {first for first, _ in scored_stretches(track, k, minimum=2 * k_prime)}
         short = [s for s in track.stretches() if s[0] not in scored]
         if short:
             remarks.append(f"face {track.number}: too short to score ({k + 2 * k_prime} frames needed): {times(short)}")
     if tracking.cuts:
-        remarks.append(f"scene cuts at {', '.join(f'{c / fps:.1f} s' for c in tracking.cuts[:20])}")
+        remarks.append(f"scene cuts at {', '.join(f'{c / fps:.1f} s' for c in tracking.cuts[:TIMES_SHOWN])}")
     return remarks
 
 
 def read_expressions(path: Path) -> pd.DataFrame:
-    """The columns of an `expressions.csv` that the tables of all videos have; somebody may have edited it.
+    """The columns `COLLECTED` of an `expressions.csv`: onset and offset as int64 (frames), emotion as str.
 
-    Raises
-    ------
-    InputError
-        It is no such table any more.
+    Raises InputError if the file cannot be read as such a table, because a user may have edited it.
     """
     try:
         table = pd.read_csv(path, keep_default_na=False, dtype={"emotion": str})[list(COLLECTED)]
         return table.astype({"onset": "int64", "offset": "int64"})
     except (ValueError, KeyError, OSError) as error:
         why = " ".join(str(error).split())
-        raise InputError(f"{path}: is no table of expressions any more ({why}); take its folder away") from None
+        raise InputError(f"{path}: is not a table of expressions any more ({why}); remove its folder") from None
 
 
 def write_collection(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob], output_dir: Path) -> None:
-    """`predictions.csv` and `megc.csv` of all videos, in natural order, and `index.html`."""
+    """Write `predictions.csv` and `megc.csv` of all videos, in natural order of their names, and `index.html`.
+
+    Raises InputError if the table of a video cannot be read.
+    """
     parts, rows = [], []
     for outcome in sorted(outcomes, key=lambda outcome: natural_key(outcome.name)):
         if not outcome.problem:
@@ -354,15 +389,15 @@ def write_collection(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob],
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
     last_frames = {(o.subject, o.name): o.n_frames - 1 for o in outcomes}
     megc = megc_table(table, last_frames)
-    for name, content in zip(COLLECTION[:2], (table.reindex(columns=columns), megc), strict=True):
+    for name, content in zip(TABLES, (table.reindex(columns=columns), megc), strict=True):
         with atomic_file(output_dir / name) as scratch:
             content.to_csv(scratch, index=False)
     warnings = [SYNTHETIC] if jobs[0].weights.synthetic else []
-    write_index(output_dir / COLLECTION[2], "MEAN: videos", rows, warnings=warnings)
+    write_index(output_dir / INDEX, "MEAN: videos", rows, warnings=warnings)
 
 
 def print_outcomes(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob]) -> None:
-    """One line per video, its remarks below it; problems last, on the error stream."""
+    """Print a line for each video, with its remarks below it. Problems come last, on the error stream."""
     for outcome in outcomes:
         if outcome.problem:
             continue

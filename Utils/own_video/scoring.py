@@ -1,7 +1,8 @@
-"""A video of one's own: faces are followed, every pair of frames is scored, expressions are spotted and recognised.
+"""Scores the user's own videos: faces are followed, pairs of frames scored, expressions spotted and recognised.
 
-The steps are the datasets' (flow, features, networks, smoothing, threshold, majority vote), per face and per stretch in
-which the face is there; k and k' are the training videos' durations at this video's frame rate.
+The steps are the same as for datasets: flow, features, networks, smoothing, threshold, majority vote. They are applied
+to each face, in each part of the video in which it is present. k and k' have the durations that they have in the
+training videos, at the frame rate of this video.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from scipy.signal import find_peaks
 from tqdm import tqdm
 
 from feature_extraction import face_regions, feature_image, flow_function
-from training_utils import smooth_scores, spotted_intervals, threshold
+from training_utils import TIME_DIGITS, smooth_scores, spotted_intervals, threshold
 from Utils.faces.landmarks import predict_landmarks
 from Utils.faces.rectangles import Rectangle, cut_face
 from Utils.own_video.face_tracks import Track, Tracking, runs_of, track_faces
 from Utils.own_video.weights import OwnWeights, ensemble_of
 
-BATCH = 256  # features per prediction
+BATCH = 256  # features that are predicted at once
+WAITING = 8  # pairs of frames that may wait for each thread: it always has work, and little memory is needed
+SCORE_DIGITS = 6  # decimal places of scores and confidences in tables
+NO_SEGMENT = -1  # stands for the index of a segment where a track has none
 EXPRESSION_COLUMNS = (
     "video", "face", "onset", "apex", "offset", "onset_s", "apex_s", "offset_s", "score", "emotion", "confidence",
 )  # fmt: skip
@@ -32,25 +36,26 @@ EXPRESSION_COLUMNS = (
 
 @dataclass(frozen=True)
 class Spotting:
-    """How expressions are taken from scores: p of the threshold, and a score below which nothing counts."""
+    """How expressions are found in the scores."""
 
-    p: float
-    absolute_threshold: float | None = None
+    p: float  # of the threshold, in [0, 1]
+    absolute_threshold: float | None = None  # a score that an expression must reach in addition
 
 
 @dataclass(frozen=True)
 class FaceScores:
-    """One face's scores; feature i is of the frames (i, i + k), NaN where it is not scored.
+    """The scores of one face. Entry i is that of the frames (i, i + k); it is NaN where the face is not scored.
 
     Attributes
     ----------
     track : Track
     raw, smoothed : ndarray, (n_frames,), float64
     probabilities : ndarray, (n_frames, C), float32
+        In [0, 1]. Also NaN if no network recognises.
     stretches : list of (int, int)
-        First and last feature of the scored stretches.
+        First and last feature (inclusive) of each part that is scored.
     threshold : float or None
-        None if nothing is scored.
+        The score that a peak must reach. None if nothing is scored.
     """
 
     track: Track
@@ -62,16 +67,17 @@ class FaceScores:
 
 
 def gray_crop(image: np.ndarray, rectangle: Rectangle) -> np.ndarray:
-    """(128, 128) uint8: the face cut out, through JPEG and read as gray, as the datasets' crops are.
+    """The face as a gray crop, (128, 128) uint8. `image` is (height, width, 3) uint8 BGR.
 
-    See docs/method.md, section 1, step 1.
+    It is cut out, written as JPEG in memory, and read as gray, because this is how the crops of datasets are made
+    (docs/method.md, section 1, step 1).
     """
     _, data = cv2.imencode(".jpg", cut_face(image, rectangle))
     return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
 
 
 def score_video(source, weights: OwnWeights, spotting: Spotting, which: str, flow: str, threads: int, label: str):
-    """Both passes over a video: follow the faces, then score the pairs of frames.
+    """Read a video twice: first to follow the faces, then to score the pairs of frames.
 
     Parameters
     ----------
@@ -80,17 +86,23 @@ def score_video(source, weights: OwnWeights, spotting: Spotting, which: str, flo
     weights : OwnWeights
     spotting : Spotting
     which : {"largest", "all"}
+        The faces that are followed.
     flow : {"kernel", "opencv"}
     threads : int
-        For the flow.
+        Number of threads that compute the flow.
     label : str
-        For the progress bars; empty for none.
+        "" if no progress bars are wanted, else any text.
 
     Returns
     -------
     tracking : Tracking
     faces : list of FaceScores
-        Of the faces with at least one scored stretch.
+        The faces with at least one scored part.
+
+    Raises
+    ------
+    InputError
+        The video or the weights cannot be read.
     """
     k, k_prime = weights.frames_at(source.fps)
     bar = dict(total=source.n_estimated, unit=" frame", dynamic_ncols=True, disable=not label)
@@ -114,28 +126,31 @@ def score_video(source, weights: OwnWeights, spotting: Spotting, which: str, flo
 
 
 def scored_stretches(track: Track, k: int, minimum: int) -> list[tuple[int, int]]:
-    """First and last feature of the stretches that are long enough to be smoothed: at least `minimum` features."""
+    """First and last feature (inclusive) of the parts of a track with at least `minimum` features.
+
+    Shorter parts are too short for smoothing.
+    """
     return [(first, last - k) for first, last in track.stretches() if last - k - first + 1 >= minimum]
 
 
 @dataclass
 class _Follower:
-    """What is held of one track while its video goes by."""
+    """What is kept of one track while its video is read."""
 
-    segment_of: np.ndarray  # (n_frames,), index into the track's segments, -1 where there is none
-    starts_pair: np.ndarray  # (n_frames,), bool: feature i is scored
-    crops: deque  # of the latest k + 1 frames, None where there is no face
-    regions: dict[int, tuple[slice, ...]]
+    segment_of: np.ndarray  # (n_frames,), int: index into the track's segments, `NO_SEGMENT` where there is none
+    starts_pair: np.ndarray  # (n_frames,), bool: whether feature i is scored
+    crops: deque  # those of the latest k + 1 frames, None where there is no face
+    regions: dict[int, tuple[slice, ...]]  # index of a segment -> the face's regions, from its first frame
 
 
 def _pairs(frames: Iterable, tracking: Tracking, k: int, minimum: int) -> Iterator[tuple]:
-    """((track, i), crop of frame i, crop of frame i + k, regions) of every scored pair, in order of frames.
+    """((track, i), crop of frame i, crop of frame i + k, regions) for every scored pair, in order of frames.
 
-    Both crops of a pair are cut with the rectangle that holds at its first frame.
+    Both crops of a pair are cut with the rectangle of its first frame. `minimum` is that of `scored_stretches`.
     """
     followers = []
     for track in tracking.tracks:
-        segment_of, starts = np.full(tracking.n_frames, -1), np.zeros(tracking.n_frames, bool)
+        segment_of, starts = np.full(tracking.n_frames, NO_SEGMENT), np.zeros(tracking.n_frames, bool)
         for i, segment in enumerate(track.segments):
             segment_of[segment.first : segment.last + 1] = i
         for first, last in scored_stretches(track, k, minimum):
@@ -143,10 +158,10 @@ def _pairs(frames: Iterable, tracking: Tracking, k: int, minimum: int) -> Iterat
         followers.append(_Follower(segment_of, starts, deque(maxlen=k + 1), {}))
     for j, frame in enumerate(frames):
         if j >= tracking.n_frames:
-            break  # the second pass decodes what the first did
+            break  # both passes use the same frames
         for number, (track, follower) in enumerate(zip(tracking.tracks, followers, strict=True)):
             crop, now = None, follower.segment_of[j]
-            if now >= 0:
+            if now != NO_SEGMENT:
                 crop = gray_crop(frame.image, track.segments[now].rectangle)
                 if now not in follower.regions:
                     follower.regions = {**follower.regions, now: face_regions(predict_landmarks(crop))}
@@ -160,12 +175,12 @@ def _pairs(frames: Iterable, tracking: Tracking, k: int, minimum: int) -> Iterat
 
 
 def _features(pairs: Iterable[tuple], flow, threads: int) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
-    """(place, feature) in the order of the pairs, computed in threads (the flow leaves Python's lock)."""
+    """(place, feature) in the order of the pairs. Threads compute them, because the flow releases Python's lock."""
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[tuple[tuple[int, int], Future]] = deque()
         for place, first, second, regions in pairs:
             waiting.append((place, pool.submit(feature_image, first, second, regions, flow)))
-            if len(waiting) > 8 * threads:
+            if len(waiting) > WAITING * threads:
                 done, future = waiting.popleft()
                 yield done, future.result()
         for done, future in waiting:
@@ -173,6 +188,7 @@ def _features(pairs: Iterable[tuple], flow, threads: int) -> Iterator[tuple[tupl
 
 
 def _batches(features: Iterable[tuple]) -> Iterator[tuple[list, np.ndarray]]:
+    """Places, and features (m, 42, 42, 3) float32, in batches of at most `BATCH`."""
     places, images = [], []
     for place, image in features:
         places.append(place)
@@ -187,6 +203,7 @@ def _batches(features: Iterable[tuple]) -> Iterator[tuple[list, np.ndarray]]:
 def _face_scores(
     track: Track, raw: np.ndarray, probabilities: np.ndarray, k_prime: int, spotting: Spotting
 ) -> FaceScores:
+    """Smooth the scores of one face, and compute its threshold over all its parts."""
     stretches = runs_of(np.isfinite(raw))
     smoothed = np.full(len(raw), np.nan)
     for first, last in stretches:
@@ -200,10 +217,26 @@ def _face_scores(
 def spot_expressions(
     video: str, faces: Iterable[FaceScores], classes: tuple[str, ...], k_prime: int, fps: float, n_frames: int
 ) -> pd.DataFrame:
-    """The expressions of all faces, `EXPRESSION_COLUMNS`, in order of faces and time.
+    """The expressions of all faces, in order of faces and time.
 
-    Frames are 0-based and inclusive, clamped to the video; an interval is [peak - k', peak + k']. `emotion` is empty
-    and `confidence` NaN where no network recognises.
+    Parameters
+    ----------
+    video : str
+        Its name, for the table.
+    faces : iterable of FaceScores
+    classes : tuple of str
+    k_prime : int
+        Frames at the video's rate.
+    fps : float
+        Frames per second.
+    n_frames : int
+
+    Returns
+    -------
+    DataFrame
+        The columns are `EXPRESSION_COLUMNS`. Frames are 0-based and inclusive, those that end in `_s` are seconds. An
+        interval is [peak - k', peak + k'], clamped to the video. `emotion` is "" and `confidence` NaN if no network
+        recognises.
     """
     rows = []
     for face in faces:
@@ -223,10 +256,11 @@ def spot_expressions(
                         video=video,
                         face=face.track.number,
                         **frames,
-                        **{f"{name}_s": round(frame / fps, 4) for name, frame in frames.items()},
-                        score=round(found.score, 6),
+                        **{f"{name}_s": round(frame / fps, TIME_DIGITS) for name, frame in frames.items()},
+                        score=round(found.score, SCORE_DIGITS),
                         emotion="" if found.class_index is None else classes[found.class_index],
-                        confidence=round(found.confidence, 6),
+                        confidence=round(found.confidence, SCORE_DIGITS),
                     )
                 )
-    return pd.DataFrame(rows, columns=list(EXPRESSION_COLUMNS)).astype({"score": float})  # also where there are none
+    table = pd.DataFrame(rows, columns=list(EXPRESSION_COLUMNS))
+    return table.astype({"score": float})  # also if there are no rows

@@ -1,4 +1,8 @@
-"""Networks for people who are in no dataset: those of all subjects, or the leave-one-subject-out ones together."""
+"""Networks for videos of people who are not in the dataset.
+
+Preferred are the networks that were trained on all subjects. If there are none, all leave-one-subject-out networks are
+used together.
+"""
 
 from __future__ import annotations
 
@@ -18,31 +22,36 @@ from Utils.own_video.rates import LOWEST_RATE
 from Utils.records import ALL
 from Utils.work.cache import read_json
 
-MAX_CLASSES = 100
+MAX_CLASSES = 100  # far more than any dataset has: a longer list is a mistake
+MAX_NUMBER = 1e6  # k, k' and fps must be below it: a larger number is a mistake
+CLASSES_QUOTED = 80  # characters of a wrong list of classes that a message shows
+RATIO_DIGITS = 6  # decimal places to which frames are rounded first, so that halves are found despite rounding errors
 
 
 @dataclass(frozen=True)
 class OwnWeights:
-    """Weights and what they were trained with.
+    """Weights, and facts about their training.
 
     Attributes
     ----------
     networks : tuple of FoldWeights
-        One, of all subjects; or one per left-out subject, whose scores are averaged and whose classes are voted on.
-    k, k_prime : int
-        In frames of the training videos.
+        Either one, which was trained on all subjects, or one for each held-out subject. The scores of several are
+        averaged, and they vote on the class.
+    k, k_prime : float
+        Frames of the training videos.
     fps : float
-        Of the training videos.
+        Frames per second of the training videos.
     classes : tuple of str
+        The emotions, in the order of the network's outputs.
     title : str
-        Of the dataset.
+        The dataset's name in reports.
     synthetic : bool
-        Trained on synthetic faces.
+        Whether they were trained on synthetic faces.
     """
 
     networks: tuple[FoldWeights, ...]
-    k: int
-    k_prime: int
+    k: float
+    k_prime: float
     fps: float
     classes: tuple[str, ...]
     title: str
@@ -50,9 +59,14 @@ class OwnWeights:
 
     def frames_at(self, fps: float) -> tuple[int, int]:
         """k and k' at another frame rate: the same durations in seconds, halves rounded up, at least one frame."""
-        return tuple(max(1, math.floor(round(n / self.fps * fps, 6) + 0.5)) for n in (self.k, self.k_prime))
+
+        def frames(n: float) -> int:
+            return max(1, math.floor(round(n / self.fps * fps, RATIO_DIGITS) + 0.5))
+
+        return frames(self.k), frames(self.k_prime)
 
     def fingerprint(self) -> list:
+        """Everything that results depend on, for a key: the facts, and the SHA-256 of the files."""
         return [self.k, self.k_prime, self.fps, list(self.classes), [w.fingerprint() for w in self.networks]]
 
 
@@ -64,12 +78,13 @@ def weights_for_videos(weights_dir: Path, dataset: Dataset, half_length: float |
     weights_dir : Path
     dataset : Dataset
     half_length : float, optional
-        k' in seconds; needed where neither `weights.json` nor the paper gives k' (published CASME II and SMIC weights).
+        k' in seconds. It replaces that of the weights. It is needed if neither `weights.json` nor the paper gives k',
+        as for the published weights of CASME II and SMIC.
 
     Raises
     ------
     InputError
-        No weights there, a `weights.json` that cannot be used, or k' is not known.
+        There are no weights, `weights.json` cannot be used, or k' is not known.
     """
     folder = weights_dir / dataset.name
     names = _names(folder)
@@ -88,8 +103,8 @@ def weights_for_videos(weights_dir: Path, dataset: Dataset, half_length: float |
         facts["k_prime"] = half_length * facts["fps"] if _is_positive(facts["fps"]) else None
     elif facts["k_prime"] is None:
         raise InputError(
-            f"{folder}: nothing tells k' of these weights; give half an expression's duration in seconds with "
-            "--half_length (half the mean of offset - onset in the dataset they were trained on)"
+            f"{folder}: k' of these weights is not known; give it in seconds with --half_length (half the mean of "
+            "offset - onset in the dataset on which they were trained)"
         )
     for name in ("k", "k_prime", "fps"):
         if not _is_positive(facts[name]):
@@ -97,18 +112,20 @@ def weights_for_videos(weights_dir: Path, dataset: Dataset, half_length: float |
     if facts["fps"] < LOWEST_RATE:
         raise InputError(f"{folder / DESCRIPTION}: fps is {facts['fps']!r}, less than {LOWEST_RATE}")
     if not _are_names(facts["classes"]):
-        raise InputError(f"{folder / DESCRIPTION}: classes are {str(facts['classes'])[:80]!r}, not a list of names")
+        quoted = str(facts["classes"])[:CLASSES_QUOTED]
+        raise InputError(f"{folder / DESCRIPTION}: classes are {quoted!r}, not a list of names")
     return OwnWeights(
         networks, facts["k"], facts["k_prime"], facts["fps"], tuple(facts["classes"]), dataset.title, dataset.generated
     )
 
 
 def _is_positive(value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
+    """Whether this is a positive number below `MAX_NUMBER`. True and False are no numbers here."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < MAX_NUMBER
 
 
 def _are_names(classes) -> bool:
-    """Whether this is a list of different names that can be shown."""
+    """Whether this is a list of names that are all different and can be shown, and not too long."""
     return (
         isinstance(classes, list)
         and 0 < len(classes) <= MAX_CLASSES
@@ -118,18 +135,21 @@ def _are_names(classes) -> bool:
 
 
 def _names(folder: Path) -> list[str]:
-    """`all` and `s<N>` in order of N, as far as there are spotting or joint files."""
+    """The names `all` and `s<N>`, in order of N, of which there is a spotting file or a joint file."""
     found = set()
     for kind in ("spot", "spot_recog"):
         for path in (folder / kind).glob("*"):
             name = next((path.name.removesuffix(e) for e in ENDINGS if path.name.endswith(e)), "")
-            if (name == ALL or re.fullmatch(r"s\d{1,9}", name)) and path.is_file():
+            if (name == ALL or re.fullmatch(r"s\d{1,9}", name)) and path.is_file():  # int() refuses very many digits
                 found.add(name)
     return sorted(found, key=lambda name: int(name[1:]) if name != ALL else 0)
 
 
 def ensemble_of(weights: OwnWeights) -> Ensemble:
-    """The networks of `weights`, loaded once per process as long as the files stay the same."""
+    """The networks of `weights`. They are loaded once in each process, and again if the files have changed.
+
+    Raises InputError if a file cannot be used.
+    """
     return _ensemble(weights, str(weights.fingerprint()))
 
 
@@ -139,7 +159,7 @@ def _ensemble(weights: OwnWeights, fingerprint: str) -> Ensemble:
 
 
 class Ensemble:
-    """The networks of `OwnWeights`, loaded."""
+    """The loaded networks of `OwnWeights`. Making one raises InputError if a file cannot be used."""
 
     def __init__(self, weights: OwnWeights) -> None:
         from define_model import joint_network, load_fold
@@ -151,7 +171,7 @@ class Ensemble:
             self._networks.append(spotting if recognition is None else joint_network(spotting, recognition))
 
     def predict(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and class probabilities of features.
+        """The scores and the class probabilities of features.
 
         Parameters
         ----------
@@ -160,9 +180,10 @@ class Ensemble:
         Returns
         -------
         scores : ndarray, (n,), float32
-            Averaged over the networks.
+            The mean over all networks.
         probabilities : ndarray, (n, C), float32
-            Of one network; of several, the share of them that has each class foremost. NaN where none recognises.
+            In [0, 1]. If there is one network, its probabilities. If there are several, the share of the recognition
+            networks that give each class the largest probability. NaN if no network recognises.
         """
         from train_evaluate import as_inputs
         from Utils.networks.compiled import predict
@@ -173,6 +194,7 @@ class Ensemble:
         return scores.astype(np.float32), self._vote([o[1] for o in outputs if len(o) > 1], len(features))
 
     def _vote(self, probabilities: Sequence[np.ndarray], n: int) -> np.ndarray:
+        """The `probabilities` that `predict` returns for `n` features, from those of each recognition network."""
         if not probabilities:
             return np.full((n, self._n_classes), np.nan, np.float32)
         if len(self._networks) == 1:

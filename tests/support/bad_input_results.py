@@ -132,7 +132,7 @@ def in_the_way(make: Make) -> Spoil:
     return place(lambda root: ((root / "out").mkdir(), make(root / "out/a")))
 
 
-NO_FOLDER = ("out/a: is there and no folder of results", "--output_dir")
+NO_FOLDER = ("out/a: exists and is not a folder of results", "--output_dir")
 PLACES_OF_RESULTS = [
     Case("own results: read only", place(read_only), ("out: cannot be written", "--output_dir"), as_nobody=True),
     Case("own results: below a file", place(lambda root: put(root / "out", b"x"), "--output_dir", "out/deeper"),
@@ -197,9 +197,9 @@ def without(*names: str) -> Callable[[dict], dict]:
 
 
 OTHER = ("--p", "0.6")
-NO_TABLE = ("out/a/expressions.csv", "is no table of expressions any more")
+NO_TABLE = ("out/a/expressions.csv", "is not a table of expressions any more")
 NOT_OURS = ("out/a", "not made by this program", "--output_dir")
-CHANGED = "was changed or added since"
+CHANGED = "was changed or added after"
 RESULTS_CHANGED = [
     Case("own results: the same again", finished(lambda folder: None), ("a: 2 expression(s)",), 0),
     Case("own results: a row deleted", finished(table(lambda text: text[: text.rindex("\n", 0, -1) + 1])),
