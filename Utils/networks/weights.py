@@ -146,6 +146,39 @@ def number_folds(
     return {subject: numbers.get(subject, absent + number) for subject, number in in_order.items()}
 
 
+def weights_of_subjects(
+    weights_dir: Path, dataset: Dataset, annotated: Sequence[str], others: Sequence[str], protocol: str
+) -> tuple[list[FoldWeights], list[str], list[str]]:
+    """The given weights for the fold of every subject.
+
+    `others` are the subjects without an annotation (`--videos all`). Those of them without weights are left out.
+
+    Returns
+    -------
+    weights : list of FoldWeights
+        Of the annotated subjects, then of the others that have weights.
+    others : list of str
+        Those of `others` that have weights.
+    remarks : list of str
+        The subjects that were left out.
+
+    Raises
+    ------
+    InputError
+        There are no weights for an annotated subject, or they cannot be used.
+    """
+    numbers = number_folds(weights_dir, dataset, annotated, others, protocol)
+    weights = [find_weights(weights_dir, dataset, numbers[s], s, protocol) for s in annotated]
+    kept, remarks = [], []
+    for subject in others:
+        try:
+            weights.append(find_weights(weights_dir, dataset, numbers[subject], subject, protocol))
+            kept.append(subject)
+        except InputError as error:
+            remarks.append(f"{error}; without annotation the subject is left out")
+    return weights, kept, remarks
+
+
 def remarks_on_weights(weights_dir: Path, dataset: Dataset, k_prime: int) -> list[str]:
     """Compare k' and the frame rate of given weights, as `weights.json` or the paper has them, with the data's."""
     folder = weights_dir / dataset.name

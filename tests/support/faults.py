@@ -27,6 +27,7 @@ import main
 import train_evaluate
 import Utils.dataset_run.folder
 import Utils.networks.backend
+import Utils.own_video.collection
 import Utils.own_video.run
 import Utils.work.machine
 from tests.support.bad_input import BOOKS, encoded, face_image
@@ -284,7 +285,7 @@ def stand_in_for_scores(patch: pytest.MonkeyPatch) -> None:
 
     for name, made_up in (("score_video", score), ("ensemble_of", lambda weights: None), ("write_report", page)):
         patch.setattr(Utils.own_video.run, name, made_up)
-    patch.setattr(Utils.own_video.run, "write_index", page)
+    patch.setattr(Utils.own_video.collection, "write_index", page)
     patch.setattr(Utils.networks.backend, "seed_keras", lambda seed: None)
     patch.setattr(feature_extraction, "prepare_flow", lambda name: None)
     patch.setattr(Utils.work.machine, "git_revision", lambda: None)
