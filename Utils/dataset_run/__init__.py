@@ -1,4 +1,4 @@
-"""What a run on a dataset leaves: its folder, the curves of its report, and the check before a run.
+"""What belongs to a run on a dataset: the check before it, its folder of results, and the curves of its report.
 
-main.py uses `folder.write_run` and `check.check_dataset`; nothing else imports this room.
+main.py uses `check.check_dataset` and the functions of `folder`. Nothing else imports this room.
 """

@@ -1,4 +1,4 @@
-"""Check a dataset before days are spent on it: read all there is, compute nothing, say what is there and what is not.
+"""Checks a dataset before days are spent on a run: everything is read, nothing is computed, and faults are reported.
 
 python main.py --dataset_name CASME_sq --data_root /path/to/datasets --check
 """
@@ -16,43 +16,45 @@ from prepare_training import average_half_length
 from Utils.datasets.annotations import Annotations
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError
-from Utils.faces.images import read_image
+from Utils.faces.images import JPEG_END, JPEG_START, read_image
 from Utils.records import OTHERS, Video
 from Utils.work.parallel import Workers, run_units
 
-LINES_SHOWN = 40  # of each kind of remark
-PLACES_SHOWN = 3  # of the rows that are passed over for one reason
-TAIL = 1024  # bytes at a file's end in which its end mark is looked for; cameras append data
-LONG_TAIL = 65536  # for files with much appended; a thumbnail's end mark can pass here, decoding then finds it
+LINES_SHOWN = 40  # lines of each kind that the report lists
+PLACES_SHOWN = 3  # if no more rows than this are skipped for one reason, their places are listed
 
-# Start and end marks of the image formats; a BMP has its length in the header instead of an end mark
-JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+# An image must have its end mark in the last bytes of the file. Some cameras append data after it, so if it is not in
+# the first number of bytes, it is looked for in the second. There, the end mark of a thumbnail can be found by mistake.
+# Such a file passes this test, and is refused when it is decoded.
+TAIL, LONG_TAIL = 1024, 65536
+
+# First bytes and end marks of the image formats. A BMP has no end mark: its header has the length of the file.
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
-BMP_START = b"BM"
+BMP_START, BMP_LENGTH = b"BM", slice(2, 6)
 
 
 @dataclass(frozen=True)
 class Check:
-    """What a check found: `problems` would stop a run, `report` is the text for the user."""
+    """What a check found: the problems that would stop a run, and the report for the user."""
 
     problems: list[str]
     report: str
 
 
 def check_dataset(dataset: Dataset, data_root: Path, protocol: str = "paper", workers: Workers | int = 1) -> Check:
-    """Read everything of a dataset and report on it.
+    """Read all of a dataset and report what is there.
+
+    Nothing is raised for bad input. What cannot be read is among the problems or in the report.
 
     Parameters
     ----------
     dataset : Dataset
     data_root : Path
-        Folder that holds the datasets.
+        Folder that contains the folders of the datasets.
     protocol : {"paper", "upstream"}
-        Rows, frame numbers and order of the annotations are those of this protocol.
+        Annotations are read as under this protocol.
     workers : Workers or int
         They read the frames.
-
-    Nothing is raised for bad input: what cannot be read at all is among the problems.
     """
     lines = [f"{dataset.title} in {data_root}, {protocol} protocol: checked, nothing computed"]
     raw = annotations = None
@@ -61,7 +63,7 @@ def check_dataset(dataset: Dataset, data_root: Path, protocol: str = "paper", wo
         raw = scan_videos(dataset, data_root)
         problems += raw.problems
         if not raw.videos and not raw.problems:
-            problems.append(f"{raw.root}: holds no folder of a video")
+            problems.append(f"{raw.root}: contains no video folder")
     except InputError as error:
         problems.append(str(error))
     try:
@@ -90,7 +92,7 @@ def check_dataset(dataset: Dataset, data_root: Path, protocol: str = "paper", wo
 
 
 def _listed(title: str, items: Sequence[str]) -> list[str]:
-    """A title with the number of items, and the items; nothing if there are none."""
+    """A title with the number of items, and the first `LINES_SHOWN` items. No lines if there are no items."""
     if not items:
         return []
     more = [f"  ... and {len(items) - LINES_SHOWN} more"] if len(items) > LINES_SHOWN else []
@@ -98,7 +100,7 @@ def _listed(title: str, items: Sequence[str]) -> list[str]:
 
 
 def _counts(dataset: Dataset, videos: Sequence[Video]) -> list[str]:
-    """What takes part, beside the published counts, then the expressions of each class."""
+    """Lines on what takes part, compared with the published numbers, and on the expressions of each class."""
     expressions = [e for v in videos for e in v.expressions]
     here = (len({v.subject for v in videos}), len(videos), len(expressions))
     k_prime = average_half_length(expressions) if expressions else None
@@ -126,20 +128,22 @@ def _counts(dataset: Dataset, videos: Sequence[Video]) -> list[str]:
 
 
 def _compared(published, here) -> str:
-    return f"published {published}, here {here}: {'equal' if published == here else 'differs'}"
+    """A published number and the one found here."""
+    result = "equal" if published == here else "differs"
+    return f"published {published}, here {here}: {result}"
 
 
 def _rows(annotations: Annotations) -> list[str]:
-    """Rows that are used, passed over by the protocol (by reason), and left out as faulty (one by one)."""
+    """Lines on the workbook's rows: how many are used, how many are skipped for each reason, and each faulty one."""
     lines = ["", f"workbook rows: {len(annotations.rows)} micro-expressions that can be used"]
     for reason, places in annotations.passed_over.items():
         shown = f": {'; '.join(places)}" if len(places) <= PLACES_SHOWN else ""
-        lines.append(f"  {len(places)} passed over by the protocol, {reason}{shown}")
+        lines.append(f"  {len(places)} skipped by the protocol, {reason}{shown}")
     return lines + _listed("rows left out because they are faulty", annotations.left_out)
 
 
 def _frames(raw: RawVideos, workers: Workers | int) -> list[str]:
-    """Gaps, and frames that cannot be read, of all videos, annotated or not."""
+    """Lines on frames that cannot be read, and on gaps. All videos are looked at, annotated or not."""
     videos = list(raw.videos.values())
     unreadable = [line for found in run_units(check_frames, videos, workers, "frames", "video") for line in found]
     n = sum(len(v.frames) for v in videos)
@@ -150,7 +154,10 @@ def _frames(raw: RawVideos, workers: Workers | int) -> list[str]:
 
 
 def check_frames(video: Video) -> list[str]:
-    """The frames of one video that are no complete image: start and end of each file, and the first frame decoded."""
+    """A line for each frame of one video that is not a complete image. This is a unit of work.
+
+    The start and the end of each file are looked at. If all are right, the first frame is decoded.
+    """
     faults = [f"{path}: {fault}" for path in video.frames if (fault := image_fault(path))]
     if not faults:
         try:
@@ -161,21 +168,21 @@ def check_frames(video: Video) -> list[str]:
 
 
 def image_fault(path: Path) -> str:
-    """What is wrong with an image file's start or end; empty if nothing is. The picture itself is not decoded."""
+    """What is wrong with the start or the end of an image file; "" if nothing is. The image is not decoded."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             if size == 0:
                 return "empty"
             file.seek(0)
-            start = file.read(8)
+            start = file.read(len(PNG_START))  # the longest of the three
             tails = (_tail(file, size, length) for length in (TAIL, LONG_TAIL))
             if start.startswith(JPEG_START):
                 return "" if _any_holds(tails, JPEG_END) else f"JPEG cut short ({size} bytes)"
             if start == PNG_START:
                 return "" if _any_holds(tails, PNG_END) else f"PNG cut short ({size} bytes)"
             if start.startswith(BMP_START):
-                expected = int.from_bytes(start[2:6], "little")
+                expected = int.from_bytes(start[BMP_LENGTH], "little")
                 return "" if size >= expected else f"BMP cut short ({size} of {expected} bytes)"
             return f"neither JPEG nor PNG nor BMP ({size} bytes)"
     except OSError as error:
@@ -183,6 +190,7 @@ def image_fault(path: Path) -> str:
 
 
 def _tail(file, size: int, length: int) -> bytes:
+    """The last `length` bytes of a file of `size` bytes."""
     file.seek(max(0, size - length))
     return file.read()
 

@@ -1,4 +1,4 @@
-"""A dataset's run as its figures and its report show it: curves, intervals, and the crops and flow of each."""
+"""What the figures and the report of a run on a dataset show: curves, intervals, and the crops and flow of each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from Utils.settings import Settings
 
 
 def run_curves(run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Settings) -> Iterator[Curve]:
-    """One curve per tested video, made as they are asked for."""
+    """A curve for each tested video. Each is only made when it is asked for.
+
+    `k_prime` is in frames. Of `settings`, p and flow are used.
+    """
     for s in run.scores:
         rows = run.evaluation.of_video(s.video.subject, s.video.name)
         tables = {"predicted": rows.predictions, "annotated": rows.annotations}
@@ -50,7 +53,7 @@ def run_curves(run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Set
 def video_figures(
     run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Settings, folder: Path
 ) -> list[VideoFigure]:
-    """One figure per tested video, to be drawn into `folder`."""
+    """A figure for each tested video. They are to be drawn into `folder`. Other parameters: see `run_curves`."""
     figures = []
     for curve in run_curves(run, dataset, k_prime, settings):
         figures.append(
@@ -73,7 +76,26 @@ def video_figures(
 
 
 def pictures_of(video: Video, onset: int, apex: float | None, offset: int, flow: str) -> Pictures:
-    """The crops of an interval, and the flow from onset to apex; None for a frame that is not there."""
+    """The crops of an interval, and the flow from onset to apex.
+
+    Parameters
+    ----------
+    video : Video
+        Its frames are the crops.
+    onset, apex, offset : int
+        Frames. They can be outside the video; the apex can be unknown (None, NA or NaN).
+    flow : {"kernel", "opencv"}
+
+    Returns
+    -------
+    Pictures
+        None stands for a crop that does not exist, and for a flow of which a crop does not exist.
+
+    Raises
+    ------
+    InputError
+        A crop cannot be read.
+    """
 
     def colour(frame) -> np.ndarray | None:
         if pd.isna(frame) or not 0 <= int(frame) < len(video.frames):

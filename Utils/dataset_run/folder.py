@@ -1,4 +1,7 @@
-"""Write what a run leaves: settings, tables, metrics, figures, report; after training the weights and their curves."""
+"""Writes the folder of a run on a dataset: settings, tables, metrics, figures and report.
+
+After training, the folder also has the weights, loss curves and logs.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from Utils.work.cache import atomic_file, write_json, write_new_folder
 from Utils.work.machine import git_revision, versions
 from Utils.work.parallel import Workers, run_units
 
-REMARKS_SHOWN = 12
+REMARKS_SHOWN = 12  # remarks that are printed at the end of a run
 SYNTHETIC_FACES = (
     "The faces of this dataset are synthetic: its figures show that the code works, and nothing about people."
 )
@@ -46,10 +49,26 @@ def write_run(
     remarks: Sequence[str],
     workers: Workers | int,
 ) -> Path:
-    """Write a run's folder, whole or not at all; returns it.
+    """Write the folder of a run, whole or not at all. After training, also copy the weights to `settings.weights_dir`.
 
-    `evaluated` has an evaluation per protocol. That of the run's own protocol gives tables, figures and metrics.json;
-    the report has the other one's metrics beside it: the same networks and annotations, counted by the other's rules.
+    Parameters
+    ----------
+    settings : Settings
+    dataset : Dataset
+    k_prime : int
+        Half the length of an expression, frames.
+    results : sequence of FoldResult
+    evaluated : dict of str to RunEvaluation
+        Protocol -> the run as this protocol counts it. Tables, figures and metrics.json are those of the run's own
+        protocol. The report shows the metrics of both, side by side.
+    remarks : sequence of str
+    workers : Workers or int
+        They draw the figures.
+
+    Returns
+    -------
+    Path
+        The folder.
     """
 
     def write(folder: Path) -> None:
@@ -75,7 +94,7 @@ def _write_files(
     evaluated: Mapping[str, RunEvaluation],
     remarks: Sequence[str],
 ) -> None:
-    """Settings, tables, metrics and report."""
+    """Write settings, tables, metrics, remarks and report."""
     run = evaluated[settings.protocol]
     predictions = run.evaluation.predictions
     described = describe_run(settings, dataset, k_prime)
@@ -102,25 +121,24 @@ def _write_files(
 def _draw_figures(
     folder: Path, settings: Settings, dataset: Dataset, k_prime: int, run: RunEvaluation, workers: Workers | int
 ) -> None:
-    """One figure per video."""
+    """Draw a figure for each video."""
     folder.mkdir()
     run_units(draw_video, video_figures(run, dataset, k_prime, settings, folder), workers, "figures", "video")
 
 
 def summarise_runs(settings: Settings, metrics: Sequence[dict]) -> Path:
-    """Mean and standard deviation (n - 1) of every figure over repeated runs: printed, and written as two CSV files."""
-    figures = pd.DataFrame(
-        [
-            {"seed": m["seed"], "strs": m["strs"]}
-            | {
-                f"{part}_{name}": value
-                for part in ("spotting", "analysis", "recognition")
-                for name, value in (m[part] or {}).items()
-            }
-            for m in metrics
-        ]
-    ).set_index("seed")
-    figures = figures.astype(float)
+    """Print the mean and the standard deviation of every metric over repeated runs, and write them as two CSV files.
+
+    `metrics` are those of each run, as in metrics.json. The standard deviation is that of a sample (n - 1). Returns the
+    folder with `runs.csv` and `summary.csv`.
+    """
+    rows = []
+    for m in metrics:
+        row = {"seed": m["seed"], "strs": m["strs"]}
+        for part in ("spotting", "analysis", "recognition"):
+            row |= {f"{part}_{name}": value for name, value in (m[part] or {}).items()}
+        rows.append(row)
+    figures = pd.DataFrame(rows).set_index("seed").astype(float)
     summary = pd.DataFrame({"mean": figures.mean(), "sd": figures.std(), "n": figures.count()})
 
     def write(folder: Path) -> None:
@@ -135,7 +153,7 @@ def summarise_runs(settings: Settings, metrics: Sequence[dict]) -> Path:
 
 
 def print_remarks(remarks: Sequence[str]) -> None:
-    """What had to be left out or looks wrong in the data, at the end of a run."""
+    """Print what was left out or looks wrong in the data. `remarks.txt` has all of it."""
     if not remarks:
         return
     print(f"\n{len(remarks)} remark(s) about the data:")
@@ -146,7 +164,7 @@ def print_remarks(remarks: Sequence[str]) -> None:
 
 
 def describe_run(settings: Settings, dataset: Dataset, k_prime: int) -> dict:
-    """All that is needed to repeat a run: every flag, k and k', versions, git revision."""
+    """Everything that is needed to repeat a run: every flag, k and k', versions, git revision."""
     return {
         "settings": settings.as_json(),
         "k": dataset.k,
@@ -161,7 +179,10 @@ def describe_run(settings: Settings, dataset: Dataset, k_prime: int) -> dict:
 
 
 def save_weights(folds: Sequence[FoldResult], dataset: Dataset, k_prime: int, protocol: str, weights_dir: Path) -> None:
-    """Copy the folds' trained weights and `weights.json` to `<weights_dir>/<dataset>`, each file whole or not."""
+    """Copy the trained weights of all folds to `<weights_dir>/<dataset>`, and write `weights.json` there.
+
+    Each file appears whole or not at all.
+    """
     folder = weights_dir / dataset.name
     for result in folds:
         for kind in KINDS:
@@ -176,6 +197,6 @@ def save_weights(folds: Sequence[FoldResult], dataset: Dataset, k_prime: int, pr
 
 
 def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file so that `target` is never half-written."""
+    """Copy a file. `target` appears whole or not at all."""
     with atomic_file(target) as scratch:
         shutil.copyfile(source, scratch)

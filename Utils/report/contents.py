@@ -1,4 +1,4 @@
-"""What a report shows of each video: the score curve, its intervals, their rows in the table of expressions."""
+"""What a report shows of each video: the curve of its scores, its intervals, and their rows in the table."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ CSV_COLUMNS = (
     "subject", "video", "face", "kind", "onset", "apex", "offset", "onset_s", "apex_s", "offset_s", "score", "emotion",
     "confidence", "matched",
 )  # fmt: skip
-MAX_LANES = 6  # of a track; further overlapping intervals are drawn over others
+MAX_LANES = 6  # lanes of a track; if more intervals overlap, some are drawn over others
+CSV_DIGITS = 6  # decimal places in the CSV that the page can save
 
 Kind = Literal["predicted", "annotated"]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One video of a dataset, or one face of an own video.
+    """One video of a dataset, or one face in a video of the user.
 
     Attributes
     ----------
@@ -39,20 +40,21 @@ class Curve:
     fps : float
         Frames per second.
     raw, smoothed : ndarray, (n,)
-        Spotting score of each feature; feature i stands at frame i. NaN where not scored: a gap in the curve.
+        Spotting score of each feature. Feature i is drawn at frame i. NaN where the face is not scored: a gap.
     threshold : float or None
-        Height from which peaks are taken; None where it does not select (one prediction per video).
+        Height that a peak must reach. None if there is one prediction for each video, which needs no threshold.
     k_prime : int
-        In frames; the score is smoothed over 2k'.
+        Frames; the score is smoothed over 2k'.
     predictions, annotations : DataFrame
-        The rows of this video, with the columns of evaluation/tables.py; either may be empty. Frames may lie outside
+        The rows of this video, with the columns of evaluation/tables.py. Either can be empty. Frames can be outside
         the curve.
     matches : sequence of (int, int)
-        Rows of `predictions` and `annotations` that the evaluation found to belong together.
+        (row of `predictions`, row of `annotations`) of each pair that the evaluation matched.
     pictures : callable or None
-        ("predicted" or "annotated", row position in that table) -> Pictures or None; called once per interval.
+        ("predicted" or "annotated", position of a row in that table) -> Pictures or None. It is called once for each
+        interval.
     remarks : sequence of str
-        For example stretches without a face.
+        For example on parts without a face.
     """
 
     subject: str
@@ -77,35 +79,33 @@ class Curve:
 
 
 class CurveContents(NamedTuple):
-    """What the page holds of one curve.
+    """What the page has about one curve."""
 
-    `data` is what the script draws from (see `curve_contents`), `rows` are its rows of the table of expressions in
-    order of onset, `intervals` and `n_matched` what is counted.
-    """
-
-    label: str
-    option: str
-    data: dict
-    rows: list[dict]
+    label: str  # its heading
+    option: str  # its line in the list from which users choose a curve
+    data: dict  # what the script draws
+    rows: list[dict]  # its rows in the table of expressions, in order of onset
     intervals: VideoIntervals
     n_matched: int
 
 
 def curve_contents(number: int, curve: Curve, colours: Mapping[str, str]) -> CurveContents:
-    """Everything the page says about one curve; draws its pictures.
+    """Everything that the page has about one curve. This draws its pictures.
 
     Parameters
     ----------
     number : int
-        0-based position among the page's curves.
+        Position among the curves of the page, from 0.
+    curve : Curve
     colours : mapping
-        Emotion -> "#rrggbb"; any other emotion is grey.
+        Emotion -> "#rrggbb". Any other emotion is grey.
 
     Raises
     ------
     ValueError
-        Scores of unequal length or none, a frame rate that is not positive, a table that breaks a rule of
-        Utils/evaluation/tables.py, rows of another video, or pictures of a shape or type that cannot be drawn.
+        There are no scores, or not as many smoothed as raw ones; the frame rate is not positive; a table breaks a rule
+        of Utils/evaluation/tables.py or has rows of another video; or pictures have a shape or a type that cannot be
+        drawn.
     """
     n = len(curve.raw)
     if n == 0 or np.ndim(curve.raw) != 1 or np.shape(curve.smoothed) != (n,):
@@ -139,7 +139,7 @@ def curve_contents(number: int, curve: Curve, colours: Mapping[str, str]) -> Cur
 
 
 def summary(curve: Curve, video: VideoIntervals, matched: int) -> str:
-    """The plot in words, for those who do not see it."""
+    """The plot in words, for people who cannot see it. `matched` is the number of matches."""
     n, smoothed = len(curve.raw), finite(curve.smoothed)
     scored = smoothed[np.isfinite(smoothed)]
     parts = [f"{n / curve.fps:.1f} seconds ({n:,} frames at {curve.fps:g} frames per second)"]
@@ -157,22 +157,28 @@ def summary(curve: Curve, video: VideoIntervals, matched: int) -> str:
 
 
 def float32_base64(values: np.ndarray) -> str:
-    """Values as little-endian float32 in base64; infinite ones become NaN."""
+    """Values as little-endian float32 in base64. Infinite values become NaN."""
     return base64.b64encode(finite(values).astype("<f4").tobytes()).decode("ascii")
 
 
 def _counts(video: VideoIntervals, matched: int) -> str:
+    """The numbers of intervals, and of matches if the video is annotated."""
     predicted = f"{len(video.predicted)} predicted"
-    return f"{predicted}, {len(video.annotated)} annotated, {matched} matched" if video.annotated else predicted
+    if not video.annotated:
+        return predicted
+    return f"{predicted}, {len(video.annotated)} annotated, {matched} matched"
 
 
 def _row(
     number: int, curve: Curve, kind: Kind, interval: Interval, matched: bool, annotated: bool, colours: Mapping
 ) -> dict:
-    """A row of the table of expressions; None where something is unknown."""
+    """A row of the table of expressions. What is unknown is None.
+
+    `number` is the curve's position, and `annotated` is whether its video has annotations.
+    """
     table = curve.predictions if kind == "predicted" else curve.annotations
     source = table.iloc[interval.row]
-    apex = None if math.isnan(interval.apex) else interval.apex
+    apex = _whole(interval.apex)
     onset_s = _number(source.get("onset_s"), interval.onset / curve.fps)
     row = {
         "subject": curve.subject,
@@ -180,7 +186,7 @@ def _row(
         "face": curve.face,
         "kind": kind,
         "onset": interval.onset,
-        "apex": int(apex) if apex is not None and apex == int(apex) else apex,
+        "apex": apex,
         "offset": interval.offset,
         "onset_s": onset_s,
         "apex_s": None if apex is None else onset_s + (apex - interval.onset) / curve.fps,
@@ -194,8 +200,15 @@ def _row(
     return row | {"curve": number, "source": interval.row, "colour": colour, "csv": csv_line(row)}
 
 
+def _whole(apex: float) -> float | None:
+    """The apex as int if it is a whole number, as float if not, None if it is unknown (NaN)."""
+    if math.isnan(apex):
+        return None
+    return int(apex) if apex == int(apex) else apex
+
+
 def csv_line(row: Mapping) -> str:
-    """The row in the columns of `CSV_COLUMNS`, one line of a CSV file without its line end."""
+    """The row as a line of a CSV file with the columns `CSV_COLUMNS`, without a line end."""
     cells = [_csv_cell(row[column]) for column in CSV_COLUMNS]
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(cells)
@@ -203,20 +216,26 @@ def csv_line(row: Mapping) -> str:
 
 
 def _csv_cell(value):
-    """A value as the CSV has it: yes or no, numbers rounded to 6 digits, nothing where it is unknown."""
+    """A value as in the CSV: "yes" or "no" for a truth value, numbers rounded, "" for what is unknown."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return round(value, 6) if isinstance(value, float) else value
+    return round(value, CSV_DIGITS) if isinstance(value, float) else value
 
 
 def _drawn(curve: Curve, row: Mapping, lane: int) -> dict:
-    """An interval as the script draws it; `start` and `end` are seconds on the curve's axis."""
+    """An interval as the script draws it. "start", "end" and "peak" are seconds on the curve's axis.
+
+    The bar begins half a frame before the onset and ends half a frame after the offset. An apex that is unknown or
+    negative is replaced by the middle of the interval.
+    """
     keys = (
         "kind", "onset", "apex", "offset", "onset_s", "offset_s", "score", "emotion", "confidence", "matched", "colour",
     )  # fmt: skip
-    peak = (row["onset"] + row["offset"]) / 2 if row["apex"] is None or row["apex"] < 0 else row["apex"]
+    peak = row["apex"]
+    if peak is None or peak < 0:
+        peak = (row["onset"] + row["offset"]) / 2
     pictures = curve.pictures(row["kind"], row["source"]) if curve.pictures else None
     return {key: row[key] for key in keys} | {
         "start": (row["onset"] - 0.5) / curve.fps,
@@ -229,7 +248,10 @@ def _drawn(curve: Curve, row: Mapping, lane: int) -> dict:
 
 
 def _lanes(intervals: Sequence[Interval]) -> list[int]:
-    """The first lane in which each interval, given in order of onset, overlaps none before it."""
+    """The lane of each interval, from 0: the first one in which it overlaps no other.
+
+    The intervals are in order of onset. If none of `MAX_LANES` lanes is free, it is the lane that is free first.
+    """
     ends: list[int] = []
     lanes = []
     for interval in intervals:
@@ -242,5 +264,7 @@ def _lanes(intervals: Sequence[Interval]) -> list[int]:
 
 
 def _number(value, default: float | None = None) -> float | None:
-    """A cell as float; `default` where it is missing."""
-    return default if value is None or pd.isna(value) or not math.isfinite(value) else float(value)
+    """A cell as float, or `default` if it is missing, NaN or infinite."""
+    if value is None or pd.isna(value) or not math.isfinite(value):
+        return default
+    return float(value)

@@ -1,7 +1,7 @@
-"""Figures of a run: one PNG per video, scores above, annotated and predicted intervals below.
+"""Figures of a run: one PNG for each video, with scores above, and annotated and predicted intervals below.
 
-Drawn with matplotlib's objects on an Agg canvas: no display, no state of pyplot, so worker processes can draw side by
-side, and equal input gives equal bytes. The user's matplotlibrc is not looked at.
+They are drawn with matplotlib's objects on an Agg canvas, without a display and without the global state of pyplot. So
+several processes can draw at the same time, and equal input gives equal bytes. The user's matplotlibrc is not used.
 """
 
 from __future__ import annotations
@@ -29,24 +29,39 @@ from Utils.evaluation.tables import Interval, group_by_video
 from Utils.records import OTHERS
 from Utils.work.cache import atomic_file
 
-DPI = 110
-WIDTH = 12.0  # inches, of every figure
+DPI = 110  # pixels of an inch
+WIDTH = 12.0  # inches; width of every figure
 LEFT, RIGHT, TOP, BOTTOM = 0.95, 0.2, 0.85, 1.12  # inches around the panels of a video's figure
-SCORE_HEIGHT, LANE_HEIGHT, GAP = 2.9, 0.19, 0.08  # inches
-MAX_LANES = 9  # of a track; where labels would need more, they are shortened, then left out
-LABEL_SIZE = 8.0  # points
-LABEL_GAP, NEIGHBOUR_GAP = 4.0, 11.0  # pixels between a bar and its label; between one bar and the next
-MIN_BAR, NARROW_BAR = 6.0, 12.0  # pixels; a narrow bar has no room for hatching and apex
-CUT = 10.0  # pixels; a bar that is cut by the panel's edge goes on beyond it, so that no border closes it there
-MANY_PEAKS = 80  # from here on their markers are smaller
+SCORE_HEIGHT, LANE_HEIGHT, GAP = 2.9, 0.19, 0.08  # inches; GAP is between the panels of scores and of tracks
+HEADING_AT, LEGENDS_AT = 0.16, (0.34, 0.1)  # inches; heading from the top, the two lines of legends from the bottom
 
-# Okabe and Ito's colours, told apart by colour-blind readers too; without yellow, which is too faint on white.
+# Tracks: heights in lanes
+MAX_LANES = 9  # lanes of a track; if labels would need more, they are shortened, then left out
+TRACK_MARGIN = 0.25  # above and below each track
+BAR_HEIGHT, APEX_HEIGHT = 0.64, 0.8
+
+# Bars and labels: sizes in pixels
+LABEL_SIZE = 8.0  # points
+LABEL_LETTERS, SHORT_LETTERS = 14, 3  # of an emotion's name; the short one is used if there is little room
+TITLE_LETTERS = 60
+LABEL_GAP, NEIGHBOUR_GAP = 4.0, 11.0  # between a bar and its label; between one bar and the next
+MIN_BAR, NARROW_BAR = 6.0, 12.0  # least width of a bar; a bar below the second has no room for hatching and apex
+CUT = 10.0  # a bar that reaches beyond the panel is drawn so much further, so that its border is not seen at the edge
+
+# Score panel
+PEAK_SIZE, SMALL_PEAK_SIZE = 6.5, 4.5  # points
+MANY_PEAKS = 80  # from this number on, markers of peaks are small
+SCORE_TICKS, TIME_TICKS = 7, 14  # most ticks of an axis
+ROOM = 0.08  # share of the range of scores that is left free above and below
+ROOM_IF_EQUAL = 0.1  # the same if all scores are equal: share of their value, or this number if they are 0
+
+# Colours of Okabe and Ito, which colour-blind readers can distinguish. Yellow is left out: it is too faint on white.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 HATCH = "//////"
-GREY = "#8C8C8C"  # "others", an emotion that is no class, and none at all
+GREY = "#8C8C8C"  # for "others", for an emotion that is not a class, and for none
 INK, RAW = "#222222", "#B4BCC4"
-ROUND_STEPS = (1, 2, 2.5, 5, 10)  # between ticks, times a power of ten
-FONT = "DejaVu Sans"  # comes with matplotlib
+ROUND_STEPS = (1, 2, 2.5, 5, 10)  # possible distances of ticks, times a power of ten
+FONT = "DejaVu Sans"  # it comes with matplotlib
 STYLE = [
     "default",
     {
@@ -68,7 +83,7 @@ STYLE = [
 
 @dataclass(frozen=True)
 class VideoFigure:
-    """What one video's figure shows.
+    """What the figure of one video shows.
 
     Attributes
     ----------
@@ -76,19 +91,19 @@ class VideoFigure:
         The PNG.
     title : str
     raw, smoothed : ndarray, (n,)
-        Spotting score of each feature; feature i stands at frame i.
+        Spotting score of each feature. Feature i is drawn at frame i.
     threshold : float or None
-        Height from which peaks are taken; None where it does not select (one prediction per video).
+        Height that a peak must reach. None if there is one prediction for each video, which needs no threshold.
     k_prime : int
-        In frames; the score is smoothed over 2k'.
+        Frames; the score is smoothed over 2k'.
     fps : float
         Frames per second.
     predictions, annotations : DataFrame
-        The rows of this video, with the columns of Utils/evaluation/tables.py; frames may lie beyond the video.
+        The rows of this video, with the columns of Utils/evaluation/tables.py. Frames can be outside the video.
     classes : sequence of str
-        The evaluated emotions; they set the colours.
+        The evaluated emotions. Their order decides their colours.
     hits, found : collection of int
-        Rows of `predictions` that are true positives, rows of `annotations` that were found, as the evaluation says.
+        The rows of `predictions` and of `annotations` that the evaluation matched.
     """
 
     path: Path
@@ -106,7 +121,7 @@ class VideoFigure:
 
 
 class Bar(NamedTuple):
-    """An interval as drawn. `left`, `right` and `text_x` are pixels from the panel's left edge."""
+    """An interval as it is drawn. `left`, `right` and `text_x` are pixels from the panel's left edge."""
 
     interval: Interval
     matched: bool
@@ -118,24 +133,26 @@ class Bar(NamedTuple):
 
 
 def draw_video(video: VideoFigure) -> None:
-    """Write one video's figure. The unit of work.
+    """Write the figure of one video. This is a unit of work.
 
     Raises
     ------
     ValueError
-        Empty scores, scores of unequal length, a table that breaks a rule of evaluation/tables.py, or rows
-        of two videos.
+        There are no scores, or not as many smoothed as raw ones; a table breaks a rule of evaluation/tables.py; or the
+        tables have rows of two videos.
     """
     n = len(video.raw)
     if n == 0 or len(video.smoothed) != n:
-        raise ValueError(f"{video.title}: {n} raw and {len(video.smoothed)} smoothed scores; they must pair")
+        raise ValueError(f"{video.title}: {n} raw and {len(video.smoothed)} smoothed scores; they must come in pairs")
     annotated, predicted = _intervals(video)
     beyond = max([interval.offset for interval, _ in annotated + predicted], default=0) - (n - 1)
-    span = (-0.5, n - 0.5 + min(max(beyond, 0), video.k_prime))  # an annotation may end beyond the last feature
+    # The frames at the left and the right edge. A frame reaches half a frame to each side of its number. Intervals can
+    # end after the last feature, so up to k' frames are added.
+    span = (-0.5, n - 0.5 + min(max(beyond, 0), video.k_prime))
     colours = emotion_colours(video.classes)
     tracks = [_pack(intervals, span) for intervals in (annotated, predicted)]
     lanes = [max([bar.lane + 1 for bar in bars], default=1) for bars in tracks]
-    tracks_height = LANE_HEIGHT * (sum(lanes) + 1)
+    tracks_height = LANE_HEIGHT * (sum(lanes) + 4 * TRACK_MARGIN)
     height = TOP + SCORE_HEIGHT + GAP + tracks_height + BOTTOM
     with new_figure(video.path, height) as figure:
         score_axes = _panel(figure, TOP, SCORE_HEIGHT)
@@ -150,7 +167,7 @@ def draw_video(video: VideoFigure) -> None:
 
 
 def _intervals(video: VideoFigure) -> tuple[list[tuple[Interval, bool]], list[tuple[Interval, bool]]]:
-    """Annotated and predicted intervals in time order, each with whether it is matched."""
+    """The annotated and the predicted intervals in order of time, each with whether it is matched."""
     grouped = group_by_video(video.predictions, video.annotations)
     if len(grouped) > 1:
         raise ValueError(f"{video.title}: rows of {grouped[0].label} and {grouped[1].label}; give those of one video")
@@ -162,15 +179,16 @@ def _intervals(video: VideoFigure) -> tuple[list[tuple[Interval, bool]], list[tu
 
 
 def _pack(intervals: list[tuple[Interval, bool]], span: tuple[float, float]) -> list[Bar]:
-    """Give every interval in sight a bar, a label and a lane in which nothing overlaps it.
+    """Give every interval within `span` a bar, a label and a lane in which nothing overlaps it.
 
-    Labels are shortened, then left out, where more than `MAX_LANES` lanes would be needed.
+    If more than `MAX_LANES` lanes would be needed, labels are shortened, then left out. If that is not enough either,
+    some bars overlap.
     """
     in_sight = [(i, matched) for i, matched in intervals if i.onset - 0.5 < span[1] and i.offset + 0.5 > span[0]]
     bars: list[Bar] = []
-    for letters in (14, 3, 0):
+    for letters in (LABEL_LETTERS, SHORT_LETTERS, 0):
         gap = NEIGHBOUR_GAP if letters else LABEL_GAP
-        ends: list[float] = []  # of each lane so far
+        ends: list[float] = []  # right end of the last bar in each lane
         bars = []
         for bar in sorted((_bar(interval, matched, span, letters) for interval, matched in in_sight), key=_extent):
             left, right = _extent(bar)
@@ -183,7 +201,7 @@ def _pack(intervals: list[tuple[Interval, bool]], span: tuple[float, float]) -> 
 
 
 def _bar(interval: Interval, matched: bool, span: tuple[float, float], letters: int) -> Bar:
-    """An interval clipped to the panel, its label to the right of it, or to the left where the panel ends."""
+    """An interval, clipped to the panel. Its label is to the right of it, or to the left if the panel ends there."""
     width = (WIDTH - LEFT - RIGHT) * DPI
     scale = width / (span[1] - span[0])
     left = max((interval.onset - 0.5 - span[0]) * scale, -CUT)
@@ -197,12 +215,12 @@ def _bar(interval: Interval, matched: bool, span: tuple[float, float], letters: 
     if text_x + length > width - LABEL_GAP:
         text_x = left - LABEL_GAP - length
     if text_x < LABEL_GAP:
-        text_x = (left + right - length) / 2  # the bar fills the panel: on top of it
+        text_x = (left + right - length) / 2  # the bar fills the panel, so the label is on top of it
     return Bar(interval, matched, left, right, text, text_x, 0)
 
 
 def _extent(bar: Bar) -> tuple[float, float]:
-    """Left and right end of a bar with its label, pixels."""
+    """The left and the right end of a bar with its label, pixels."""
     if not bar.text:
         return bar.left, bar.right
     return min(bar.left, bar.text_x), max(bar.right, bar.text_x + _text_width(bar.text))
@@ -216,7 +234,8 @@ def _text_width(text: str) -> float:
 
 
 def _draw_scores(axes: Axes, video: VideoFigure, span: tuple[float, float]) -> None:
-    marker = dict(marker="o", markersize=3) if len(video.raw) == 1 else {}
+    """The score panel: raw and smoothed curve, and the threshold."""
+    marker = dict(marker="o", markersize=3) if len(video.raw) == 1 else {}  # a line through one point is not visible
     frames = np.arange(len(video.raw))
     axes.plot(frames, finite(video.raw), color=RAW, linewidth=0.8, zorder=2, **marker)
     axes.plot(frames, finite(video.smoothed), color=INK, linewidth=1.6, zorder=3, **marker)
@@ -226,22 +245,22 @@ def _draw_scores(axes: Axes, video: VideoFigure, span: tuple[float, float]) -> N
         heights = np.append(heights, finite([video.threshold]))
     heights = heights[np.isfinite(heights)]
     low, high = (heights.min(), heights.max()) if len(heights) else (0.0, 1.0)
-    room = 0.08 * (high - low) or 0.1 * abs(high) or 0.1  # constant scores have room, too
+    room = ROOM * (high - low) or ROOM_IF_EQUAL * abs(high) or ROOM_IF_EQUAL
     axes.set_ylim(low - room, high + room)
     axes.set_xlim(*span)
     axes.set_ylabel("spotting score")
-    axes.yaxis.set_major_locator(MaxNLocator(7, steps=ROUND_STEPS))
+    axes.yaxis.set_major_locator(MaxNLocator(SCORE_TICKS, steps=ROUND_STEPS))
 
 
 def _draw_marks(axes: Axes, video: VideoFigure, tracks: list[list[Bar]], colours: Mapping) -> None:
-    """In the score panel: annotated intervals as shades behind the curves, predicted peaks on the smoothed one."""
+    """In the score panel: annotated intervals as shades behind the curves, predicted peaks on the smoothed curve."""
     for bar in tracks[0]:
         interval, colour = bar.interval, colours.get(bar.interval.emotion, GREY)
         first, last = np.clip([interval.onset - 0.5, interval.offset + 0.5], *axes.get_xlim())
         axes.axvspan(first, last, color=colour, alpha=0.16, linewidth=0, zorder=1)
         if first <= interval.apex <= last:
             axes.axvline(interval.apex, color=colour, linewidth=1, zorder=1.5)
-    size = 6.5 if len(tracks[1]) < MANY_PEAKS else 4.5
+    size = PEAK_SIZE if len(tracks[1]) < MANY_PEAKS else SMALL_PEAK_SIZE
     for bar in tracks[1]:
         frame, colour = round(bar.interval.peak), colours.get(bar.interval.emotion, GREY)
         if 0 <= frame < len(video.smoothed) and np.isfinite(video.smoothed[frame]):
@@ -255,60 +274,64 @@ def _draw_marks(axes: Axes, video: VideoFigure, tracks: list[list[Bar]], colours
 def _draw_tracks(
     axes: Axes, tracks: list[list[Bar]], lanes: list[int], span: tuple[float, float], colours: Mapping
 ) -> None:
-    """The track of annotated intervals above that of predicted ones; heights are in lanes, downwards."""
-    starts = (0.25, lanes[0] + 0.75)
+    """The track of annotated intervals, and below it that of predicted ones. Heights are in lanes, from the top."""
+    below_first = lanes[0] + 2 * TRACK_MARGIN
+    starts = (TRACK_MARGIN, below_first + TRACK_MARGIN)
     for bars, start, count in zip(tracks, starts, lanes, strict=True):
         for bar in bars:
             _draw_bar(axes, bar, start + bar.lane + 0.5, span, colours.get(bar.interval.emotion, GREY))
         if not bars:
             axes.text(sum(span) / 2, start + count / 2, "none", color=GREY, style="italic", ha="center", va="center")
-    axes.axhspan(0, lanes[0] + 0.5, color="#F6F6F6", zorder=0)
-    axes.axhline(lanes[0] + 0.5, color="#666666", linewidth=0.8)
-    axes.set_ylim(sum(lanes) + 1, 0)
+    axes.axhspan(0, below_first, color="#F6F6F6", zorder=0)
+    axes.axhline(below_first, color="#666666", linewidth=0.8)
+    axes.set_ylim(sum(lanes) + 4 * TRACK_MARGIN, 0)
     axes.set_yticks([start + count / 2 for start, count in zip(starts, lanes, strict=True)], ["annotated", "predicted"])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
 
 
 def _draw_bar(axes: Axes, bar: Bar, middle: float, span: tuple[float, float], colour: str) -> None:
-    """A bar with its apex and label: solid where matched, else hatched."""
-    pixel = (span[1] - span[0]) / ((WIDTH - LEFT - RIGHT) * DPI)  # in frames
+    """A bar with its apex and its label. It is solid if the interval is matched, else hatched."""
+    pixel = (span[1] - span[0]) / ((WIDTH - LEFT - RIGHT) * DPI)  # width of a pixel in frames
     left, right, text_x = (span[0] + x * pixel for x in (bar.left, bar.right, bar.text_x))
     narrow = bar.right - bar.left < NARROW_BAR
-    box = Rectangle((left, middle - 0.32), right - left, 0.64, edgecolor=colour, linewidth=1.1, zorder=3)
+    bottom = middle - BAR_HEIGHT / 2
+    box = Rectangle((left, bottom), right - left, BAR_HEIGHT, edgecolor=colour, linewidth=1.1, zorder=3)
     box.set(facecolor=colour if bar.matched else "white", hatch=None if bar.matched or narrow else HATCH)
     axes.add_patch(box)
     if not narrow and left <= bar.interval.apex <= right:
-        axes.plot([bar.interval.apex] * 2, [middle - 0.4, middle + 0.4], color=INK, linewidth=1.6, zorder=4)
+        ends = [middle - APEX_HEIGHT / 2, middle + APEX_HEIGHT / 2]
+        axes.plot([bar.interval.apex] * 2, ends, color=INK, linewidth=1.6, zorder=4)
     label = axes.text(text_x, middle, bar.text, fontsize=LABEL_SIZE, color=INK, va="center_baseline", zorder=5)
     if left < text_x < right:
         label.set_bbox(dict(facecolor="white", edgecolor="none", alpha=0.85, pad=1))
 
 
 def _label_time(score_axes: Axes, track_axes: Axes, fps: float, span: tuple[float, float]) -> None:
-    """Frames below the tracks, seconds above the scores."""
+    """The axes of time: frames below the tracks, seconds above the scores."""
     for axes in (score_axes, track_axes):
         axes.set_xlim(*span)
-        axes.xaxis.set_major_locator(MaxNLocator(14, steps=ROUND_STEPS, integer=True, min_n_ticks=1))
+        axes.xaxis.set_major_locator(MaxNLocator(TIME_TICKS, steps=ROUND_STEPS, integer=True, min_n_ticks=1))
     score_axes.tick_params(axis="x", length=0, labelbottom=False)
     track_axes.set_xlabel("frame")
     seconds = score_axes.secondary_xaxis("top", functions=(lambda frame: frame / fps, lambda time: time * fps))
-    seconds.xaxis.set_major_locator(MaxNLocator(14, steps=ROUND_STEPS))
-    seconds.spines["top"].set_visible(False)  # the panel has one there
+    seconds.xaxis.set_major_locator(MaxNLocator(TIME_TICKS, steps=ROUND_STEPS))
+    seconds.spines["top"].set_visible(False)  # the panel already has a line there
     seconds.set_xlabel("time (s)")
 
 
 def _draw_heading(figure: Figure, title: str, annotated: list, predicted: list, outside: int) -> None:
+    """The title, and how many intervals there are. `outside` is the number of those that are not drawn."""
     matched = sum(hit for _, hit in predicted)
     counts = f"{len(annotated)} annotated, {len(predicted)} predicted, {matched} true positive{'s' * (matched != 1)}"
     counts += f", {outside} outside the video" if outside else ""
-    y = 1 - 0.16 / figure.get_figheight()
-    figure.text(LEFT / WIDTH, y, printable(title, 60), fontsize=12, fontweight="bold", va="top")
+    y = 1 - HEADING_AT / figure.get_figheight()
+    figure.text(LEFT / WIDTH, y, printable(title, TITLE_LETTERS), fontsize=12, fontweight="bold", va="top")
     figure.text(1 - RIGHT / WIDTH, y, counts, fontsize=10, ha="right", va="top")
 
 
 def _draw_legends(figure: Figure, video: VideoFigure, colours: Mapping, emotions: set[str | None]) -> None:
-    """Two lines at the bottom: of the curves and marks, and of the bars and their colours."""
+    """Two lines at the bottom: one for the curves and the marks on them, one for the bars and their colours."""
     lines = [
         Line2D([], [], color=RAW, linewidth=1.2, label="raw score"),
         Line2D([], [], color=INK, linewidth=1.6, label=f"smoothed over 2k' = {2 * video.k_prime} frames"),
@@ -316,7 +339,7 @@ def _draw_legends(figure: Figure, video: VideoFigure, colours: Mapping, emotions
     if video.threshold is not None:
         text = f"threshold T = {video.threshold:.3g}"
         lines.append(Line2D([], [], color=INK, linewidth=1.1, linestyle=(0, (5, 3)), label=text))
-    dot = dict(linestyle="none", marker="o", markersize=6.5, markeredgecolor=INK, markeredgewidth=1.5)
+    dot = dict(linestyle="none", marker="o", markersize=PEAK_SIZE, markeredgecolor=INK, markeredgewidth=1.5)
     lines.append(Line2D([], [], color=INK, label="peak: true positive", **dot))
     lines.append(Line2D([], [], color="white", label="peak: false positive", **dot))
     lines.append(
@@ -326,11 +349,12 @@ def _draw_legends(figure: Figure, video: VideoFigure, colours: Mapping, emotions
         Patch(facecolor=INK, edgecolor=INK, label=f"✓ matched (IoU ≥ {IOU_THRESHOLD:g})"),
         Patch(facecolor="white", edgecolor=INK, hatch=HATCH, label="not matched"),
     ]
-    bars += [Patch(color=colour, label=printable(name, 14)) for name, colour in colours.items() if name != OTHERS]
+    named = [(printable(name, LABEL_LETTERS), colour) for name, colour in colours.items() if name != OTHERS]
+    bars += [Patch(color=colour, label=label) for label, colour in named]
     if OTHERS in colours or emotions - colours.keys():
         bars.append(Patch(color=GREY, label="others, unknown"))
     centre = (LEFT + WIDTH - RIGHT) / 2 / WIDTH
-    for handles, inches in ((lines, 0.34), (bars, 0.1)):
+    for handles, inches in zip((lines, bars), LEGENDS_AT, strict=True):
         figure.legend(
             handles=handles, loc="lower center", bbox_to_anchor=(centre, inches / figure.get_figheight()),
             ncols=len(handles), fontsize=8.5, borderpad=0, borderaxespad=0, handlelength=1.8, columnspacing=1.6,
@@ -339,7 +363,7 @@ def _draw_legends(figure: Figure, video: VideoFigure, colours: Mapping, emotions
 
 @contextmanager
 def new_figure(path: Path, height: float) -> Iterator[Figure]:
-    """A figure `WIDTH` inches wide that is written to `path`, without a date in it, when the block ends."""
+    """A figure, `WIDTH` by about `height` inches. It is written to `path`, without a date, when the block ends."""
     with matplotlib.style.context(STYLE):
         figure = Figure(figsize=(WIDTH, round(height * DPI) / DPI), dpi=DPI)
         FigureCanvasAgg(figure)
@@ -350,31 +374,39 @@ def new_figure(path: Path, height: float) -> Iterator[Figure]:
 
 
 def _panel(figure: Figure, top: float, height: float) -> Axes:
-    """Axes between the side margins, `top` inches from the figure's upper edge."""
+    """New axes between the side margins, `height` inches high and `top` inches below the figure's upper edge."""
     total = figure.get_figheight()
     return figure.add_axes((LEFT / WIDTH, 1 - (top + height) / total, 1 - (LEFT + RIGHT) / WIDTH, height / total))
 
 
 def emotion_colours(classes: Sequence[str]) -> dict[str, str]:
-    """The colour of each class; "others" is grey wherever it stands."""
+    """Class -> its colour, "#rrggbb". Colours go by position, but "others" is always grey and takes no position."""
     named = [name for name in classes if name != OTHERS]
     colours = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(named)}
     return colours | ({OTHERS: GREY} if OTHERS in classes else {})
 
 
 def finite(values: Sequence[float]) -> np.ndarray:
-    """The values as float64, NaN (a gap in a curve) for infinite ones."""
+    """The values as float64. Infinite ones become NaN, which is a gap in a curve."""
     values = np.asarray(values, np.float64)
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def printable(text: str, length: int) -> str:
-    """At most `length` characters, with a box for each that the font does not have."""
+    """At most `length` characters of a text. Those that the font does not have become a box.
+
+    A text that is cut ends with three dots, except if it is as short as `SHORT_LETTERS`.
+    """
     glyphs = _glyphs()
     shown = "".join(c if c.isprintable() and ord(c) in glyphs else "□" for c in text)
-    return shown if len(shown) <= length else shown[: length - 1].rstrip() + "…" if length > 3 else shown[:length]
+    if len(shown) <= length:
+        return shown
+    if length <= SHORT_LETTERS:
+        return shown[:length]
+    return shown[: length - 1].rstrip() + "…"
 
 
 @lru_cache(maxsize=1)
 def _glyphs() -> frozenset[int]:
+    """The characters that `FONT` has, as Unicode code points."""
     return frozenset(get_font(findfont(FontProperties(family=FONT))).get_charmap())

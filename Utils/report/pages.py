@@ -2,9 +2,9 @@
 
 Security
 --------
-Names of videos, subjects and emotions come from other people's files. Text is escaped by Jinja; JSON inside script
-elements has no `<`, `>` or `&`; and the page's Content-Security-Policy lets only the scripts run that it names by hash,
-and nothing be loaded.
+Names of videos, subjects and emotions come from other people's files, and may contain HTML or scripts. Therefore Jinja
+escapes all text, and JSON inside script elements has no `<`, `>` or `&`. The Content-Security-Policy of each page only
+lets scripts run that it names by their hashes, and lets nothing be loaded.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from Utils.report.results import (
 from Utils.work.cache import atomic_file
 
 FOLDER = Path(__file__).resolve().parent
+# How characters are written that could end a script element or a line of script
 IN_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
@@ -53,26 +54,25 @@ def write_report(
     remarks: Sequence[str] = (),
     warnings: Sequence[str] = (),
 ) -> None:
-    """Write the report of a run on a dataset, or of one video.
-
-    Equal input gives equal bytes.
+    """Write the report of a run on a dataset, or of one of the user's own videos. Equal input gives equal bytes.
 
     Parameters
     ----------
     path : Path
-        The .html file; written whole or not at all.
+        The .html file. It appears whole or not at all.
+    title : str
     curves : iterable of Curve
-        One after the other is looked at, so they may be made on the way.
+        They are used one after the other, so each may be made when it is asked for.
     classes : sequence of str
-        The evaluated emotions; they set the colours.
+        The evaluated emotions. Their order decides their colours.
     evaluations : mapping of str to Evaluation
-        By protocol ("paper", "upstream"). Empty where nothing is annotated.
+        Protocol ("paper", "upstream") -> evaluation. Empty if nothing is annotated.
     footage : sequence of mapping
         Of a video: "name", "value", "level" (green, amber or red) and "advice" of each finding on its footage.
     settings : mapping
-        Settings and versions, nested or not.
+        Settings and versions. They can be nested.
     remarks, warnings : sequence of str
-        Warnings stand at the top of the page, remarks further down.
+        Warnings are at the top of the page, remarks further down.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def write_report(
     for number, curve in enumerate(curves):
         content = curve_contents(number, curve, colours)
         data.append(script_json(content.data))
-        contents.append(content._replace(data={}))  # the pictures are not kept twice
+        contents.append(content._replace(data={}))  # the pictures are in `data`, and need not be in memory twice
     rows = [row for content in contents for row in content.rows]
     counts = _counts(contents)
     scripts = [Markup(get_plotlyjs()), *(_asset(name) for name in ("tables.js", "plot.js", "report.js"))]
@@ -126,10 +126,15 @@ def write_index(path: Path, title: str, rows: Sequence[Mapping], *, warnings: Se
 
     Parameters
     ----------
+    path : Path
+        The .html file. It appears whole or not at all.
+    title : str
     rows : sequence of mapping
-        "video": its name; "report": path of its report relative to the index, or None; "expressions": how many were
-        found, or None; "seconds": its length, or None; "problem": why it failed, or None; optionally "status": what to
-        show where there is no problem, by default "done".
+        "video": its name; "report": path of its report relative to the index, or None; "expressions": their number, or
+        None; "seconds": the video's length, or None; "problem": why it failed, or None; optionally "status": what is
+        shown if there is no problem, by default "done".
+    warnings : sequence of str
+        They are at the top of the page.
     """
     shown = [
         {
@@ -157,14 +162,17 @@ def write_index(path: Path, title: str, rows: Sequence[Mapping], *, warnings: Se
 
 
 def script_json(value) -> str:
-    """JSON that may stand in a script element, whatever text is in it. NaN is refused: it is no JSON."""
+    """A value as JSON that is safe inside a script element, whatever text it contains.
+
+    Raises ValueError for NaN and infinity, which are not JSON.
+    """
     return json.dumps(value, allow_nan=False, separators=(",", ":")).translate(IN_SCRIPT)
 
 
 def content_policy(scripts: Sequence[str]) -> str:
-    """Content-Security-Policy under which only these inline scripts run and nothing is loaded.
+    """The Content-Security-Policy under which only these inline scripts run, and nothing is loaded.
 
-    Plotly writes styles into the page; pictures are data URIs.
+    Styles and data URIs are allowed, because Plotly writes styles into the page and pictures are data URIs.
     """
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
@@ -176,17 +184,20 @@ def content_policy(scripts: Sequence[str]) -> str:
 
 
 def relative_link(path: str | PurePath) -> str:
-    """A relative path as the target of a link: every character that means something in a URL is escaped."""
+    """A relative path as the target of a link. Characters with a meaning in URLs are escaped."""
     return "./" + quote(os.fsencode(PurePath(path).as_posix()))
 
 
 def _legend(rows: Sequence[Mapping], colours: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The emotions' names and colours; grey stands for every other one, if there is any."""
+    """The names and the colours of the emotions. Grey is added for all others, if there are any."""
     named = [(name, colour) for name, colour in colours.items() if name != OTHERS]
-    return named + ([("others, unknown", GREY)] if OTHERS in colours or any(r["colour"] == GREY for r in rows) else [])
+    if OTHERS in colours or any(row["colour"] == GREY for row in rows):
+        named.append(("others, unknown", GREY))
+    return named
 
 
 def _counts(contents: Sequence[CurveContents]) -> dict[str, int]:
+    """The numbers of videos, intervals and matches on a page."""
     return {
         "videos": len({(c.intervals.subject, c.intervals.video) for c in contents}),
         "predicted": sum(len(c.intervals.predicted) for c in contents),
@@ -207,12 +218,12 @@ def _environment() -> Environment:
 
 
 def _asset(name: str) -> Markup:
-    """A file of this folder, to stand in a script or style element as it is."""
+    """The text of a file of this folder, for a script or style element. It is not escaped."""
     return Markup((FOLDER / name).read_text(encoding="utf-8"))
 
 
 def _write(path: Path, template: str, **values) -> None:
-    """Fill a template piece by piece: the page of an hour of video has many megabytes."""
+    """Fill a template and write it piece by piece, because the page of an hour of video has many megabytes."""
     with atomic_file(Path(path)) as scratch, scratch.open("wb") as file:
         page = _environment().get_template(template).stream(values)
-        page.dump(file, "utf-8", "replace")  # a name that is not text has "?" in it
+        page.dump(file, "utf-8", "replace")  # characters of names that are not valid Unicode become "?"

@@ -1,4 +1,4 @@
-"""A report's tables of results: metrics of each protocol, subjects, confusion of emotions, settings."""
+"""The tables of results in a report: metrics of each protocol, subjects, confusion of emotions, settings."""
 
 from __future__ import annotations
 
@@ -40,16 +40,19 @@ SUBJECT_COLUMNS = {
     "subject": "Subject", "videos": "Videos", "annotated": "Annotated", "predicted": "Predicted", "tp": "Found",
     "fp": "False", "fn": "Missed", "analysed": "Analysed", "correct": "Correct", "f1": "Spotting F1",
 }  # fmt: skip
-NEITHER = "other or none"
+NEITHER = "other or none"  # column of a confusion matrix for predicted emotions that are not evaluated, or missing
 
 
 def protocol_name(protocol: str) -> str:
-    """How the page calls a protocol."""
+    """The name of a protocol on the page."""
     return PROTOCOL_NAMES.get(protocol, protocol)
 
 
 def metric_groups(metrics: Mapping[str, Mapping]) -> list[dict]:
-    """Groups of rows, each a name and a value per protocol; rows that no protocol has are left out."""
+    """Groups of rows, each with a "title". A row has a "name" and "values", one text for each protocol.
+
+    `metrics` has the metrics of each protocol. Rows that no protocol has are left out.
+    """
     groups = []
     for section, title, names in SECTIONS:
         scores = [protocol.get(section) or {} for protocol in metrics.values()]
@@ -65,7 +68,7 @@ def metric_groups(metrics: Mapping[str, Mapping]) -> list[dict]:
 
 
 def subject_table(metrics: Mapping) -> list[dict]:
-    """The rows of one protocol's subjects, and a total: column -> text."""
+    """A row for each subject, and one for all, as column -> text. `metrics` are those of one protocol."""
     rows = list(metrics.get("per_subject") or ())
     if not rows:
         return []
@@ -74,7 +77,7 @@ def subject_table(metrics: Mapping) -> list[dict]:
 
 
 def confusion_tables(evaluations: Mapping[str, Evaluation], classes: Sequence[str]) -> list[dict]:
-    """A confusion matrix of the pairs that each protocol analyses, the paper's first."""
+    """The confusion matrix of the pairs that each protocol analyses. That of the paper's protocol comes first."""
     by_protocol = sorted(evaluations.items(), key=lambda item: item[0] != "paper")
     return [
         {"protocol": protocol} | confusion(evaluation.pairs, classes)
@@ -84,7 +87,15 @@ def confusion_tables(evaluations: Mapping[str, Evaluation], classes: Sequence[st
 
 
 def confusion(pairs: Sequence[tuple], classes: Sequence[str]) -> dict:
-    """The "columns" (predicted emotions) and "rows" (an annotated emotion each: counts and shares of the row)."""
+    """A confusion matrix of pairs (annotated, predicted emotion).
+
+    Returns
+    -------
+    dict
+        "columns": the predicted emotions. "rows": one for each annotated emotion, with its "label", the "total" of its
+        pairs, and "cells". A cell has the "count" of a column, its "share" of the row in [0, 1], and whether the
+        prediction is "right".
+    """
     others = any(guess not in classes for _, guess in pairs)
     columns = [*classes, *([NEITHER] if others else [])]
     rows = []
@@ -111,13 +122,14 @@ def flattened(settings: Mapping[str, object], prefix: str = "") -> Iterator[tupl
 
 
 def cell(value) -> str:
-    """A value as the tables show it."""
+    """A metric as the tables show it: a dash for None, four decimal places for a float."""
     if value is None:
         return "–"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _shown(value) -> str:
+    """A setting as the table shows it: a dash for None, truth values and floats as in JSON."""
     if value is None:
         return "–"
     return json.dumps(value) if isinstance(value, (bool, float)) else str(value)
