@@ -27,7 +27,7 @@ MAX_BYTES = 16 * 2**20  # of all arrays of a file; the published ones hold 0.1 M
 
 @dataclass(frozen=True)
 class FoldWeights:
-    """The files of one fold, all with one ending: files of two trainings are never mixed.
+    """The files of one fold, all of one training: they have the same ending.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class FoldWeights:
     leaks : bool
         These are published files whose recognition network was trained on the subject that it is tested on.
     withheld : bool
-        The recognition network is not used for that reason.
+        The recognition network is not used: it leaks, or it was never trained.
     """
 
     spot: Path | None
@@ -58,22 +58,37 @@ class FoldWeights:
         return [*hashes, "withheld"] if self.withheld else hashes
 
 
-def fold_files(folder: Path, name: str) -> FoldWeights | None:
-    """The files `{spot,recog,spot_recog}/<name>` below a dataset's folder of weights, of one ending; None without any.
+def ending_of(folder: Path) -> str | None:
+    """The ending of the files that are used from a dataset's folder of weights; None if there are no weights.
 
-    Of two endings the one with a spotting file is taken, and of two of these the project's own. The authors' programs
-    read the joint files, so theirs (`.hdf5`) go first; without a recognition file beside it, the recognition part of a
-    joint file is untrained (docs/method.md, section 7), unless there are joint files only.
+    All folds use files of one ending: `weights.json` describes one training, and files of two are never mixed. Files of
+    this project are preferred to the authors', and files of spotting networks to joint files.
     """
-    families = []
-    for ending in ENDINGS:
-        paths = (folder / kind / f"{name}{ending}" for kind in KINDS)
-        spot, recog, joint = (path if path.is_file() else None for path in paths)
-        if spot or joint:
-            reads_joint = spot is None or ending == PUBLISHED_ENDING
-            families.append(FoldWeights(spot, recog, joint if reads_joint else None))
-    with_spotting = [files for files in families if files.spot]
-    return next(iter(with_spotting or families), None)
+    for kind in ("spot", "spot_recog"):
+        for ending in ENDINGS:
+            if any(path.is_file() for path in (folder / kind).glob(f"*{ending}")):
+                return ending
+    return None
+
+
+def fold_files(weights_dir: Path, dataset: Dataset, name: str) -> FoldWeights | None:
+    """The files `{spot,recog,spot_recog}/<name>` of a dataset's weights (`ending_of`); None without any.
+
+    The authors' programs read their joint files, so these go first. Without a recognition file beside it, the
+    recognition part of a joint file is untrained (docs/method.md, section 7), unless there are joint files only; which
+    of the published ones are untrained even then is a fact of the dataset.
+    """
+    folder = weights_dir / dataset.name
+    ending = ending_of(folder)
+    paths = (folder / kind / f"{name}{ending}" for kind in KINDS)
+    spot, recog, joint = (path if path.is_file() else None for path in paths)
+    if spot is None and joint is None:
+        return None
+    if ending != PUBLISHED_ENDING:
+        return FoldWeights(spot, recog, joint if spot is None else None)
+    only_joint = recog is None and spot is None
+    untrained = only_joint and name in {f"s{number}" for number in dataset.folds_without_recognition}
+    return FoldWeights(spot, recog, joint, withheld=untrained)
 
 
 def find_weights(
@@ -90,17 +105,16 @@ def find_weights(
         Naming subject and file, if the spotting network's weights are missing.
     """
     folder = weights_dir / dataset.name
-    files = fold_files(folder, f"s{number}")
+    files = fold_files(weights_dir, dataset, f"s{number}")
     if files is None or (files.spot is None and (folder / "spot").is_dir()):
         expected = folder / "spot" / f"s{number}{ENDINGS[0]}"
         raise InputError(
             f"{expected}: no weights for subject {subject} (fold {number}); train them with --train, "
             "or name another folder with --weights_dir"
         )
-    published = (files.spot or files.joint).suffix == PUBLISHED_ENDING
-    if not (published and number in dataset.leaking_folds):
-        return files
-    return replace(files, leaks=True, withheld=protocol == "paper")
+    if ending_of(folder) == PUBLISHED_ENDING and number in dataset.leaking_folds:
+        return replace(files, leaks=True, withheld=files.withheld or protocol == "paper")
+    return files
 
 
 def number_folds(
@@ -120,8 +134,8 @@ def number_folds(
     path = weights_dir / dataset.name / DESCRIPTION
     in_order = {subject: number for number, subject in enumerate([*annotated, *others], start=1)}
     if not path.exists():
-        folder = weights_dir / dataset.name / "spot"
-        if dataset.published and len(annotated) != dataset.published[0] and list(folder.glob(f"*{PUBLISHED_ENDING}")):
+        folder = path.parent
+        if dataset.published and len(annotated) != dataset.published[0] and ending_of(folder) == PUBLISHED_ENDING:
             raise InputError(
                 f"{folder}: these weights are for {dataset.published[0]} subjects and {len(annotated)} are here: "
                 "a network might be tested on subjects it was trained on; complete the dataset (see --check)"
@@ -142,8 +156,10 @@ def number_folds(
     if not isinstance(held_out, dict):
         return in_order
     numbers = {str(subject): int(name[1:]) for name, subject in held_out.items() if re.fullmatch(r"s\d{1,9}", name)}
-    absent = max(numbers.values(), default=0)  # numbers beyond have no files, which is said later, by name
-    return {subject: numbers.get(subject, absent + number) for subject, number in in_order.items()}
+    # A subject that is not in `held_out` gets a number for which there is no file: it is refused later, by name.
+    files = (re.fullmatch(r"s(\d{1,9})\..*", file.name) for file in path.parent.glob("*/s*"))
+    last = max([*numbers.values(), *(int(match[1]) for match in files if match)], default=0)
+    return {subject: numbers.get(subject, last + number) for subject, number in in_order.items()}
 
 
 def weights_of_subjects(
