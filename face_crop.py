@@ -169,7 +169,7 @@ def _folder_to_use(video: Video, roots: CropRoots) -> Path:
     """The video's folder in `roots.crops`; if the folder that cannot be written has crops of the user, those."""
     if roots.read_only is not None:
         finished = crop_folder(video, roots.read_only)
-        if finished.is_dir() and not (finished / RECORD).is_file():
+        if _is_foreign(finished):
             return finished
     return crop_folder(video, roots.crops)
 
@@ -231,15 +231,21 @@ def _finished(job: CropJob, key: str) -> dict | None:
     return record if is_whole else None
 
 
+def _is_foreign(folder: Path) -> bool:
+    """Whether a folder holds files that this program did not make."""
+    there = set(os.listdir(folder)) if folder.is_dir() else set()
+    return RECORD not in there and bool(there - CLUTTER)
+
+
 def _foreign_crops(job: CropJob) -> str:
     """A remark if the crops in `job.folder` were not made by this program, else "".
 
     Such crops have no `RECORD`. They belong to the user: they are used as they are, and never overwritten. Raises
     InputError if some of them are missing.
     """
-    there = set(os.listdir(job.folder)) if job.folder.is_dir() else set()
-    if RECORD in there or not there - CLUTTER:
+    if not _is_foreign(job.folder):
         return ""
+    there = set(os.listdir(job.folder))
     missing = [n for n in job.crop_names if n not in there]
     if missing:
         raise InputError(
@@ -334,7 +340,8 @@ def _upstream_cut(video: Video, faces: Sequence[Rectangle], source: Video, shape
     left, top, *_ = faces[-1]
     clipped = clip_rectangle(faces[-1], shape)
     if left < 0 or top < 0 or clipped is None:
-        why = "the face of frame 0 reaches beyond the image"
+        frame = "frame 0" if source is video else f"frame 0 of {source.label}"
+        why = f"the face of {frame} reaches beyond the image"
         return UpstreamCut(None, f"{video.label}: {why}; the authors' code stops there, cut as the paper says")
     if source is not video:
         return UpstreamCut(clipped, f"{video.label}: no face in frame 0, cut with the rectangle of {source.label}")

@@ -46,8 +46,6 @@ EYES = 41, 46  # lower lid of each eye
 MOUTH_HEIGHT = 50, 57  # upper edge of the upper lip, lower edge of the lower lip
 MOUTH_WIDTH = 60, 64  # left and right inner corner of the mouth
 
-FLOWS = ("kernel", "opencv")
-
 
 @dataclass(frozen=True)
 class VideoFeatures:

@@ -126,7 +126,7 @@ def prepare(settings: Settings, dataset: Dataset, workers) -> Prepared:
     from feature_extraction import extract_features, prepare_flow
     from load_excel import load_annotations, match_expressions
     from load_images import find_videos
-    from prepare_training import average_half_length
+    from prepare_training import average_half_length, require_two_subjects
     from Utils.networks.weights import remarks_on_weights, weights_of_subjects
     from Utils.synthetic.dataset import make_demo
     from Utils.work.cache import remove_leftovers
@@ -163,6 +163,7 @@ def prepare(settings: Settings, dataset: Dataset, workers) -> Prepared:
         raw_videos, dataset, roots, workers, settings.fresh, settings.protocol, list(found.values())
     )
     remarks += more
+    require_two_subjects(videos)  # before the flow, which takes longest
 
     heading("Optical-flow features")
     prepare_flow(settings.flow)
@@ -226,7 +227,7 @@ def check(settings: Settings) -> int:
     from Utils.work.machine import cores
 
     dataset = DATASETS[settings.dataset_name]
-    found = check_dataset(dataset, settings.data_root, settings.protocol, settings.workers or cores())
+    found = check_dataset(dataset, settings.data_root, settings.protocol, settings.videos, settings.workers or cores())
     print(found.report)
     return BAD_INPUT if found.problems else DONE
 
@@ -279,14 +280,14 @@ def check_videos(settings: Settings) -> int:
     n_failed = 0
     for path in paths:
         try:
-            findings = inspect_footage(path, settings.fps, settings.face, weights)
+            findings, remarks = inspect_footage(path, settings.fps, settings.face, weights)
         except InputError as error:
             print(f"main.py: {shown(error)}", file=sys.stderr)
             n_failed += 1
             continue
         print(f"{shown(path)}: {worst(findings)}")
-        for finding in findings:
-            print(f"  {finding}")
+        for line in (*findings, *remarks):
+            print(f"  {line}")
     if n_failed == len(paths):
         return BAD_INPUT
     return PARTLY_DONE if n_failed else DONE

@@ -71,6 +71,14 @@ def recognition_samples(videos: Sequence[Video], classes: Sequence[str]) -> list
     ]
 
 
+def require_two_subjects(videos: Iterable[Video]) -> set[str]:
+    """The subjects of the videos. Raises InputError if there are fewer than two: none could be left out."""
+    subjects = {video.subject for video in videos}
+    if len(subjects) < 2:
+        raise InputError(f"leave-one-subject-out needs two subjects, there is only {', '.join(subjects) or 'none'}")
+    return subjects
+
+
 def loso_folds(
     videos: Sequence[Video],
     samples: Sequence[RecognitionSample],
@@ -104,9 +112,7 @@ def loso_folds(
     InputError
         The videos show fewer than two subjects.
     """
-    tested = {v.subject for v in videos}
-    if len(tested) < 2:
-        raise InputError(f"leave-one-subject-out needs two subjects, there is only {', '.join(tested) or 'none'}")
+    tested = require_two_subjects(videos)
     from sklearn.model_selection import LeaveOneGroupOut  # here, because the import takes half a second
 
     of_video = np.array([v.subject for v in videos])

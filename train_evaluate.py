@@ -40,7 +40,7 @@ DONE = "fold.json"  # written last: a fold that has it is finished
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Settings of the training. Their defaults are those of the flags (paper section 4.2 and the authors' code)."""
+    """Settings of the training. The flags have their defaults (paper section 4.2 and the authors' code)."""
 
     epochs_spot: int
     epochs_recog: int
@@ -155,7 +155,8 @@ def _recognition_remark(job: FoldJob, result: FoldResult) -> str:
     """What users must know about a fold's recognition; "" if nothing."""
     subject = job.fold.held_out
     if job.weights and job.weights.leaks:
-        seen = f"{subject}: the published recognition weights of fold {job.fold.number} have seen this subject"
+        file = job.weights.recog or job.weights.joint or job.weights.spot
+        seen = f"{subject}: the published recognition weights {file.name} have seen this subject"
         used = "they are used, as upstream does" if result.recognised else "its expressions get no emotion"
         return f"{seen}; {used}"
     if result.recognised:

@@ -18,6 +18,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 TASKS = {
     "evaluate": "--evaluate",
     "video": "--video",
+    "footage": "--video with --check",
     "check": "--check",
     "train": "--train",
     "predict": "a run on a dataset",
@@ -120,7 +121,7 @@ class Settings:
     dataset_name: str = flag(
         "DEMO",
         "dataset to use; DEMO is part of the program: synthetic faces, generated on first use",
-        tasks=("video", "check", *RUN),
+        tasks=("video", "footage", "check", *RUN),
     )
     train: bool = flag(
         False,
@@ -140,7 +141,7 @@ class Settings:
         "videos that take part: those with a micro-expression (as in the paper), or all (as in the Micro-Expression "
         "Grand Challenge; in the others, every prediction is a false positive)",
         choices=("annotated", "all"),
-        tasks=RUN,
+        tasks=("check", *RUN),
     )
     runs: int = flag(
         1,
@@ -156,16 +157,20 @@ class Settings:
         Path,
         "PATH",
         repeated=True,
-        tasks=("video",),
+        tasks=("video", "footage"),
     )
     fps: float | None = flag(
-        None, "frames per second of the folders of images in --video", number(float, *RATES), "RATE", tasks=("video",)
+        None,
+        "frames per second of the folders of images in --video",
+        number(float, *RATES),
+        "RATE",
+        tasks=("video", "footage"),
     )
     face: str = flag(
         "largest",
         "which faces in a --video are followed: at any time only the largest one, or all",
         choices=("largest", "all"),
-        tasks=("video",),
+        tasks=("video", "footage"),
     )
     absolute_threshold: float | None = flag(
         None,
@@ -180,14 +185,14 @@ class Settings:
         "k' (half the length of an expression) in seconds; needed if the weights come without it, and replaces theirs",
         number(float, 0, MAX_HALF_LENGTH, open_low=True),
         "SECONDS",
-        tasks=("video",),
+        tasks=("video", "footage"),
     )
     check: bool = flag(
         False,
         "only read the dataset, or the videos of --video, and report what is there and what is wrong",
         boolean,
         "True|False",
-        tasks=("check", "video"),
+        tasks=("check", "footage"),
     )
     evaluate: Path | None = flag(
         None,
@@ -212,6 +217,7 @@ class Settings:
         "folder of the run)",
         Path,
         "DIR",
+        tasks=("video", "footage", *RUN),
     )
     output_dir: Path = flag(Path("runs"), "folder in which every run makes its own folder", Path, "DIR")
     cache_dir: Path = flag(
@@ -350,13 +356,13 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
     """
     chosen = [task for task in ("evaluate", "video", "check", "train") if getattr(settings, task)]
     if chosen == ["video", "check"]:
-        chosen = ["video"]  # a check of the footage
+        chosen = ["footage"]
     if len(chosen) > 1:
         return f"{TASKS[chosen[0]]} and {TASKS[chosen[1]]} are two tasks; give one of them"
     task = (chosen or ["predict"])[0]
     for f in fields(Settings):
         if f.name in given and given[f.name] is not False and task not in f.metadata["tasks"]:
-            owners = " or ".join(TASKS[owner] for owner in f.metadata["tasks"])
+            owners = " or ".join(TASKS[owner] for owner in f.metadata["tasks"] if owner != "footage")
             if task == "predict":
                 return f"--{f.name} is for {owners}: add that flag, or leave --{f.name} out"
             return f"--{f.name} is for {owners}, not for {TASKS[task]}: leave it out"

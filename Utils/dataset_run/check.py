@@ -6,7 +6,7 @@ python main.py --dataset_name CASME_sq --data_root /path/to/datasets --check
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,9 @@ class Check:
     report: str
 
 
-def check_dataset(dataset: Dataset, data_root: Path, protocol: str = "paper", workers: Workers | int = 1) -> Check:
+def check_dataset(
+    dataset: Dataset, data_root: Path, protocol: str = "paper", which: str = "annotated", workers: Workers | int = 1
+) -> Check:
     """Read all of a dataset and report what is there.
 
     Nothing is raised for bad input. What cannot be read is among the problems or in the report.
@@ -53,6 +55,8 @@ def check_dataset(dataset: Dataset, data_root: Path, protocol: str = "paper", wo
         Folder that contains the folders of the datasets.
     protocol : {"paper", "upstream"}
         Annotations are read as under this protocol.
+    which : {"annotated", "all"}
+        The videos that would take part.
     workers : Workers or int
         They read the frames.
     """
@@ -76,10 +80,12 @@ def check_dataset(dataset: Dataset, data_root: Path, protocol: str = "paper", wo
     matched, remarks = [], list(annotations.remarks) if annotations else []
     if raw and raw.videos and annotations and annotations.rows:
         try:
-            matched, more = match_expressions(raw.videos, annotations)
+            matched, more = match_expressions(raw.videos, annotations, which)
             remarks += more
         except InputError as error:
             problems.append(str(error))
+    faults = _frame_faults(raw, workers) if raw else {}
+    problems += [fault for video in matched for fault in faults[video.subject, video.name]]
     problems = list(dict.fromkeys(problems))
     lines += _listed("cannot be used", problems)
     lines += _counts(dataset, matched)
@@ -87,7 +93,7 @@ def check_dataset(dataset: Dataset, data_root: Path, protocol: str = "paper", wo
         lines += _rows(annotations)
     lines += _listed("remarks on annotations and folders", remarks)
     if raw:
-        lines += _frames(raw, workers)
+        lines += _frames(raw, faults)
     return Check(problems, "\n".join(lines) + "\n")
 
 
@@ -110,6 +116,8 @@ def _counts(dataset: Dataset, videos: Sequence[Video]) -> list[str]:
         lines.append(f"  subjects/videos/expressions: {_compared(published, '/'.join(map(str, here)))}")
     else:
         lines.append(f"  subjects/videos/expressions: here {'/'.join(map(str, here))}")
+    if here[0] == 1:
+        lines.append("  only one subject: leave-one-subject-out needs two, so a run would stop")
     if dataset.k_prime is not None:
         lines.append(f"  k': {_compared(dataset.k_prime, k_prime)}")
     elif k_prime is not None:
@@ -142,13 +150,19 @@ def _rows(annotations: Annotations) -> list[str]:
     return lines + _listed("rows left out because they are faulty", annotations.left_out)
 
 
-def _frames(raw: RawVideos, workers: Workers | int) -> list[str]:
-    """Lines on frames that cannot be read, and on gaps. All videos are looked at, annotated or not."""
+def _frame_faults(raw: RawVideos, workers: Workers | int) -> dict[tuple[str, str], list[str]]:
+    """(subject, video) -> a line for each frame that cannot be read, of all videos, annotated or not."""
     videos = list(raw.videos.values())
-    unreadable = [line for found in run_units(check_frames, videos, workers, "frames", "video") for line in found]
-    n = sum(len(v.frames) for v in videos)
-    lines = ["", f"frames: {n} in {len(videos)} video folder(s) below {raw.root}"]
-    if videos and not unreadable:
+    found = run_units(check_frames, videos, workers, "frames", "video")
+    return {(video.subject, video.name): lines for video, lines in zip(videos, found, strict=True)}
+
+
+def _frames(raw: RawVideos, faults: Mapping[tuple[str, str], list[str]]) -> list[str]:
+    """Lines on the frames of all videos: their number, those that cannot be read, gaps and other files."""
+    unreadable = [line for lines in faults.values() for line in lines]
+    n = sum(len(v.frames) for v in raw.videos.values())
+    lines = ["", f"frames: {n} in {len(raw.videos)} video folder(s) below {raw.root}"]
+    if raw.videos and not unreadable:
         lines.append("  every file begins and ends as an image, and the first of each video can be decoded")
     return lines + _listed("frames that cannot be read", unreadable) + _listed("gaps and other files", raw.remarks)
 

@@ -39,7 +39,7 @@ class Evaluation:
         """The rows of one video in both tables, numbered from 0, and its matches with these numbers."""
         tables, numbers = [], []
         for table in (self.predictions, self.ground_truth):
-            rows = np.flatnonzero((table["subject"] == subject) & (table["video"] == video))
+            rows = np.flatnonzero((table["subject"].astype(str) == subject) & (table["video"].astype(str) == video))
             tables.append(table.iloc[rows].reset_index(drop=True))
             numbers.append({int(row): i for i, row in enumerate(rows)})
         predicted, annotated = numbers

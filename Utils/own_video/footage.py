@@ -28,29 +28,36 @@ from Utils.own_video.video_files import Frame, open_video
 from Utils.own_video.weights import OwnWeights
 
 GREEN, AMBER, RED = "green", "amber", "red"
+LEVELS = (GREEN, AMBER, RED)
 SAMPLES_PER_SECOND = 2  # at which faces are looked at; the frame rate is measured on every frame
 
 # Bounds: (amber, red). A value on the wrong side of the first is amber, of the second red.
-RATE = (25.0, 20.0)  # new frames per second: below 25, k = 0.1 s is under 2.5 frames; below 20, under two
-FACE = (
-    100.0,
-    60.0,
-)  # pixels, the face's width: a smaller one is enlarged to 128, and its movements are no longer there
-BLUR = (
-    0.58,
-    0.7,
-)  # Crete's measure, 0 (sharp) to 1: rendered faces blurred by 1.2 and 2.4 pixels of the crop reach these
-CLIPPED = (0.1, 0.3)  # share of the face's pixels that are black or white, in which no movement can be seen
-DARK, BRIGHT = (60.0, 35.0), (200.0, 225.0)  # median grey level of the face, of 0 to 255
-BITS = (0.04, 0.015)  # bits per pixel of a video of H.264; newer codecs need half, folders of images are not measured
-SCORED = (0.9, 0.5)  # share of the video in which a face is scored
-MOTION = (4.0, 10.0)  # pixels of the 128x128 crop by which the head moves in half a second, 90th percentile
 
-REPEATED = 0.05  # grey levels; frames whose thumbnails differ by less on average show the same picture
-THUMBNAIL = (64, 36)  # pixels
+# New frames per second: below 25, k = 0.1 s is under 2.5 frames; below 20, under two.
+RATE = (25.0, 20.0)
+# Pixels, the shorter side of the face's rectangle: a smaller face is enlarged to 128, its small movements are lost.
+FACE = (100.0, 60.0)
+# Crete's measure, 0 (sharp) to 1. Rendered faces reach these when blurred by about 1.2 and 2.4 pixels of the crop.
+BLUR = (0.58, 0.7)
+# Share of the face's pixels that are black, or that are white: no movement can be seen in them.
+CLIPPED = (0.1, 0.3)
+# Median gray level of the face, 0 to 255.
+DARK, BRIGHT = (60.0, 35.0), (200.0, 225.0)
+# Bits per pixel of H.264. Other codecs need a share of it; those that are not named here are not judged.
+BITS = (0.04, 0.015)
+CODECS = {"h264": 1.0, "hevc": 0.5, "vp9": 0.5, "av1": 0.5}
+# Share of the video in which a face is scored.
+SCORED = (0.9, 0.5)
+# Pixels of the 128x128 crop by which the head moves in half a second, 90th percentile.
+MOTION = (4.0, 10.0)
+
+CHANGED = 2  # gray levels by which a pixel must differ to count as changed
+REPEATED = 0.001  # share of changed pixels below which a frame repeats the one before; noise changes far more
+FEW_REPEATED = 0.02  # share of repeated frames that is not reported
+SAMPLED = 480  # pixels of the shorter side that are compared: larger frames are read at every n-th pixel, not averaged
 BLUR_WIDTH = 11  # pixels of the box filter of Crete's measure (its authors' choice is 9 to 11)
-BLACK, WHITE = 12, 243  # grey levels from which on a pixel counts as clipped; video has little below 16 and above 235
-EFFICIENT_CODECS = ("hevc", "vp9", "av1")
+BLACK, WHITE = 12, 243  # gray levels from which on a pixel counts as black or white
+FLAT = 2.0  # gray levels; crops with a smaller standard deviation show nothing whose motion could be measured
 
 
 @dataclass(frozen=True)
@@ -69,9 +76,10 @@ class Finding:
 def are_findings(values: object) -> bool:
     """Whether these are findings as a JSON file holds them: users may have changed it."""
     names = {field.name for field in fields(Finding)}
-    return isinstance(values, list) and all(
-        isinstance(value, dict) and value.keys() == names and all(isinstance(text, str) for text in value.values())
-        for value in values
+    if not isinstance(values, list) or not all(isinstance(value, dict) and value.keys() == names for value in values):
+        return False
+    return all(isinstance(text, str) for value in values for text in value.values()) and all(
+        value["level"] in LEVELS for value in values
     )
 
 
@@ -106,29 +114,43 @@ def crete_blur(image: np.ndarray) -> float:
 
 
 class FootageMeter:
-    """Measures while the frames of a video go by; `add` is to be called with each of them, in order."""
+    """Measures while the frames of a video go by; `add` is to be called with each of them, in order.
 
-    def __init__(self, tracking: Tracking, fps: float) -> None:
-        self._tracking, self._fps = tracking, fps
+    Parameters
+    ----------
+    tracking : Tracking
+        Where the faces are.
+    fps : float
+        Frames per second of the frames that come.
+    resampled : bool
+        The video's rate is variable: frames are repeated by this program, so repeats say nothing about the camera.
+    """
+
+    def __init__(self, tracking: Tracking, fps: float, resampled: bool = False) -> None:
+        self._tracking, self._fps, self._resampled = tracking, fps, resampled
         self._every = max(1, round(fps / SAMPLES_PER_SECOND))
-        self._thumbnail: np.ndarray | None = None
+        self._latest: np.ndarray | None = None
         self._repeated = self._n = 0
         self._sizes: list[int] = []
         self._blur: list[float] = []
         self._median: list[float] = []
-        self._clipped: list[float] = []
+        self._black: list[float] = []
+        self._white: list[float] = []
         self._moved: list[float] = []
-        self._before: dict[
-            int, tuple[int, tuple, np.ndarray]
-        ] = {}  # track -> frame, rectangle, crop of the last sample
+        # Of each track, the frame, the rectangle and the crop of its latest sample.
+        self._before: dict[int, tuple[int, tuple, np.ndarray]] = {}
 
     def add(self, frame: Frame) -> None:
         """Measure one frame."""
         gray = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
-        small = cv2.resize(gray, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
-        if self._thumbnail is not None:
-            self._repeated += float(np.abs(small - self._thumbnail).mean()) < REPEATED
-        self._thumbnail, self._n = small, self._n + 1
+        step = max(1, min(gray.shape) // SAMPLED)
+        small = gray[::step, ::step]
+        if self._latest is not None:
+            changed = (cv2.absdiff(small, self._latest) >= CHANGED).mean()
+            self._repeated += float(changed) < REPEATED
+        self._latest, self._n = small.copy(), self._n + 1
+        if frame.index in self._tracking.cuts:
+            self._before.clear()
         if frame.index % self._every:
             return
         for track in self._tracking.tracks:
@@ -141,9 +163,10 @@ class FootageMeter:
         self._sizes.append(min(rectangle[2] - rectangle[0], rectangle[3] - rectangle[1]))
         self._blur.append(crete_blur(crop))
         self._median.append(float(np.median(crop)))
-        self._clipped.append(float(((crop <= BLACK) | (crop >= WHITE)).mean()))
+        self._black.append(float((crop <= BLACK).mean()))
+        self._white.append(float((crop >= WHITE).mean()))
         before = self._before.get(number)
-        if before is not None and before[0] == index - self._every:
+        if before is not None and before[0] == index - self._every and crop.std() > FLAT < before[2].std():
             moved = before[2], cut_face(gray, before[1])  # both cut with the rectangle of the first
             (x, y), _ = cv2.phaseCorrelate(*(image.astype(np.float32) for image in moved))
             self._moved.append(float(np.hypot(x, y)))
@@ -164,7 +187,7 @@ class FootageMeter:
         found = [self._rate()]
         if self._sizes:
             found += [self._face_size(), self._sharpness(), self._exposure()]
-        if bits is not None:
+        if bits is not None and codec in CODECS:
             found.append(_compression(bits, codec))
         found.append(_scored(scored))
         if self._moved:
@@ -172,16 +195,15 @@ class FootageMeter:
         return found
 
     def _rate(self) -> Finding:
-        repeated = self._repeated / max(1, self._n - 1)
-        new = self._fps * (1 - repeated)
+        repeated = 0.0 if self._resampled else self._repeated / max(1, self._n - 1)
         value = f"{self._fps:.4g} frames per second"
-        if new >= 0.9 * self._fps:
-            advice = "Record at 25 frames per second or more: micro-expressions last 0.04 to 0.5 s."
-            new = self._fps
+        advice = "Record at 25 frames per second or more: micro-expressions last 0.04 to 0.5 s."
+        if repeated < FEW_REPEATED:
+            repeated = 0.0
         else:
             value += f", {repeated:.0%} of them repeat the frame before"
             advice = "Record with the camera's own program: screen recordings and slow cameras repeat frames."
-        level = level_of(new, RATE)
+        level = level_of(self._fps * (1 - repeated), RATE)
         return Finding("frame rate", value, level, advice if level != GREEN else "")
 
     def _face_size(self) -> Finding:
@@ -197,14 +219,15 @@ class FootageMeter:
         return Finding("blur", f"{blur:.2f} (0 is sharp, 1 is blurred)", level, advice if level != GREEN else "")
 
     def _exposure(self) -> Finding:
-        median, clipped = float(np.median(self._median)), float(np.median(self._clipped))
-        levels = {level_of(median, DARK), level_of(median, BRIGHT), level_of(clipped, CLIPPED)}
-        level = next(level for level in (RED, AMBER, GREEN) if level in levels)
-        advice = (
-            "Use more light from the front." if median < BRIGHT[0] / 2 else "Use less light, or expose for the face."
-        )
-        value = f"grey level {median:.0f} of 255, {clipped:.0%} of the face black or white"
-        return Finding("exposure", value, level, advice if level != GREEN else "")
+        median, black, white = (float(np.median(x)) for x in (self._median, self._black, self._white))
+        dark = worse(level_of(median, DARK), level_of(black, CLIPPED))
+        bright = worse(level_of(median, BRIGHT), level_of(white, CLIPPED))
+        level = worse(dark, bright)
+        advice = ""
+        if level != GREEN:
+            advice = "Use more light from the front." if level == dark else "Use less light, or expose for the face."
+        value = f"gray level {median:.0f} of 255, {black:.0%} of the face black, {white:.0%} white"
+        return Finding("exposure", value, level, advice)
 
     def _head_motion(self) -> Finding:
         moved = float(np.percentile(self._moved, 90))
@@ -215,10 +238,9 @@ class FootageMeter:
 
 
 def _compression(bits: float, codec: str) -> Finding:
-    bounds = tuple(bound / 2 for bound in BITS) if codec in EFFICIENT_CODECS else BITS
-    level = level_of(bits, bounds)
+    level = level_of(bits / CODECS[codec], BITS)
     advice = "Record or export with a higher bit rate: strong compression takes small movements away."
-    return Finding("compression", f"{bits:.3f} bits per pixel", level, advice if level != GREEN else "")
+    return Finding("compression", f"{bits:.3f} bits per pixel ({codec})", level, advice if level != GREEN else "")
 
 
 def _scored(share: float) -> Finding:
@@ -227,10 +249,14 @@ def _scored(share: float) -> Finding:
     return Finding("time with a scored face", f"{share:.0%}", level, advice if level != GREEN else "")
 
 
+def worse(first: str, second: str) -> str:
+    """The worse of two levels."""
+    return max(first, second, key=LEVELS.index)
+
+
 def worst(findings: Sequence[Finding]) -> str:
-    """Red if any finding is red, else amber if any is, else green."""
-    levels = {finding.level for finding in findings}
-    return next((level for level in (RED, AMBER) if level in levels), GREEN)
+    """The worst level of the findings."""
+    return max((finding.level for finding in findings), key=LEVELS.index, default=GREEN)
 
 
 def scored_share(tracking: Tracking, k: int, k_prime: int) -> float:
@@ -242,7 +268,7 @@ def scored_share(tracking: Tracking, k: int, k_prime: int) -> float:
     return float(scored.mean()) if tracking.n_frames else 0.0
 
 
-def inspect_footage(path: Path, fps: float | None, which: str, weights: OwnWeights) -> list[Finding]:
+def inspect_footage(path: Path, fps: float | None, which: str, weights: OwnWeights) -> tuple[list[Finding], list[str]]:
     """Look at a video without scoring it: `main.py --video PATH --check`. It is decoded twice.
 
     Parameters
@@ -254,6 +280,12 @@ def inspect_footage(path: Path, fps: float | None, which: str, weights: OwnWeigh
     weights : OwnWeights
         They say how long a stretch with a face must be.
 
+    Returns
+    -------
+    findings : list of Finding
+    remarks : list of str
+        What is odd about the file: a variable rate, an early end, frames that cannot be decoded.
+
     Raises
     ------
     InputError
@@ -263,8 +295,9 @@ def inspect_footage(path: Path, fps: float | None, which: str, weights: OwnWeigh
     tracking = track_faces((frame.image for frame in source), source.fps, which)
     if not tracking.n_frames:
         raise InputError(f"{path}: no frame can be decoded; is the file whole?")
-    meter = FootageMeter(tracking, source.fps)
+    meter = FootageMeter(tracking, source.fps, source.resampled)
     for frame in source:
         meter.add(frame)
     scored = scored_share(tracking, *weights.frames_at(source.fps))
-    return meter.findings(scored, source.bits_per_pixel, source.codec)
+    findings = meter.findings(scored, source.bits_per_pixel, source.codec)
+    return findings, [*source.remarks, *source.problems]

@@ -255,7 +255,7 @@ def _compute(job: VideoJob, key: str) -> dict:
         frames.to_csv(folder / "frames.csv", index=False, float_format="%.8g")
         media = job.folder / OVERLAY if job.path.is_dir() else job.path  # no player can show a folder of images
         write_elan(folder / f"{job.name}.eaf", media, job.folder / f"{job.name}.eaf", expressions, faces, source.fps)
-        crops, meter = ReportCrops(faces, expressions), FootageMeter(tracking, source.fps)
+        crops, meter = ReportCrops(faces, expressions), FootageMeter(tracking, source.fps, source.resampled)
         drawn = overlay_faces(faces, expressions)
         with overlay_writer(folder / OVERLAY, source, drawn, job.weights.classes) as draw:
             for frame in source:

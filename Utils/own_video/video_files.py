@@ -284,7 +284,7 @@ def _inspect(path: Path, container) -> FrameSource:
         n_frames,
         resampled,
         tuple(filter(None, remarks)),
-        codec=stream.codec_context.name,
+        codec=stream.codec_context.codec.canonical_name,
         bits_per_pixel=8 * n_bytes / (max(1, n) * width * height),
     )
 

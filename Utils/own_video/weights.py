@@ -185,7 +185,7 @@ class Ensemble:
             In [0, 1]. If there is one network, its probabilities. If there are several, the share of the recognition
             networks that give each class the largest probability. NaN if no network recognises.
         """
-        from train_evaluate import as_inputs
+        from prepare_training import as_inputs
         from Utils.networks.compiled import predict
 
         inputs = as_inputs(np.asarray(features, np.float32))

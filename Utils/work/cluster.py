@@ -2,7 +2,7 @@
 
 dask scheduler --port 8786                                    # on one machine
 dask worker tcp://host:8786 --nthreads 1 --nworkers 16        # on every machine: a process per core
-python main.py --train True --scheduler tcp://host:8786 --data_root /shared/data --cache_dir /shared/cache ...
+python main.py --train --scheduler tcp://host:8786 --data_root /shared/data --cache_dir /shared/cache ...
 
 A unit travels as bytes, so that the scheduler has no need of this project. A worker takes the project from the folder
 of `main.py` where it sees that folder, else from its own PYTHONPATH, and refuses what it would compute differently:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import cv2
@@ -32,10 +33,10 @@ def images() -> list[np.ndarray]:
     return list(face_clip()[0][:31])
 
 
-def measured(images, fps=30.0, rectangle=RECTANGLE, scored=1.0, bits=0.1, codec="h264") -> dict:
+def measured(images, fps=30.0, rectangle=RECTANGLE, scored=1.0, bits=0.1, codec="h264", resampled=False) -> dict:
     """Name -> (level, value) of the findings on frames with a face in one rectangle."""
     tracking = Tracking(len(images), (Track(0, (Segment(0, len(images) - 1, rectangle),)),), (), ())
-    meter = FootageMeter(tracking, fps)
+    meter = FootageMeter(tracking, fps, resampled)
     for i, image in enumerate(images):
         meter.add(Frame(i, i / fps, image))
     findings = meter.findings(scored, bits, codec)
@@ -52,7 +53,7 @@ def test_bounds():
     assert [level_of(x, (0.1, 0.3)) for x in (0.0, 0.1, 0.11, 0.3, 0.31)] == [GREEN, GREEN, AMBER, AMBER, RED]
 
 
-def test_a_good_clip_is_green_but_for_its_size(images):
+def test_a_good_clip_is_green(images):
     found = measured(images)
     assert {name for name, (level, _) in found.items() if level != GREEN} == set(), found
     assert found["face size"] == (GREEN, "110 pixels")
@@ -73,6 +74,22 @@ def test_repeated_frames_lower_the_rate(images):
     level, value = measured([image for image in images[:15] for _ in range(2)])["frame rate"]
     assert level == RED and value == "30 frames per second, 52% of them repeat the frame before"
     assert measured([images[0]] * 30)["frame rate"][0] == RED
+    twenty = [*images[:27], images[26], images[26], images[26]]  # 3 of 29
+    assert measured(twenty, fps=27)["frame rate"] == (
+        AMBER,
+        "27 frames per second, 10% of them repeat the frame before",
+    )
+
+
+def test_frames_that_this_program_repeats_are_not_blamed_on_the_camera(images):
+    twice = [image for image in images[:15] for _ in range(2)]
+    assert measured(twice, resampled=True)["frame rate"] == (GREEN, "30 frames per second")
+
+
+def test_a_still_face_in_a_large_noisy_picture_is_no_repetition(images):
+    rng, large = np.random.default_rng(0), cv2.resize(images[0], (1920, 1440))
+    noisy = [np.clip(large + rng.normal(0, 1.5, large.shape), 0, 255).astype(np.uint8) for _ in range(4)]
+    assert measured(noisy, rectangle=(180, 60, 840, 720))["frame rate"] == (GREEN, "30 frames per second")
 
 
 @pytest.mark.parametrize(("size", "level"), [(110, GREEN), (100, GREEN), (99, AMBER), (60, AMBER), (59, RED)])
@@ -126,8 +143,26 @@ def test_compression(images, bits, codec, level):
     assert measured(images, bits=bits, codec=codec)["compression"][0] == level
 
 
-def test_a_folder_of_images_has_no_bit_rate(images):
-    assert "compression" not in measured(images, bits=None)
+def test_what_has_no_bound_is_not_judged(images):
+    assert "compression" not in measured(images, bits=None)  # a folder of images
+    assert "compression" not in measured(images, bits=0.3, codec="mjpeg")
+
+
+@pytest.mark.parametrize(("share", "part", "words"), [(0.4, "black", "more light"), (0.4, "white", "less light")])
+def test_advice_on_exposure_fits_the_fault(images, share, part, words):
+    """A face of a good gray level, 40 % of which is black, or white."""
+    spoiled = images[0].copy()
+    rows = round(spoiled.shape[0] * share)
+    spoiled[:rows] = 0 if part == "black" else 255
+    tracking = Tracking(1, (Track(0, (Segment(0, 0, (0, 0, *spoiled.shape[1::-1])),)),), (), ())
+    meter = FootageMeter(tracking, 30)
+    meter.add(Frame(0, 0, spoiled))
+    (found,) = (f for f in meter.findings(1.0) if f.name == "exposure")
+    assert found.level == RED and words in found.advice
+
+
+def test_pictures_without_anything_in_them_have_no_motion():
+    assert "head motion" not in measured([np.full((120, 160, 3), 90, np.uint8)] * 31)
 
 
 @pytest.mark.parametrize(("share", "level"), [(1.0, GREEN), (0.9, GREEN), (0.89, AMBER), (0.5, AMBER), (0.0, RED)])
@@ -165,7 +200,15 @@ def test_scored_share_by_hand():
 def test_findings_that_somebody_has_changed():
     good = [dict(name="blur", value="0.3", level="green", advice="")]
     assert are_findings(good) and are_findings([])
-    for bad in (None, {}, [1], [{}], [good[0] | {"more": ""}], [good[0] | {"value": 3}]):
+    for bad in (
+        None,
+        {},
+        [1],
+        [{}],
+        [good[0] | {"more": ""}],
+        [good[0] | {"value": 3}],
+        [good[0] | {"level": "purple"}],
+    ):
         assert not are_findings(bad)
 
 
@@ -193,3 +236,24 @@ def test_exit_codes_of_the_check(clip, tmp_path, capsys):
     assert main.main(["--video", str(tmp_path / "no.mp4"), str(clip), "--check"]) == 1
     said = capsys.readouterr()
     assert said.err.count("\n") == 2 and "no.mp4: is not a video" in said.err and str(clip) in said.out
+
+
+def test_the_check_also_says_what_is_odd_about_the_file(tmp_path, capsys):
+    images = list(face_clip()[0][:30])
+    times = np.cumsum([0, *([33, 33, 100] * 10)])[:30].tolist()  # milliseconds: a variable rate
+    path = write_video(tmp_path / "vfr.mkv", images, 30, times=times)
+    assert main.main(["--video", str(path), "--check"]) == 0
+    assert "frame rate is variable" in capsys.readouterr().out
+
+
+def test_results_and_report_have_the_findings(clip, tmp_path, capsys):
+    dark = [(image * 0.35).astype(np.uint8) for image in face_clip()[0][:40]]
+    path = write_video(tmp_path / "dark.mp4", dark, 30)
+    assert main.main(["--video", str(path), "--output_dir", str(tmp_path / "out"), "--workers", "1"]) == 0
+    said = capsys.readouterr().out
+    written = json.loads((tmp_path / "out/dark/settings.json").read_text())["footage"]
+    levels = {finding["name"]: finding["level"] for finding in written}
+    assert levels["exposure"] != GREEN and levels["frame rate"] == GREEN
+    report = (tmp_path / "out/dark/report.html").read_text()
+    assert "Is the footage good enough?" in report and "Use more light from the front." in report
+    assert "footage, " in said and "Use more light" in said and "green: frame rate" not in said

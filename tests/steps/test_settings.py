@@ -14,6 +14,7 @@ VALUES |= {"scheduler": "tcp://host:80", "p": "0.5"}
 CHOOSE = {
     "evaluate": ["--evaluate", "p.csv", "--ground_truth", "g.csv"],
     "video": ["--video", "a.mp4"],
+    "footage": ["--video", "a.mp4", "--check"],
     "check": ["--check"],
     "train": ["--train"],
     "predict": [],
@@ -87,7 +88,7 @@ def test_what_is_said_of_flags_that_have_no_use_together(flags, message, capsys)
 
 def test_every_task_takes_the_folders_and_the_number_of_workers():
     general = {name for name, f in FIELDS.items() if f.metadata["tasks"] == EVERY_TASK}
-    assert general == {"data_root", "weights_dir", "output_dir", "cache_dir", "workers"}
+    assert general == {"data_root", "output_dir", "cache_dir", "workers"}
 
 
 def test_names_of_datasets_are_checked_where_they_are_known(capsys):

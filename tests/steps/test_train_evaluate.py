@@ -190,7 +190,10 @@ def test_loaded_weights_predict_what_training_predicted(trained, train, folds, t
 
 def test_published_weights_that_have_seen_their_subject(trained, train, folds, tmp_path):
     """Their recognition network is not used (paper) or used (upstream); a remark says which."""
-    folder, seen = trained[1][0].folder, "s15: the published recognition weights of fold 1 have seen this subject"
+    folder, seen = (
+        trained[1][0].folder,
+        "s15: the published recognition weights recog.weights.h5 have seen this subject",
+    )
     files = FoldWeights(*(folder / f"{kind}.weights.h5" for kind in ("spot", "recog")), leaks=True)
     for withheld, then in ((True, "its expressions get no emotion"), (False, "they are used, as upstream does")):
         (result,), remarks = train(tmp_path, folds[:1], weights=[replace(files, withheld=withheld)])
