@@ -350,7 +350,7 @@ def test_a_process_that_is_ended_is_replaced_once(tmp_path, capsys):
     processes = run_units(end_process, [*finished, (tmp_path / "once", 1)], 2, "features", "video")
     assert len(processes) == 5 and os.getpid() not in processes
     said = capsys.readouterr()
-    assert "a worker process was ended from outside, going on with 2 of them" in said.out + said.err
+    assert "a worker process was ended from outside, continuing with 2 of them" in said.out + said.err
     with pytest.raises(InputError, match=r"^features: \d of 5 videos are finished and kept, .*fewer --workers than 2$"):
         run_units(end_process, [*finished, (tmp_path / "always", 99)], 2, "features", "video")
     assert len(list((tmp_path / "always").iterdir())) == 2

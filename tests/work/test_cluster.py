@@ -168,7 +168,7 @@ def test_a_unit_whose_process_ends_is_done_by_another(dask, which, tmp_path):
 def test_a_unit_that_ends_every_process_is_given_up(dask, which, tmp_path):
     with (
         connect(1, dask.address) as workers,
-        pytest.raises(InputError, match=r"several workers ended over the same unit.*memory"),
+        pytest.raises(InputError, match=r"several workers were ended by the same unit.*memory"),
     ):
         run_units(end_process, [(which, tmp_path / "mark", True)], workers, "test", "unit")
 
