@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from Utils.datasets.table import DATASETS, Dataset
 from Utils.errors import InputError, shown
-from Utils.records import PROTOCOLS, Video
+from Utils.records import PROTOCOLS
 from Utils.settings import Settings, parse_settings
 
 # Exit codes
@@ -43,10 +42,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if settings.evaluate:
             return evaluate_tables(settings)
+        if settings.video:
+            return check_videos(settings) if settings.check else analyse_videos(settings)
         if settings.check:
             return check(settings)
-        if settings.video:
-            return analyse_videos(settings)
         return run(settings)
     except InputError as error:
         print(f"main.py: {shown(error)}", file=sys.stderr)
@@ -128,7 +127,7 @@ def prepare(settings: Settings, dataset: Dataset, workers) -> Prepared:
     from load_excel import load_annotations, match_expressions
     from load_images import find_videos
     from prepare_training import average_half_length
-    from Utils.networks.weights import remarks_on_weights
+    from Utils.networks.weights import remarks_on_weights, weights_of_subjects
     from Utils.synthetic.dataset import make_demo
     from Utils.work.cache import remove_leftovers
     from Utils.work.parallel import release_workers
@@ -146,9 +145,10 @@ def prepare(settings: Settings, dataset: Dataset, workers) -> Prepared:
     k_prime = average_half_length(e for v in raw_videos for e in v.expressions)
     weights = None
     if not settings.train:
-        weights, others, more = weights_of_subjects(settings, dataset, annotated, others)
+        source, protocol = settings.weights_source, settings.protocol
+        weights, others, more = weights_of_subjects(source, dataset, annotated, others, protocol)
         raw_videos = [v for v in raw_videos if v.subject in annotated or v.subject in others]
-        remarks += more + remarks_on_weights(settings.weights_source, dataset, k_prime)
+        remarks += more + remarks_on_weights(source, dataset, k_prime)
     n_expressions = sum(len(v.expressions) for v in raw_videos)
     print(f"  {len(annotated + others)} subjects, {len(raw_videos)} videos, {n_expressions} micro-expressions")
     for line in annotations.summary():
@@ -172,45 +172,9 @@ def prepare(settings: Settings, dataset: Dataset, workers) -> Prepared:
     return Prepared(features, annotated + others, k_prime, weights, n_videos - len(features), remarks + more)
 
 
-def weights_of_subjects(
-    settings: Settings, dataset: Dataset, annotated: Sequence[str], others: Sequence[str]
-) -> tuple[list, list[str], list[str]]:
-    """The given weights for the fold of every subject.
-
-    `others` are the subjects without an annotation (`--videos all`). Those of them without weights are left out.
-
-    Returns
-    -------
-    weights : list of FoldWeights
-        Of the annotated subjects, then of the others that have weights.
-    others : list of str
-        Those of `others` that have weights.
-    remarks : list of str
-        The subjects that were left out.
-
-    Raises
-    ------
-    InputError
-        There are no weights for an annotated subject, or they cannot be used.
-    """
-    from Utils.networks.weights import find_weights, number_folds
-
-    source = settings.weights_source
-    numbers = number_folds(source, dataset, annotated, others, settings.protocol)
-    weights = [find_weights(source, dataset, numbers[s], s, settings.protocol) for s in annotated]
-    kept, remarks = [], []
-    for subject in others:
-        try:
-            weights.append(find_weights(source, dataset, numbers[subject], subject, settings.protocol))
-            kept.append(subject)
-        except InputError as error:
-            remarks.append(f"{error}; without annotation the subject is left out")
-    return weights, kept, remarks
-
-
 def train_and_evaluate(settings: Settings, dataset: Dataset, prepared: Prepared, workers) -> dict:
     """Steps 5 and 6 with one seed: write the run's folder, print the metrics, and return them."""
-    from prepare_training import fold_of_all, loso_folds, recognition_samples
+    from prepare_training import fold_of_all, loso_folds, recognition_entries, recognition_samples
     from train_evaluate import Hyperparameters, evaluate_folds, run_folds
     from Utils.dataset_run.folder import write_run
     from Utils.evaluation.text import format_metrics
@@ -256,19 +220,6 @@ def train_and_evaluate(settings: Settings, dataset: Dataset, prepared: Prepared,
     return metrics
 
 
-def recognition_entries(subjects: Sequence[str], videos: Sequence[Video], samples: Sequence) -> list[str | None]:
-    """For each of `subjects`, the one that its fold's recognition training holds out under the upstream protocol.
-
-    None means that there is no recognition. Subjects without an annotation have None.
-    """
-    from prepare_training import upstream_recognition_entries
-
-    annotated = [s for s in subjects if any(v.subject == s and v.expressions for v in videos)]
-    entries = upstream_recognition_entries(annotated, {s.subject for s in samples})
-    by_subject = dict(zip(annotated, entries, strict=True))
-    return [by_subject.get(subject) for subject in subjects]
-
-
 def check(settings: Settings) -> int:
     """--check: read a dataset and report what is there. Returns the exit code; `BAD_INPUT` if a run would stop."""
     from Utils.dataset_run.check import check_dataset
@@ -287,7 +238,8 @@ def analyse_videos(settings: Settings) -> int:
     """
     import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
     from feature_extraction import prepare_flow
-    from Utils.own_video.run import SYNTHETIC, jobs_of, print_outcomes, run_videos
+    from Utils.own_video.collection import SYNTHETIC, print_outcomes
+    from Utils.own_video.run import jobs_of, run_videos
     from Utils.own_video.video_files import find_videos_to_run
     from Utils.own_video.weights import weights_for_videos
     from Utils.work.cache import remove_leftovers, require_writable
@@ -308,10 +260,34 @@ def analyse_videos(settings: Settings) -> int:
     with connect(settings.workers, settings.scheduler, (settings.output_dir,)) as workers:
         jobs = jobs_of(paths, settings, weights, about | {"git_revision": git_revision()})
         outcomes = run_videos(jobs, settings.output_dir, workers)
-    print_outcomes(outcomes, jobs)
+    print_outcomes(outcomes)
     print_memory(workers)
     n_failed = sum(bool(outcome.problem) for outcome in outcomes)
     if n_failed == len(outcomes):
+        return BAD_INPUT
+    return PARTLY_DONE if n_failed else DONE
+
+
+def check_videos(settings: Settings) -> int:
+    """Say whether the footage of videos is good enough; exit codes as `analyse_videos`. Nothing is written."""
+    from Utils.own_video.footage import inspect_footage, worst
+    from Utils.own_video.video_files import find_videos_to_run
+    from Utils.own_video.weights import weights_for_videos
+
+    paths = find_videos_to_run(settings.video)
+    weights = weights_for_videos(settings.weights_source, DATASETS[settings.dataset_name], settings.half_length)
+    n_failed = 0
+    for path in paths:
+        try:
+            findings = inspect_footage(path, settings.fps, settings.face, weights)
+        except InputError as error:
+            print(f"main.py: {shown(error)}", file=sys.stderr)
+            n_failed += 1
+            continue
+        print(f"{shown(path)}: {worst(findings)}")
+        for finding in findings:
+            print(f"  {finding}")
+    if n_failed == len(paths):
         return BAD_INPUT
     return PARTLY_DONE if n_failed else DONE
 
@@ -322,8 +298,9 @@ def evaluate_tables(settings: Settings) -> int:
     Returns the exit code.
     """
     from prepare_training import average_half_length
+    from Utils.evaluation.csv_files import read_table
     from Utils.evaluation.evaluate import evaluate
-    from Utils.evaluation.tables import classes_of, read_table
+    from Utils.evaluation.tables import classes_of
     from Utils.evaluation.text import format_metrics
 
     predictions = read_table(settings.evaluate)

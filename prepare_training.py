@@ -161,6 +161,19 @@ def upstream_recognition_entries(subjects: Sequence[str], subjects_with_samples:
     return (entries + [None] * len(subjects))[: len(subjects)]
 
 
+def recognition_entries(
+    subjects: Sequence[str], videos: Sequence[Video], samples: Sequence[RecognitionSample]
+) -> list[str | None]:
+    """For each of `subjects`, the one that its fold's recognition training holds out under the upstream protocol.
+
+    None means that there is no recognition. Subjects without an annotation have None.
+    """
+    annotated = [s for s in subjects if any(v.subject == s and v.expressions for v in videos)]
+    entries = upstream_recognition_entries(annotated, {s.subject for s in samples})
+    by_subject = dict(zip(annotated, entries, strict=True))
+    return [by_subject.get(subject) for subject in subjects]
+
+
 # Training sets
 
 

@@ -184,10 +184,10 @@ class Settings:
     )
     check: bool = flag(
         False,
-        "only read the dataset, and report what is there and what is wrong",
+        "only read the dataset, or the videos of --video, and report what is there and what is wrong",
         boolean,
         "True|False",
-        tasks=("check",),
+        tasks=("check", "video"),
     )
     evaluate: Path | None = flag(
         None,
@@ -349,6 +349,8 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
     `given` has the flags of the command line only, without defaults.
     """
     chosen = [task for task in ("evaluate", "video", "check", "train") if getattr(settings, task)]
+    if chosen == ["video", "check"]:
+        chosen = ["video"]  # a check of the footage
     if len(chosen) > 1:
         return f"{TASKS[chosen[0]]} and {TASKS[chosen[1]]} are two tasks; give one of them"
     task = (chosen or ["predict"])[0]

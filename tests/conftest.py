@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,18 +16,43 @@ import cv2
 import numpy as np
 import pytest
 
+import feature_extraction
 from face_crop import CropRoots, crop_videos
 from feature_extraction import VideoFeatures, extract_features
 from load_excel import load_annotations, match_expressions
 from load_images import find_videos
 from prepare_training import average_half_length
-from tests.support.paths import GOLDEN
+from tests.support.command_line import QUICK, command_line
+from tests.support.paths import GOLDEN, TESTS
+from tests.support.quicker import freeze_what_is_loaded, remembered
+from tests.support.shared import made_once
 from Utils.datasets.table import DATASETS, Dataset
 from Utils.records import Expression, Video
 from Utils.synthetic.clips import ClipSettings
 from Utils.synthetic.dataset import generate
 
 TINY = ClipSettings(frames=60, size=(160, 120), n_me=(1, 2), n_macro=(0, 0), n_speech=(0, 0))
+
+
+# The longest first, in an order that fills two cores: pytest-xdist hands out whole files as they come. CPU seconds.
+LONGEST = (
+    "steps/test_main.py",  # 60
+    "steps/test_main_datasets.py",  # 90
+    "robustness/test_resume.py",  # 100
+    "robustness/test_bad_input.py",  # 65
+    "work/test_cluster.py",
+    "robustness/test_faults.py",
+    "tvl1/test_tvl1.py",
+    "own_video/test_own_video.py",
+    "robustness/test_fuzz.py",
+    "steps/test_demo.py",
+    "robustness/test_faults_video.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {TESTS / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")
@@ -34,15 +63,49 @@ def golden() -> Path:
     return GOLDEN
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _each_flow_is_computed_once():
+    """In the processes of the tests; those that they start compute all of theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feature_extraction, "tvl1_flow", remembered(feature_extraction.tvl1_flow))
+        yield
+
+
+def pytest_runtest_teardown() -> None:
+    freeze_what_is_loaded()
+
+
 @pytest.fixture(scope="session")
 def tiny_demo(tmp_path_factory) -> Path:
     """A data root with a DEMO of 3 subjects x 2 videos x 60 frames. Read only.
 
     Negative and positive micro-expressions; the third subject's only one is of class others, its last video has none.
     """
-    data_root = tmp_path_factory.mktemp("tiny_demo")
-    generate(data_root / "DEMO", seed=1, n_subjects=3, videos_per_subject=2, settings=TINY)
-    return data_root
+
+    def make(data_root: Path) -> None:
+        generate(data_root / "DEMO", seed=1, n_subjects=3, videos_per_subject=2, settings=TINY)
+
+    return made_once(tmp_path_factory, "tiny_demo", make)
+
+
+class TrainedDemo(NamedTuple):
+    """A folder in which the tiny DEMO was trained: `data`, `cache` and `runs`; and what the command line said."""
+
+    folder: Path
+    done: subprocess.CompletedProcess
+
+
+@pytest.fixture(scope="session")
+def trained_demo(tiny_demo, tmp_path_factory) -> TrainedDemo:
+    """The tiny DEMO, trained from the command line with two workers and the flags QUICK. Read only."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(tiny_demo, folder / "data", copy_function=os.link)
+        done = command_line("--train", "True", "--workers", "2", *QUICK, cwd=folder)
+        (folder / "said.json").write_text(json.dumps([done.returncode, done.stdout, done.stderr]))
+
+    folder = made_once(tmp_path_factory, "trained_demo", make)
+    return TrainedDemo(folder, subprocess.CompletedProcess([], *json.loads((folder / "said.json").read_text())))
 
 
 class TinyFeatures(NamedTuple):
@@ -57,13 +120,17 @@ class TinyFeatures(NamedTuple):
 @pytest.fixture(scope="session")
 def tiny_features(tiny_demo, tmp_path_factory) -> TinyFeatures:
     """Features of four of the tiny DEMO's videos, through workbook, face detection and flow. Read only."""
-    dataset, work = DATASETS["DEMO"], tmp_path_factory.mktemp("tiny_features")
+    dataset = DATASETS["DEMO"]
     found, _ = find_videos(dataset, tiny_demo)
     videos, _ = match_expressions(found, load_annotations(dataset, tiny_demo))
     # two videos of the first subject, one of each other; the first 48 frames, in which their expressions lie
     videos = [replace(v, frames=v.frames[:48]) for i, v in enumerate(videos) if i != 3]
-    cropped, _ = crop_videos(videos, dataset, CropRoots(work / "crops"), workers=1)
-    features, _ = extract_features(cropped, dataset.k, "kernel", work / "cache", workers=1)
+
+    def features_in(work: Path) -> list[VideoFeatures]:
+        cropped, _ = crop_videos(videos, dataset, CropRoots(work / "crops"), workers=1)
+        return extract_features(cropped, dataset.k, "kernel", work / "cache", workers=1)[0]
+
+    features = features_in(made_once(tmp_path_factory, "tiny_features", features_in))  # finished ones are read
     subjects = list(dict.fromkeys(v.subject for v in videos))
     return TinyFeatures(dataset, features, subjects, average_half_length(e for v in videos for e in v.expressions))
 

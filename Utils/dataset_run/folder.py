@@ -16,7 +16,8 @@ import pandas as pd
 from train_evaluate import FoldResult, RunEvaluation
 from Utils.dataset_run.curves import run_curves, video_figures
 from Utils.datasets.table import Dataset
-from Utils.evaluation.tables import megc_table, write_table
+from Utils.evaluation.csv_files import write_table
+from Utils.evaluation.tables import megc_table
 from Utils.networks.weights import DESCRIPTION, KINDS
 from Utils.report.figures import draw_video
 from Utils.report.losses import plot_losses

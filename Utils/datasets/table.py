@@ -75,6 +75,8 @@ class Dataset:
     leaking_folds : tuple of int
         Published folds whose recognition weights were trained on the subject that they are tested on (docs/fidelity.md,
         section 2): 1-based numbers.
+    folds_without_recognition : tuple of int
+        Published folds without a recognition file: the recognition part of their joint file is untrained. 1-based.
     generated : bool
         True for the embedded dataset, which is generated on first use.
     """
@@ -97,6 +99,7 @@ class Dataset:
     published: tuple[int, ...] = ()
     k_prime: int | None = None
     leaking_folds: tuple[int, ...] = ()
+    folds_without_recognition: tuple[int, ...] = ()
     generated: bool = False
 
     def frame_number(self, file_name: str) -> int | None:
@@ -166,6 +169,7 @@ DATASETS: dict[str, Dataset] = {
             published=(14, 33, 57),
             k_prime=6,
             leaking_folds=(5, 10, 12),
+            folds_without_recognition=(1, 4, 6, 11, 13),
             **_CASME_SQ_LAYOUT,
         ),
         Dataset(
@@ -190,6 +194,7 @@ DATASETS: dict[str, Dataset] = {
             k=20,
             published=(29, 79, 159),
             k_prime=37,
+            folds_without_recognition=(19,),
         ),
         Dataset(
             name="CASME2",

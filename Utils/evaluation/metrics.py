@@ -35,6 +35,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from Utils.evaluation.counts import count_row, per_subject, precision_recall_f1
 from Utils.evaluation.notes import (
     ap_notes,
     apex_notes,
@@ -159,17 +160,6 @@ def match_intervals(predicted: np.ndarray, annotated: np.ndarray, threshold: flo
             matched[i] = j
             taken.add(j)
     return sorted(matched.items())
-
-
-def precision_recall_f1(tp: int, fp: int, fn: int) -> tuple[float, float | None, float | None]:
-    """Precision, recall and F1, in [0, 1]. Precision is 0 if nothing is predicted.
-
-    Recall and F1 are None if nothing is annotated.
-    """
-    precision = tp / (tp + fp) if tp + fp else 0.0
-    if tp + fn == 0:
-        return precision, None, None
-    return precision, tp / (tp + fn), 2 * tp / (2 * tp + fp + fn)
 
 
 def average_precision(hits: Sequence[bool], annotated: int) -> float:
@@ -332,40 +322,3 @@ def _first_pairs(videos: list[VideoIntervals], classes: Sequence[str], recognise
         for video in videos
         if video.annotated and video.annotated[0].emotion in classes and video.subject in recognised
     ]
-
-
-# Rows of the report
-
-
-def count_row(video: VideoIntervals, tp: int, pairs: Sequence[tuple]) -> dict:
-    """The counts of one video. `tp` is its number of true positives, `pairs` are those that are analysed."""
-    annotated, predicted = len(video.annotated), len(video.predicted)
-    return {
-        "subject": video.subject,
-        "video": video.video,
-        "annotated": annotated,
-        "predicted": predicted,
-        "tp": tp,
-        "fp": predicted - tp,
-        "fn": annotated - tp,
-        "analysed": len(pairs),
-        "correct": sum(label == guess for label, guess in pairs),
-        "f1": precision_recall_f1(tp, predicted - tp, annotated - tp)[2],
-    }
-
-
-def per_subject(counts: Sequence[dict]) -> list[dict]:
-    """The sums of the counts of each subject, in the order in which the subjects appear."""
-    subjects: dict[str, list[dict]] = {}
-    for row in counts:
-        subjects.setdefault(row["subject"], []).append(row)
-    return [total_row(rows, {"subject": subject, "videos": len(rows)}) for subject, rows in subjects.items()]
-
-
-def total_row(rows: list[dict], start: Mapping) -> dict:
-    """`start`, then the sums of the counts of `rows`, and the F1 of these sums."""
-    sums = {
-        key: sum(row[key] for row in rows)
-        for key in ("annotated", "predicted", "tp", "fp", "fn", "analysed", "correct")
-    }
-    return {**start, **sums, "f1": precision_recall_f1(sums["tp"], sums["fp"], sums["fn"])[2]}

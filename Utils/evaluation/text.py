@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from Utils.evaluation.metrics import CLASSIFICATION_KEYS, total_row
+from Utils.evaluation.counts import total_row
+from Utils.evaluation.metrics import CLASSIFICATION_KEYS
 
 # Widths in characters. A line with a label and six cells is 79 long, so it fits into 80.
 WIDTH = 80

@@ -39,14 +39,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from Utils.evaluation.counts import count_row, per_subject
 from Utils.evaluation.metrics import (
     AP_THRESHOLDS,
     CLASSIFICATION_KEYS,
     IOU_THRESHOLD,
     average_precision,
-    count_row,
     interval_iou,
-    per_subject,
     recognised_subjects,
     spotting_scores,
     strs,

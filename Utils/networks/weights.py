@@ -29,7 +29,7 @@ FILE_NAME = r"s\d{1,9}"  # of a fold; int() refuses numbers of very many digits
 
 @dataclass(frozen=True)
 class FoldWeights:
-    """The files of one fold. All have the same ending, so that files of two trainings are never mixed.
+    """The files of one fold. All are of one training, and have the same ending.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class FoldWeights:
     leaks : bool
         Whether these are published files whose recognition network was trained on the subject that it is tested on.
     withheld : bool
-        Whether the recognition network is not used for that reason.
+        Whether the recognition network is not used, because it leaks or was never trained.
     """
 
     spot: Path | None
@@ -63,30 +63,45 @@ class FoldWeights:
         return [*hashes, "withheld"] if self.withheld else hashes
 
 
-def fold_files(folder: Path, name: str) -> FoldWeights | None:
-    """The files `{spot,recog,spot_recog}/<name>` in a dataset's folder of weights. None if there are none.
+def ending_of(folder: Path) -> str | None:
+    """The ending of the files that are used from a dataset's folder of weights. None if there are no weights.
 
-    All have the same ending. If there are files of both endings, those with a spotting file are used; if both have one,
-    those of this project. Of the authors' files (`.hdf5`), the joint file is read, because the authors' code reads it.
-    If there is a spotting file but no recognition file beside it, the recognition part of the joint file is untrained
-    (docs/method.md, section 7) and is not used.
+    All folds use files with the same ending, because `weights.json` describes one training, and the files of two are
+    never mixed. Files of this project are preferred to those of the authors, and spotting files to joint files.
+    """
+    for kind in ("spot", "spot_recog"):
+        for ending in ENDINGS:
+            if any(path.is_file() for path in (folder / kind).glob(f"*{ending}")):
+                return ending
+    return None
+
+
+def fold_files(weights_dir: Path, dataset: Dataset, name: str) -> FoldWeights | None:
+    """The files `{spot,recog,spot_recog}/<name>` of a dataset, with the ending of `ending_of`. None if there are none.
+
+    Of the authors' files, the joint file is read, because the authors' code reads it. If there is a spotting file but
+    no recognition file beside it, the recognition part of the joint file is untrained (docs/method.md, section 7) and
+    is not used. If there are only joint files, the files do not show this. So `Dataset.folds_without_recognition` lists
+    the published folds that are untrained.
 
     Parameters
     ----------
-    folder : Path
-        `<weights_dir>/<dataset>`.
+    weights_dir : Path
+    dataset : Dataset
     name : str
         `s<N>` or `all`.
     """
-    families = []  # one for each ending
-    for ending in ENDINGS:
-        paths = (folder / kind / f"{name}{ending}" for kind in KINDS)
-        spot, recog, joint = (path if path.is_file() else None for path in paths)
-        if spot or joint:
-            reads_joint = spot is None or ending == PUBLISHED_ENDING
-            families.append(FoldWeights(spot, recog, joint if reads_joint else None))
-    with_spotting = [files for files in families if files.spot]
-    return next(iter(with_spotting or families), None)
+    folder = weights_dir / dataset.name
+    ending = ending_of(folder)
+    paths = (folder / kind / f"{name}{ending}" for kind in KINDS)
+    spot, recog, joint = (path if path.is_file() else None for path in paths)
+    if spot is None and joint is None:
+        return None
+    if ending != PUBLISHED_ENDING:
+        return FoldWeights(spot, recog, joint if spot is None else None)
+    only_joint = recog is None and spot is None
+    untrained = only_joint and name in {f"s{number}" for number in dataset.folds_without_recognition}
+    return FoldWeights(spot, recog, joint, withheld=untrained)
 
 
 def find_weights(
@@ -113,17 +128,16 @@ def find_weights(
         There are no weights of the spotting network.
     """
     folder = weights_dir / dataset.name
-    files = fold_files(folder, f"s{number}")
+    files = fold_files(weights_dir, dataset, f"s{number}")
     if files is None or (files.spot is None and (folder / "spot").is_dir()):
         expected = folder / "spot" / f"s{number}{ENDINGS[0]}"
         raise InputError(
             f"{expected}: no weights for subject {subject} (fold {number}); train them with --train, "
             "or name another folder with --weights_dir"
         )
-    published = (files.spot or files.joint).suffix == PUBLISHED_ENDING
-    if not (published and number in dataset.leaking_folds):
-        return files
-    return replace(files, leaks=True, withheld=protocol == "paper")
+    if ending_of(folder) == PUBLISHED_ENDING and number in dataset.leaking_folds:
+        return replace(files, leaks=True, withheld=files.withheld or protocol == "paper")
+    return files
 
 
 def number_folds(
@@ -144,8 +158,8 @@ def number_folds(
     path = weights_dir / dataset.name / DESCRIPTION
     in_order = {subject: number for number, subject in enumerate([*annotated, *others], start=1)}
     if not path.exists():
-        folder = weights_dir / dataset.name / "spot"
-        if dataset.published and len(annotated) != dataset.published[0] and list(folder.glob(f"*{PUBLISHED_ENDING}")):
+        folder = path.parent
+        if dataset.published and len(annotated) != dataset.published[0] and ending_of(folder) == PUBLISHED_ENDING:
             raise InputError(
                 f"{folder}: these weights are for {dataset.published[0]} subjects and {len(annotated)} are here: "
                 "a network might be tested on subjects it was trained on; complete the dataset (see --check)"
@@ -166,9 +180,43 @@ def number_folds(
     if not isinstance(held_out, dict):
         return in_order
     numbers = {str(subject): int(name[1:]) for name, subject in held_out.items() if re.fullmatch(FILE_NAME, name)}
-    # Subjects that weights.json does not name get numbers that have no files. `find_weights` then reports the subject.
-    last = max(numbers.values(), default=0)
+    # Subjects that are not in `held_out` get numbers that have no files. `find_weights` then reports the subject.
+    files = (re.fullmatch(r"s(\d{1,9})\..*", file.name) for file in path.parent.glob("*/s*"))
+    last = max([*numbers.values(), *(int(match[1]) for match in files if match)], default=0)
     return {subject: numbers.get(subject, last + number) for subject, number in in_order.items()}
+
+
+def weights_of_subjects(
+    weights_dir: Path, dataset: Dataset, annotated: Sequence[str], others: Sequence[str], protocol: str
+) -> tuple[list[FoldWeights], list[str], list[str]]:
+    """The given weights for the fold of every subject.
+
+    `others` are the subjects without an annotation (`--videos all`). Those of them without weights are left out.
+
+    Returns
+    -------
+    weights : list of FoldWeights
+        Of the annotated subjects, then of the others that have weights.
+    others : list of str
+        Those of `others` that have weights.
+    remarks : list of str
+        The subjects that were left out.
+
+    Raises
+    ------
+    InputError
+        There are no weights for an annotated subject, or they cannot be used.
+    """
+    numbers = number_folds(weights_dir, dataset, annotated, others, protocol)
+    weights = [find_weights(weights_dir, dataset, numbers[s], s, protocol) for s in annotated]
+    kept, remarks = [], []
+    for subject in others:
+        try:
+            weights.append(find_weights(weights_dir, dataset, numbers[subject], subject, protocol))
+            kept.append(subject)
+        except InputError as error:
+            remarks.append(f"{error}; without annotation the subject is left out")
+    return weights, kept, remarks
 
 
 def remarks_on_weights(weights_dir: Path, dataset: Dataset, k_prime: int) -> list[str]:

@@ -15,18 +15,16 @@ into the .eaf file).
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-
-import pandas as pd
 
 from feature_extraction import FEATURE_VERSION
 from Utils.errors import UNPRINTABLE, InputError, shown
-from Utils.evaluation.tables import megc_table
+from Utils.own_video.collection import COLLECTION, SYNTHETIC, VideoOutcome, read_expressions, write_collection
 from Utils.own_video.face_tracks import Tracking
+from Utils.own_video.footage import Finding, FootageMeter, are_findings, scored_share
 from Utils.own_video.outputs import (
     ReportCrops,
     frames_table,
@@ -39,13 +37,11 @@ from Utils.own_video.overlay import codec_remarks, overlay_writer
 from Utils.own_video.scoring import Spotting, score_video, scored_stretches, spot_expressions
 from Utils.own_video.video_files import open_video
 from Utils.own_video.weights import OwnWeights, ensemble_of
-from Utils.records import natural_key
-from Utils.report.pages import write_index, write_report
+from Utils.report.pages import write_report
 from Utils.settings import Settings
 from Utils.tvl1 import KERNEL_VERSION
 from Utils.work.cache import (
     LONGEST_NAME,
-    atomic_file,
     atomic_folder,
     file_hash,
     files_fingerprint,
@@ -58,16 +54,8 @@ from Utils.work.parallel import Workers, run_units
 OWN_VIDEO_VERSION = 2  # part of a video's key: raise it when the results for the same video change
 DONE = "settings.json"  # written last: a folder that has it is finished
 OVERLAY = "overlay.mp4"
-TABLES = ("predictions.csv", "megc.csv")  # of all videos of a command
-INDEX = "index.html"
-COLLECTION = (*TABLES, INDEX)
-COLLECTED = ("onset", "offset", "emotion")  # columns of the tables of all videos
 LOWEST_FPS = 20  # below this rate k is under two frames, so this is reported; the video is still analysed
 TIMES_SHOWN = 20  # times that a remark lists
-SYNTHETIC = (
-    "These weights were trained on synthetic faces: they show that the program works, and say nothing reliable about "
-    "people. Use weights trained on a real dataset (--dataset_name, --weights_dir)."
-)
 EXPLAINED = (
     "Frames are 0-based (OpenFace counts from 1). The threshold is relative to each face's own scores, so that a video "
     "without any expression still tends to fire; --absolute_threshold sets a score below which nothing counts."
@@ -90,21 +78,6 @@ class VideoJob:
     fresh: bool  # compute it again, even if it is finished
     bars: bool  # show progress bars
     about: dict  # facts about the run, for settings.json and the report
-
-
-@dataclass(frozen=True)
-class VideoOutcome:
-    """What became of a video. If there is a problem, the fields below it have no values."""
-
-    name: str
-    subject: str  # name of the folder that contains the video
-    folder: Path  # where the results are
-    problem: str = ""  # why the video could not be analysed; "" if it was
-    n_expressions: int = 0
-    n_frames: int = 0
-    seconds: float = 0.0  # length of the video
-    took: float = 0.0  # seconds that the analysis took, without the loading of TensorFlow and the networks
-    remarks: tuple[str, ...] = ()
 
 
 def jobs_of(paths: Sequence[Path], settings: Settings, weights: OwnWeights, about: dict) -> list[VideoJob]:
@@ -162,7 +135,7 @@ def run_videos(jobs: Sequence[VideoJob], output_dir: Path, workers: Workers | in
     if len(jobs) == 1:
         return [run_video(jobs[0])]
     outcomes = run_units(run_video, jobs, workers, "videos", "video")
-    write_collection(outcomes, jobs, output_dir)
+    write_collection(outcomes, jobs[0].weights.synthetic, output_dir)
     return outcomes
 
 
@@ -184,6 +157,7 @@ def run_video(job: VideoJob) -> VideoOutcome:
     except InputError as error:
         return replace(outcome, problem=shown(error))
     facts = {name: done[name] for name in ("n_frames", "seconds", "took")}
+    facts["footage"] = tuple(Finding(**finding) for finding in done["footage"])
     return replace(outcome, n_expressions=n, remarks=tuple(done["remarks"]), **facts)
 
 
@@ -219,6 +193,8 @@ def _finished(folder: Path, key: str) -> dict | None:
     if not all(isinstance(done.get(name), int | float) for name in ("n_frames", "seconds", "took")):
         return None
     if not isinstance(done.get("remarks"), list) or not all(isinstance(remark, str) for remark in done["remarks"]):
+        return None
+    if not are_findings(done.get("footage")):
         return None
     return done if all((folder / name).is_file() for name in _written(done)) else None
 
@@ -279,13 +255,16 @@ def _compute(job: VideoJob, key: str) -> dict:
         frames.to_csv(folder / "frames.csv", index=False, float_format="%.8g")
         media = job.folder / OVERLAY if job.path.is_dir() else job.path  # no player can show a folder of images
         write_elan(folder / f"{job.name}.eaf", media, job.folder / f"{job.name}.eaf", expressions, faces, source.fps)
-        crops = ReportCrops(faces, expressions)
+        crops, meter = ReportCrops(faces, expressions), FootageMeter(tracking, source.fps)
         drawn = overlay_faces(faces, expressions)
         with overlay_writer(folder / OVERLAY, source, drawn, job.weights.classes) as draw:
             for frame in source:
                 draw(frame)
                 crops.keep(frame)
+                meter.add(frame)
         remarks += codec_remarks()
+        scored = scored_share(tracking, k, k_prime)
+        footage = [asdict(finding) for finding in meter.findings(scored, source.bits_per_pixel, source.codec)]
         done = dict(
             key=key,
             video=str(job.path),
@@ -296,6 +275,7 @@ def _compute(job: VideoJob, key: str) -> dict:
             k_prime=k_prime,
             seconds=tracking.n_frames / source.fps,
             classes=list(job.weights.classes),
+            footage=footage,
             remarks=remarks,
             **job.about,
         )
@@ -304,7 +284,8 @@ def _compute(job: VideoJob, key: str) -> dict:
             job.name,
             report_curves(job.name, source.fps, k_prime, faces, expressions, crops, job.flow, remarks),
             job.weights.classes,
-            settings={name: value for name, value in done.items() if name not in ("key", "remarks")},
+            settings={name: value for name, value in done.items() if name not in ("key", "remarks", "footage")},
+            footage=footage,
             remarks=[*remarks, EXPLAINED, *picture_remarks(expressions)],
             warnings=[SYNTHETIC] if job.weights.synthetic else [],
         )
@@ -341,63 +322,3 @@ def tracking_remarks(tracking: Tracking, k: int, k_prime: int, fps: float) -> li
     if tracking.cuts:
         remarks.append(f"scene cuts at {', '.join(f'{c / fps:.1f} s' for c in tracking.cuts[:TIMES_SHOWN])}")
     return remarks
-
-
-def read_expressions(path: Path) -> pd.DataFrame:
-    """The columns `COLLECTED` of an `expressions.csv`: onset and offset as int64 (frames), emotion as str.
-
-    Raises InputError if the file cannot be read as such a table, because a user may have edited it.
-    """
-    try:
-        table = pd.read_csv(path, keep_default_na=False, dtype={"emotion": str})[list(COLLECTED)]
-        return table.astype({"onset": "int64", "offset": "int64"})
-    except (ValueError, KeyError, OSError) as error:
-        why = " ".join(str(error).split())
-        raise InputError(f"{path}: is not a table of expressions any more ({why}); remove its folder") from None
-
-
-def write_collection(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob], output_dir: Path) -> None:
-    """Write `predictions.csv` and `megc.csv` of all videos, in natural order of their names, and `index.html`.
-
-    Raises InputError if the table of a video cannot be read.
-    """
-    parts, rows = [], []
-    for outcome in sorted(outcomes, key=lambda outcome: natural_key(outcome.name)):
-        if not outcome.problem:
-            table = read_expressions(outcome.folder / "expressions.csv")
-            parts += [table.assign(subject=outcome.subject, video=outcome.name)] if len(table) else []
-        rows.append(
-            dict(
-                video=outcome.name,
-                report=None if outcome.problem else f"{outcome.folder.name}/report.html",
-                expressions=None if outcome.problem else outcome.n_expressions,
-                seconds=None if outcome.problem else outcome.seconds,
-                problem=outcome.problem or None,
-            )
-        )
-    columns = ["subject", "video", *COLLECTED]
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    last_frames = {(o.subject, o.name): o.n_frames - 1 for o in outcomes}
-    megc = megc_table(table, last_frames)
-    for name, content in zip(TABLES, (table.reindex(columns=columns), megc), strict=True):
-        with atomic_file(output_dir / name) as scratch:
-            content.to_csv(scratch, index=False)
-    warnings = [SYNTHETIC] if jobs[0].weights.synthetic else []
-    write_index(output_dir / INDEX, "MEAN: videos", rows, warnings=warnings)
-
-
-def print_outcomes(outcomes: Sequence[VideoOutcome], jobs: Sequence[VideoJob]) -> None:
-    """Print a line for each video, with its remarks below it. Problems come last, on the error stream."""
-    for outcome in outcomes:
-        if outcome.problem:
-            continue
-        speed = f", {outcome.seconds / outcome.took:.1f} times real time" if outcome.took else ""
-        print(
-            f"  {outcome.name}: {outcome.n_expressions} expression(s) in {outcome.seconds:.1f} s of video{speed}; "
-            f"{outcome.folder / 'report.html'}"
-        )
-        for remark in outcome.remarks:
-            print(f"    - {remark}")
-    for outcome in outcomes:
-        if outcome.problem:
-            print(f"main.py: {outcome.problem}", file=sys.stderr)

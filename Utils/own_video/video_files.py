@@ -86,6 +86,10 @@ class FrameSource:
         What the latest iteration found.
     images : tuple of Path
         The frames of a folder; empty for a video file.
+    codec : str
+        FFmpeg's name of the codec; empty for a folder.
+    bits_per_pixel : float or None
+        Of the compressed pictures; None for a folder.
     """
 
     path: Path
@@ -97,6 +101,8 @@ class FrameSource:
     remarks: tuple[str, ...] = ()
     problems: list[str] = field(default_factory=list)
     images: tuple[Path, ...] = ()
+    codec: str = ""
+    bits_per_pixel: float | None = None
 
     def __iter__(self) -> Iterator[Frame]:
         self.problems.clear()
@@ -247,13 +253,13 @@ def _inspect(path: Path, container) -> FrameSource:
         size = f"{stream.width}x{stream.height} pixels"
         raise InputError(f"{path}: frames of {size} are more than {MAX_PIXELS} pixels; scale the video down")
     tick, declared = float(stream.time_base or NO_TICK), float(stream.average_rate or stream.guessed_rate or 0)
-    ticks, n = [], 0
+    ticks, n, n_bytes = [], 0, 0
     try:
         for packet in container.demux(stream):
             if packet.has_sidedata("encryption_info"):
                 raise InputError(f"{path}: is encrypted; give a copy without protection")
             if packet.size and not packet.is_discard:
-                n += 1
+                n, n_bytes = n + 1, n_bytes + packet.size
                 if packet.pts is not None:
                     ticks.append(packet.pts)
     except av.FFmpegError:
@@ -268,9 +274,19 @@ def _inspect(path: Path, container) -> FrameSource:
         resampled = False
     require_rate(path, fps)
     remarks = (remark, remark_on_end(path.name, times, _duration(stream, container)))
-    n = round((times[-1] - times[0]) * fps) + 1 if resampled else max(len(times), n)
+    n_frames = round((times[-1] - times[0]) * fps) + 1 if resampled else max(len(times), n)
     height, width = _first_image(path).shape[:2]
-    return FrameSource(path, fps, width, height, n, resampled, tuple(filter(None, remarks)))
+    return FrameSource(
+        path,
+        fps,
+        width,
+        height,
+        n_frames,
+        resampled,
+        tuple(filter(None, remarks)),
+        codec=stream.codec_context.name,
+        bits_per_pixel=8 * n_bytes / (max(1, n) * width * height),
+    )
 
 
 def _duration(stream: av.VideoStream, container) -> float:

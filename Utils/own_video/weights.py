@@ -17,7 +17,7 @@ import numpy as np
 
 from Utils.datasets.table import Dataset
 from Utils.errors import UNPRINTABLE, InputError
-from Utils.networks.weights import DESCRIPTION, ENDINGS, FILE_NAME, FoldWeights, fold_files
+from Utils.networks.weights import DESCRIPTION, FILE_NAME, FoldWeights, ending_of, fold_files
 from Utils.own_video.rates import LOWEST_RATE
 from Utils.records import ALL
 from Utils.work.cache import read_json
@@ -93,7 +93,7 @@ def weights_for_videos(weights_dir: Path, dataset: Dataset, half_length: float |
             f"{folder}: no weights (spot/{ALL}.weights.h5 or spot/s1.weights.h5); train with --dataset_name "
             f"{dataset.name} --train, or name another folder with --weights_dir"
         )
-    networks = tuple(fold_files(folder, name) for name in ([ALL] if ALL in names else names))
+    networks = tuple(fold_files(weights_dir, dataset, name) for name in ([ALL] if ALL in names else names))
     described = read_json(folder / DESCRIPTION) if (folder / DESCRIPTION).exists() else {}
     if not isinstance(described, dict):
         raise InputError(f"{folder / DESCRIPTION}: is not a description of weights; get the file again")
@@ -135,11 +135,11 @@ def _are_names(classes) -> bool:
 
 
 def _names(folder: Path) -> list[str]:
-    """The names `all` and `s<N>`, in order of N, of which there is a spotting file or a joint file."""
-    found = set()
-    for kind in ("spot", "spot_recog"):
-        for path in (folder / kind).glob("*"):
-            name = next((path.name.removesuffix(e) for e in ENDINGS if path.name.endswith(e)), "")
+    """The names `all` and `s<N>`, in order of N, of which the training that is used has a spotting or a joint file."""
+    found, ending = set(), ending_of(folder)
+    for kind in ("spot", "spot_recog") if ending else ():
+        for path in (folder / kind).glob(f"*{ending}"):
+            name = path.name.removesuffix(ending)
             if (name == ALL or re.fullmatch(FILE_NAME, name)) and path.is_file():
                 found.add(name)
     return sorted(found, key=lambda name: int(name[1:]) if name != ALL else 0)

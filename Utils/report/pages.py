@@ -49,6 +49,7 @@ def write_report(
     classes: Sequence[str],
     *,
     evaluations: Mapping[str, Evaluation] = {},
+    footage: Sequence[Mapping[str, str]] = (),
     settings: Mapping[str, object] = {},
     remarks: Sequence[str] = (),
     warnings: Sequence[str] = (),
@@ -66,6 +67,8 @@ def write_report(
         The evaluated emotions. Their order decides their colours.
     evaluations : mapping of str to Evaluation
         Protocol ("paper", "upstream") -> evaluation. Empty if nothing is annotated.
+    footage : sequence of mapping
+        Of a video: "name", "value", "level" (green, amber or red) and "advice" of each finding on its footage.
     settings : mapping
         Settings and versions. They can be nested.
     remarks, warnings : sequence of str
@@ -111,6 +114,7 @@ def write_report(
         notes=[(protocol_name(name), m["notes"]) for name, m in metrics.items() if m.get("notes")],
         confusions=[t | {"name": protocol_name(t["protocol"])} for t in confusion_tables(evaluations, classes)],
         settings=[*flattened(settings), ("plotly.js", get_plotlyjs_version())],
+        footage=footage,
         remarks=remarks,
         warnings=warnings,
         iou=IOU_THRESHOLD,

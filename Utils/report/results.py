@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from Utils.evaluation.metrics import total_row
+from Utils.evaluation.counts import total_row
 from Utils.evaluation.result import Evaluation
 
 PROTOCOL_NAMES = {"paper": "Paper's protocol", "upstream": "Published code's protocol"}

@@ -13,9 +13,9 @@ import datetime
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -28,7 +28,7 @@ seed_keras(0)
 
 import keras  # noqa: E402  after the set-up
 
-from face_crop import CropJob, crop_video, cut_face, first_face  # noqa: E402
+from face_crop import CropJob, crop_video, first_face  # noqa: E402
 from feature_extraction import (  # noqa: E402
     FeatureJob,
     extract_features,
@@ -38,23 +38,25 @@ from feature_extraction import (  # noqa: E402
     flow_function,
 )
 from load_images import read_crops  # noqa: E402
-from prepare_training import loso_folds, recognition_samples  # noqa: E402
+from prepare_training import (  # noqa: E402
+    as_inputs,
+    loso_folds,
+    recognition_samples,
+    recognition_training_set,
+    spotting_training_set,
+    spotting_validation_set,
+)
 from tests.benchmarks import published  # noqa: E402
 from tests.benchmarks.flow import processor  # noqa: E402
 from tests.benchmarks.opencv_versions import DEMO, demo_videos, raw_demo_videos  # noqa: E402
-from train_evaluate import (  # noqa: E402
-    FoldJob,
-    Hyperparameters,
-    recognition_training_set,
-    run_fold,
-    spotting_training_set,
-    validation_sets,
-)
-from Utils.dataset_run.folder import version  # noqa: E402
+from train_evaluate import FoldJob, Hyperparameters, run_fold  # noqa: E402
 from Utils.faces.images import read_image, write_jpeg  # noqa: E402
 from Utils.faces.landmarks import detect_faces, predict_landmarks  # noqa: E402
+from Utils.faces.rectangles import cut_face  # noqa: E402
 from Utils.records import Video  # noqa: E402
+from Utils.settings import Settings  # noqa: E402
 from Utils.tvl1 import TVL1, compile_kernel  # noqa: E402
+from Utils.work.machine import version  # noqa: E402
 
 GOALS = {"crop": 15, "features": 15, "training": 3, "end to end": 12}
 SHOWN = ("tensorflow", "keras", "numpy", "numba", "opencv-contrib-python-headless", "dlib-bin", "pandas")
@@ -108,26 +110,38 @@ def time_training(job: FoldJob, n_samples: int, epochs: tuple[int, int]) -> tupl
     """
     import train_evaluate
 
-    inputs, labels = spotting_training_set(job)
-    chosen = np.arange(n_samples) % len(labels)
-    spotting = [x[chosen] for x in inputs], labels[chosen]
-    held_out, samples = validation_sets(job)
+    h = job.hyperparameters
+    frames = spotting_training_set(job.fold, job.features, job.k_prime, h.ratio, h.seed)
+    chosen = np.arange(n_samples) % len(frames.labels)
+    spotting = [x[chosen] for x in frames.inputs()], frames.labels[chosen]
 
-    def recognition(images: np.ndarray, classes: np.ndarray) -> tuple:
-        return train_evaluate.as_inputs(images), keras.utils.to_categorical(classes, job.n_classes)
+    def recognition(samples: list) -> tuple | None:
+        images, classes = recognition_training_set(samples, job.features)
+        return (as_inputs(images), keras.utils.to_categorical(classes, job.n_classes)) if len(classes) else None
 
-    validation = held_out, recognition(*samples) if samples else None
+    trained = recognition([job.samples[i] for i in job.fold.recog_train])
+    held_out = recognition([s for s in job.samples if s.video in job.fold.test])
+    validation = spotting_validation_set(job.fold, job.features, job.k_prime), held_out
     kept = train_evaluate.spotting_training_set
-    train_evaluate.spotting_training_set = lambda job: (list(spotting[0]), spotting[1])  # the list is emptied
+    train_evaluate.spotting_training_set = lambda *_: GivenFrames(*spotting)
     try:
         with tempfile.TemporaryDirectory() as folder, without_chatter():
-            theirs = seconds(
-                published.train, spotting, recognition(*recognition_training_set(job)), validation, Path(folder), epochs
-            )
+            theirs = seconds(published.train, spotting, trained, validation, Path(folder), epochs)
             first, further = (seconds(run_fold, replace(job, folder=Path(folder) / name)) for name in ("1", "2"))
     finally:
         train_evaluate.spotting_training_set = kept
-    return theirs, first, further, len(labels)
+    return theirs, first, further, len(frames.labels)
+
+
+@dataclass(frozen=True)
+class GivenFrames:
+    """Training frames that are in memory, in the place of `prepare_training.ThinnedFrames`."""
+
+    arrays: list[np.ndarray]
+    labels: np.ndarray
+
+    def inputs(self) -> Iterator[np.ndarray]:
+        return iter(self.arrays)
 
 
 def time_whole(folder: Path, data_root: Path, train: bool) -> float:
@@ -135,7 +149,7 @@ def time_whole(folder: Path, data_root: Path, train: bool) -> float:
     import main
 
     flags = ["--data_root", data_root, "--cache_dir", folder / "cache", "--output_dir", folder / "runs"]
-    flags += ["--train", train, "--workers", "2", "--fresh", "True"]
+    flags += ["--train", train, "--workers", "2", "--fresh"]
     start = time.perf_counter()
     if main.main([*map(str, flags)]):
         raise SystemExit("the run of DEMO failed")
@@ -279,7 +293,9 @@ def main() -> None:
         samples = recognition_samples(videos, DEMO.classes)
         folds = loso_folds(videos, samples, list(dict.fromkeys(v.subject for v in videos)))
         epochs = dict(epochs_spot=arguments.epochs[0], epochs_recog=arguments.epochs[1])
-        job = FoldJob(folds[0], tuple(found), tuple(samples), 3, k_prime, Path(), Hyperparameters(**epochs))
+        job = FoldJob(
+            folds[0], tuple(found), tuple(samples), 3, k_prime, Path(), Hyperparameters.of(Settings(**epochs))
+        )
         print("training ...", flush=True)
         fold_theirs, *fold_ours, own_samples = time_training(job, arguments.samples, arguments.epochs)
     print("scaling ...", flush=True)

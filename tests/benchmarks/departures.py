@@ -23,7 +23,8 @@ from Utils.networks.backend import seed_keras, without_chatter
 
 seed_keras(0)
 
-from face_crop import cut_face, first_face  # noqa: E402  after the set-up
+from define_model import load_fold  # noqa: E402  after the set-up
+from face_crop import first_face  # noqa: E402
 from feature_extraction import (  # noqa: E402
     VideoFeatures,
     extract_features,
@@ -33,17 +34,30 @@ from feature_extraction import (  # noqa: E402
 )
 from load_excel import load_annotations, match_expressions  # noqa: E402
 from load_images import find_videos  # noqa: E402
-from prepare_training import average_half_length, loso_folds, recognition_samples  # noqa: E402
+from prepare_training import (  # noqa: E402
+    as_inputs,
+    average_half_length,
+    loso_folds,
+    recognition_samples,
+    recognition_training_set,
+    upstream_recognition_entries,
+)
 from tests.benchmarks.opencv_versions import DEMO, demo_videos  # noqa: E402
 from tests.support.layouts import shared_layout  # noqa: E402
-from train_evaluate import FoldJob, as_inputs, recognition_training_set, run_folds  # noqa: E402
-from training_utils import P, find_expression_peaks, smooth_scores  # noqa: E402
+from train_evaluate import collect_scores, run_folds  # noqa: E402
+from training_utils import (  # noqa: E402
+    VideoScores,
+    annotated_expressions,
+    find_expression_peaks,
+    predict_expressions,
+    smooth_scores,
+)
 from Utils.datasets.table import DATASETS  # noqa: E402
+from Utils.evaluation.evaluate import evaluate  # noqa: E402
 from Utils.evaluation.metrics import (  # noqa: E402
     AP_THRESHOLDS,
     average_precision,
     classification,
-    evaluate,
     interval_iou,
     match_intervals,
 )
@@ -52,24 +66,18 @@ from Utils.evaluation.upstream import (  # noqa: E402
     FALSE_POSITIVE,
     analysis_lists,
     classification_with_nan,
-    evaluate_upstream,
     match_in_order,
-    upstream_recognition_entries,
 )
 from Utils.faces.images import read_image  # noqa: E402
 from Utils.faces.landmarks import predict_landmarks  # noqa: E402
-from Utils.networks.weights import find_weights, load_fold  # noqa: E402
-from Utils.predictions import (  # noqa: E402
-    VideoScores,
-    annotated_expressions,
-    collect_scores,
-    predict_expressions,
-)
-from Utils.records import OTHERS, Video  # noqa: E402
-from Utils.settings import PROJECT  # noqa: E402
+from Utils.faces.rectangles import cut_face  # noqa: E402
+from Utils.networks.weights import find_weights  # noqa: E402
+from Utils.records import OTHERS, Fold, Video  # noqa: E402
+from Utils.settings import PROJECT, Settings  # noqa: E402
 from Utils.tvl1 import compile_kernel  # noqa: E402
 
 CLASSES = list(DEMO.classes)
+P = Settings().p
 WITHOUT_SAMPLES = (0, 2, 3)  # subjects of DEMO taken for such, as the first ones of CASME_sq
 UNPUBLISHED = {1, 4, 6, 11, 13}  # of CASME_sq's 14 subjects, 1-based: those without a published recognition file
 SEEDS = range(1, 4)  # of the recognition heads that are trained here
@@ -81,14 +89,11 @@ class Demo:
     """DEMO's videos with the scores of the shipped networks, folds in order."""
 
     scores: list[VideoScores]
+    features: list[VideoFeatures]
     subjects: list[str]
     k_prime: int
     weights: list
     data_root: Path
-
-    @property
-    def features(self) -> list[VideoFeatures]:
-        return [s.features for s in self.scores]
 
 
 def load_demo(data_root: Path, cache_dir: Path) -> Demo:
@@ -104,7 +109,8 @@ def load_demo(data_root: Path, cache_dir: Path) -> Demo:
     results, _ = run_folds(
         folds, features, samples, len(CLASSES), k_prime, cache_dir / DEMO.name, workers=1, weights=weights
     )
-    return Demo(collect_scores(results, features, k_prime), subjects, k_prime, weights, data_root)
+    in_order = [features[i] for fold in folds for i in fold.test]
+    return Demo(collect_scores(results, features, k_prime), in_order, subjects, k_prime, weights, data_root)
 
 
 # Tables and figures
@@ -114,7 +120,7 @@ def tables(demo: Demo, scores: Sequence[VideoScores] | None = None, p: float = P
     """Predictions and ground truth; `dummy`: a video without a peak gives [0, 0]."""
     scores = demo.scores if scores is None else scores
     predictions = predict_expressions(scores, DEMO, demo.k_prime, p, "upstream" if dummy else "paper")
-    return predictions, annotated_expressions([s.features for s in scores], DEMO)
+    return predictions, annotated_expressions([s.video for s in scores], DEMO)
 
 
 def in_time_order(predictions: pd.DataFrame, ground_truth: pd.DataFrame) -> list[VideoIntervals]:
@@ -141,12 +147,11 @@ def relabelled(scores: Sequence[VideoScores], subjects: Iterable[str], first_onl
     changed, done, subjects = [], False, set(subjects)
     for s in scores:
         expressions = []
-        for e in s.features.video.expressions:
-            hit = s.features.video.subject in subjects and not (first_only and done)
+        for e in s.video.expressions:
+            hit = s.video.subject in subjects and not (first_only and done)
             done |= hit
             expressions.append(replace(e, emotion=OTHERS) if hit else e)
-        video = replace(s.features.video, expressions=tuple(expressions))
-        changed.append(replace(s, features=replace(s.features, video=video)))
+        changed.append(replace(s, video=replace(s.video, expressions=tuple(expressions))))
     return changed
 
 
@@ -163,7 +168,7 @@ def recognition_folds(demo: Demo) -> list[tuple]:
 
     without = [demo.subjects[i] for i in WITHOUT_SAMPLES]
     scores = relabelled(demo.scores, without)
-    videos = [s.features.video for s in scores]
+    videos = [s.video for s in scores]
     samples = recognition_samples(videos, CLASSES)
     entries = upstream_recognition_entries(demo.subjects, {s.subject for s in samples})
     paper, upstream = [], []
@@ -223,43 +228,42 @@ def heads_evaluated(
     `held_out` names for every subject whom its head's training leaves out (None: no recognition). Subjects without a
     sample keep the shipped head, no pair depends on it. `heads` keeps what each head predicts.
     """
-    features = [s.features for s in scores]
-    folds = loso_folds([f.video for f in features], samples, demo.subjects, held_out)
+    folds = loso_folds([s.video for s in scores], samples, demo.subjects, held_out)
     changed, with_samples = list(scores), {s.subject for s in samples}
     for fold, entry, weights in zip(folds, held_out, demo.weights, strict=True):
         if fold.held_out not in with_samples:
             continue
         if entry is not None and (fold.held_out, entry) not in heads:
-            job = FoldJob(fold, tuple(features), tuple(samples), len(CLASSES), demo.k_prime, Path())
-            heads[fold.held_out, entry] = _with_new_head(job, weights, seed)
+            trained = [samples[i] for i in fold.recog_train]
+            heads[fold.held_out, entry] = _with_new_head(demo, fold, trained, weights, seed)
         predicted = dict.fromkeys(fold.test) if entry is None else heads[fold.held_out, entry]
         for i, probabilities in predicted.items():
             changed[i] = replace(scores[i], probabilities=probabilities)
     return evaluate(*tables(demo, changed), CLASSES)
 
 
-def _with_new_head(job: FoldJob, weights, seed: int) -> dict[int, np.ndarray]:
+def _with_new_head(demo: Demo, fold: Fold, samples, weights, seed: int) -> dict[int, np.ndarray]:
     """Train a fold's recognition head as `train_evaluate.train_fold` does, and predict the fold's videos."""
     import keras
 
     from define_model import frozen_streams, recognition_head, recognition_network
     from Utils.networks.compiled import predict, train
 
-    spotting, _ = load_fold(weights, job.n_classes)
+    spotting, _ = load_fold(weights, len(CLASSES))
     seed_keras(seed)
-    recognition = recognition_network(spotting, job.n_classes)
-    images, classes = recognition_training_set(job)
+    recognition = recognition_network(spotting, len(CLASSES))
+    images, classes = recognition_training_set(samples, demo.features)
     streams = predict(frozen_streams(spotting), as_inputs(images))
-    targets = keras.utils.to_categorical(classes, job.n_classes)
+    targets = keras.utils.to_categorical(classes, len(CLASSES))
     settings = dict(learning_rate=5e-4, seed=seed, jit_compile=False, batch_size=32, epochs=100)
     train(recognition_head(recognition), streams, targets, **settings)
-    return {int(i): predict(recognition, as_inputs(np.load(job.features[i].spotting)))[0] for i in job.fold.test}
+    return {int(i): predict(recognition, as_inputs(np.load(demo.features[i].spotting)))[0] for i in fold.test}
 
 
 def others_lag(demo: Demo) -> list[tuple]:
     """Pairs joined by interval, or by position in two lists of which one skips "others"."""
     rows = []
-    first = demo.scores[0].features.video.subject
+    first = demo.scores[0].video.subject
     for where, scores in (
         ('DEMO (no true positive is "others")', demo.scores),
         ('DEMO, its first expression called "others"', relabelled(demo.scores, [first], first_only=True)),
@@ -278,7 +282,7 @@ def others_lag(demo: Demo) -> list[tuple]:
 
 
 def _scored(pairs: Sequence[tuple]) -> dict:
-    return classification(pairs, CLASSES, [], "analysis")
+    return classification(pairs, CLASSES)
 
 
 def dummy_prediction(demo: Demo) -> list[tuple]:
@@ -345,7 +349,7 @@ def absent_classes(demo: Demo) -> list[tuple]:
             for i, j in match_intervals(bounds(video.predicted), bounds(video.annotated)):
                 if (label := video.annotated[j].emotion) in CLASSES:
                     pairs.append((CLASSES.index(label), CLASSES.index(video.predicted[i].emotion)))
-        upstream = classification_with_nan(pairs, len(CLASSES), [], "analysis")
+        upstream = classification_with_nan(pairs, len(CLASSES))
         shape = (f"{analysed(m)}, {m['classes']} classes" for m in (paper, upstream))
         rows.append(("absent classes", where, "analysis", *shape))
     two_classes = next(row for row in per_subject if row["classes"] == 2)
@@ -404,7 +408,7 @@ def previous_rectangle(demo: Demo) -> list[tuple]:
     raw = {(v.subject, v.name): v for v in found.values()}
     changed, before = list(demo.scores), None
     for i, s in enumerate(demo.scores):
-        video = raw[s.features.video.subject, s.features.video.name]
+        video = raw[s.video.subject, s.video.name]
         if before is not None and before.subject != video.subject:
             changed[i] = _recropped(demo, s, video, first_face(before)[1])
         before = video
@@ -428,7 +432,7 @@ def _recropped(demo: Demo, s: VideoScores, video: Video, rectangle) -> VideoScor
     images = [feature_image(a, b, regions, flow) for a, b in zip(crops, crops[DEMO.k :], strict=False)]
     network = joint_network(*load_fold(demo.weights[demo.subjects.index(video.subject)], len(CLASSES)))
     scores, probabilities = predict(network, as_inputs(np.array(images, np.float32)))
-    return VideoScores(s.features, scores[:, 0], smooth_scores(scores[:, 0], demo.k_prime), probabilities)
+    return VideoScores(s.video, scores[:, 0], smooth_scores(scores[:, 0], demo.k_prime), probabilities)
 
 
 def short_videos(demo: Demo) -> list[tuple]:
@@ -438,7 +442,7 @@ def short_videos(demo: Demo) -> list[tuple]:
         peaks = []
         for s in demo.scores:
             smoothed = smooth_scores(s.raw[:WINDOW], demo.k_prime, keep_length)
-            peaks += find_expression_peaks(smoothed, demo.k_prime).tolist()
+            peaks += find_expression_peaks(smoothed, demo.k_prime, P).tolist()
         found.append(f"{len(peaks)}; {sum(peak >= WINDOW for peak in peaks)}")
     where = f"DEMO, the first {WINDOW} features of each of {len(demo.scores)} videos"
     return [("fewer than 2k' features", where, "peaks; of them beyond the last feature", *found)]
@@ -458,7 +462,8 @@ def all_together(demo: Demo) -> list[tuple]:
     """`--protocol upstream` against `--protocol paper`."""
     videos = [(f.video.subject, f.video.name, f.n_features) for f in demo.features]
     paper = evaluate(*tables(demo), CLASSES)
-    upstream = evaluate_upstream(*tables(demo, dummy=True), CLASSES, videos=videos, k_prime=demo.k_prime)
+    with_dummies = tables(demo, dummy=True)
+    upstream = evaluate(*with_dummies, CLASSES, videos=videos, protocol="upstream", k_prime=demo.k_prime)
     name = "--protocol upstream, all of it"
     rows = [
         (name, "DEMO", "spotting TP/FP/FN", counts(paper), counts(upstream)),

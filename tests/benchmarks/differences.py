@@ -16,12 +16,13 @@ import numpy as np
 
 from define_model import joint_network, recognition_network, spotting_network
 from feature_extraction import face_regions, feature_image, flow_function
-from tests.evaluation.test_upstream import Recording
 from tests.support.paths import GOLDEN
-from training_utils import P, threshold
+from tests.support.recordings import Recording
+from training_utils import threshold
 from Utils.networks.backend import without_chatter
 from Utils.networks.compiled import predict
 from Utils.networks.weights import load_network
+from Utils.settings import Settings
 
 CLASSES = {"CASME2": 5, "SMIC_VIS": 3}  # of the published weights that are recorded
 KINDS = ("spot", "recog", "spot_recog")
@@ -84,7 +85,7 @@ def thresholds() -> Iterator[np.ndarray]:
     """The spotting threshold T of each recorded video."""
     for case in map(Recording, ("casme_sq", "smic_vis")):
         for record in case.records:
-            yield np.asarray(threshold(case.smoothed(record), P) - record["threshold"])
+            yield np.asarray(threshold(case.smoothed(record), Settings().p) - record["threshold"])
 
 
 COMPARED: dict[str, Callable[[], Iterator[np.ndarray]]] = {

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from keras import layers
 
-from face_crop import Rectangle, clip_rectangle
 from feature_extraction import FEATURE_SIZE, face_regions
 from load_images import CROP_SIZE
 from Utils.faces.landmarks import detect_faces, predict_landmarks
+from Utils.faces.rectangles import Rectangle, clip_rectangle
 
 
 def crop(frames: Sequence[Path], folder: Path) -> None:

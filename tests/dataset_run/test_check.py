@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+import main
 from load_images import find_videos
 from tests.support.layouts import make_small, shared_layout, small_clip, small_row, write_xlsx
 from Utils.dataset_run.check import check_dataset, check_frames, image_fault
@@ -120,3 +121,20 @@ def test_check_of_a_dataset_whose_rows_fit_nothing(tmp_path):
     report = check_dataset(CASME_SQ, tmp_path).report
     assert "the workbook has no usable micro-expression" in report
     assert "rows left out because they are faulty: 1" in report
+
+
+def test_the_exit_code_does_not_come_from_the_words_of_the_report(tmp_path, capsys):
+    """A folder's name may hold any words."""
+    root = tmp_path / "cannot be used"
+    make_small(root, [small_clip("s1/1_0101a"), small_clip("s2/2_0101a")], [small_row(1, "0101"), small_row(2, "0101")])
+    check = ["--dataset_name", "CASME_sq", "--check", "--workers", "1", "--data_root"]
+    assert main.main([*check, str(root)]) == 0
+    assert "cannot be used" in capsys.readouterr().out
+    assert main.main([*check, str(tmp_path / "elsewhere")]) == 2
+
+
+def test_the_protocol_counts():
+    """Under upstream's rules an expression of SMIC that begins with the recording is dropped."""
+    for protocol, counts in (("paper", "here 5/8/8"), ("upstream", "here 5/7/7")):
+        found = check_dataset(DATASETS["SMIC_HS"], shared_layout("SMIC_HS"), protocol)
+        assert counts in found.report and f"{protocol} protocol" in found.report and found.problems == []

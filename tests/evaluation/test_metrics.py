@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from Utils.evaluation.counts import precision_recall_f1
 from Utils.evaluation.evaluate import compare, evaluate
 from Utils.evaluation.metrics import (
     AP_THRESHOLDS,
@@ -18,11 +19,10 @@ from Utils.evaluation.metrics import (
     classification,
     interval_iou,
     match_intervals,
-    precision_recall_f1,
     strs,
 )
-from Utils.evaluation.notes import strs_notes
-from Utils.evaluation.tables import classes_of
+from Utils.evaluation.notes import strs_notes, unannotated_notes
+from Utils.evaluation.tables import classes_of, group_by_video
 from Utils.evaluation.text import format_metrics
 
 CLASSES = ["negative", "positive", "surprise"]
@@ -111,9 +111,10 @@ def test_iou_of_inclusive_intervals():
     b              |--------|    [4, 13]   6 of 14
     c                    |       [10, 10]  0 of 11
     d                   |        [9, 9]    1 of 10
+    e                      |-|   [12, 14]  0 of 13: two frames apart is no less than nothing
     """
-    iou = interval_iou(np.array([[0, 9]]), np.array([[4, 13], [10, 10], [9, 9], [0, 9]]))
-    np.testing.assert_array_equal(iou, [[6 / 14, 0, 1 / 10, 1]])
+    iou = interval_iou(np.array([[0, 9]]), np.array([[4, 13], [10, 10], [9, 9], [12, 14], [0, 9]]))
+    np.testing.assert_array_equal(iou, [[6 / 14, 0, 1 / 10, 0, 1]])
     assert interval_iou(np.zeros((0, 2)), np.array([[0, 1]])).shape == (0, 1)
 
 
@@ -122,7 +123,7 @@ def test_threshold_is_reached_by_an_equal_iou():
     assert AP_THRESHOLDS.tolist() == [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
     assert match_intervals(np.array([[0, 9]]), np.array([[0, 5]]), AP_THRESHOLDS[2]) == [(0, 0)]
     assert match_intervals(np.array([[0, 9]]), np.array([[0, 4]])) == [(0, 0)]
-    assert match_intervals(np.array([[0, 9]]), np.array([[0, 3]])) == []
+    assert match_intervals(np.array([[0, 99]]), np.array([[0, 48]])) == []  # 0.49
 
 
 def test_matching_takes_the_best_pair_first():
@@ -147,6 +148,12 @@ def test_matching_goes_on_to_the_next_best():
     predicted, annotated = np.array([[0, 19], [1, 20]]), np.array([[0, 19], [4, 27]])
     assert match_intervals(predicted, annotated) == [(0, 0), (1, 1)]
     assert match_intervals(predicted, annotated, 0.65) == [(0, 0)]
+
+
+def test_matches_are_in_the_order_of_the_predictions():
+    """The second prediction is the better one and is matched first."""
+    predicted, annotated = np.array([[0, 8], [20, 29]]), np.array([[0, 9], [20, 29]])
+    assert match_intervals(predicted, annotated) == [(0, 0), (1, 1)]
 
 
 def test_matching_of_equal_pairs_takes_the_earlier():
@@ -203,10 +210,32 @@ def test_ap_ranks_by_score_over_all_videos_and_averages_thresholds():
     assert evaluate(predictions, ground_truth, ["x"])["spotting"]["ap"] == pytest.approx((5 / 6 + 1 / 6) / 2)
 
     # in table order: 1, 0.7, 0 -> at .5-.7 area 1, at .75-.95 area 1/2
-    for unknown in (predictions.drop(columns="score"), predictions.assign(score=[0.2, np.nan, 0.5])):
+    some = [predictions.assign(score=scores) for scores in ([0.2, np.nan, 0.5], [0.2, 0.9, np.nan])]
+    for unknown in (predictions.drop(columns="score"), *some):
         metrics = evaluate(unknown, ground_truth, ["x"])
         assert metrics["spotting"]["ap"] == pytest.approx((1 + 1 / 2) / 2)
         assert any(note.startswith("ap:") for note in metrics["notes"])
+
+
+@pytest.mark.parametrize("score", [0.5, np.nan])
+def test_predictions_of_equal_or_no_score_count_in_the_order_of_the_table(score):
+    """Hits no, yes of one annotation: 1/2. In the order of videos or of time it would be yes, no: 1."""
+    ground_truth = table(("s1", "v1", 0, 9, "x"))
+    other_video = table(("s1", "v2", 0, 9, "x"), ("s1", "v1", 0, 9, "x"), score=score)
+    later = table(("s1", "v1", 50, 59, "x"), ("s1", "v1", 0, 9, "x"), score=score)
+    for predictions in (other_video, later):
+        assert evaluate(predictions, ground_truth, ["x"])["spotting"]["ap"] == 0.5
+
+
+def test_ap_counts_a_second_prediction_of_one_annotation_as_false():
+    """
+    annotation    |--------|              [0, 9]     and [50, 59], which is missed
+    prediction 0  |--------|              [0, 9]     score .9
+    prediction 1   |-------|              [1, 9]     score .8, IoU 0.9 with an annotation that is taken
+    """
+    predictions = one_video((0, 9, "x"), (1, 9, "x"), score=[0.9, 0.8])
+    metrics = evaluate(predictions, one_video((0, 9, "x"), (50, 59, "x")), ["x"])
+    assert metrics["spotting"]["ap"] == 0.5
 
 
 # Apex
@@ -240,6 +269,12 @@ def test_apex_defaults_to_the_middle():
     metrics = evaluate(one_video((0, 11, "x")), one_video((0, 11, "x"), apex=[5]), ["x"])
     assert metrics["spotting"]["mae"] == 0.5
     assert metrics["spotting"]["asr"] == 1
+
+
+@pytest.mark.parametrize(("apex", "hit"), [(0, 0), (1, 1), (9, 1), (10, 0)])
+def test_a_hit_lies_strictly_inside(apex, hit):
+    predictions = one_video((0, 10, "x"), apex=[apex])
+    assert evaluate(predictions, one_video((0, 10, "x")), ["x"])["spotting"]["asr"] == hit
 
 
 def test_negative_apex_is_unknown():
@@ -318,6 +353,13 @@ def test_subject_without_recognition_is_left_out_of_the_analysis():
     assert nobody["analysis"]["f1"] is nobody["strs"] is None
 
 
+def test_a_subject_with_one_emotion_has_recognition():
+    """Its other prediction, in the same video, is wrong for want of one."""
+    predictions = one_video((0, 9, "positive"), (20, 29, None))
+    analysis = evaluate(predictions, one_video((0, 9, "positive"), (20, 29, "positive")), CLASSES)["analysis"]
+    assert (analysis["evaluated"], analysis["correct"]) == (2, 1)
+
+
 def test_recognition_of_all_looks_at_every_video():
     """Spotted or not: 1/v is a hit, 1/w a miss of the interval with the right class, 2/v has no prediction."""
     predictions = table(("1", "v", 0, 9, "positive"), ("1", "w", 50, 59, "negative"))
@@ -335,7 +377,7 @@ def test_recognition_of_all_looks_at_every_video():
 def test_strs_of_undefined_scores():
     assert strs(0.0, None) == 0
     assert strs_notes(0.0, None) == []
-    assert strs(0.5, None) is strs(None, 0.5) is None
+    assert strs(0.5, None) is strs(None, 0.5) is strs(None, 0.0) is None
     assert strs_notes(0.5, None) == ["strs: the F1 of the analysis is not defined"]
     assert strs_notes(None, 0.5) == ["strs: the F1 of spotting is not defined"]
     assert strs(0.5, 0.5) == 0.25
@@ -379,6 +421,16 @@ def test_comparison_names_the_rows_that_belong_together():
     assert found.of_video("s1", "v3").matches == []
 
 
+def test_rows_of_a_video_are_numbered_from_0():
+    """Whatever their numbers in the tables, and whoever else has a video of that name."""
+    truth = table(("s2", "v1", 0, 9, "x"), ("s1", "v1", 20, 29, "y"), ("s1", "v1", 0, 9, "x"))
+    rows = compare(truth[::-1], truth[1:], ["x", "y"], videos=[("s1", "v1"), ("s2", "v1")]).of_video("s1", "v1")
+    assert rows.predictions["onset"].tolist() == [0, 20]
+    assert rows.annotations["onset"].tolist() == [20, 0]
+    assert rows.predictions.index.tolist() == rows.annotations.index.tolist() == [0, 1]
+    assert sorted(rows.matches) == [(0, 1), (1, 0)]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["a", "b", "c", "other", None])), max_size=12))
 def test_macro_averages_are_those_of_the_definition(pairs):
     scores, per_class = classification(pairs, list("abc")), []
@@ -419,6 +471,64 @@ def test_published_strs():
     assert metrics["strs"] == pytest.approx(0.2)
 
 
+# Notes
+
+
+def noted(predictions, ground_truth, **options) -> list[str]:
+    return evaluate(predictions, ground_truth, CLASSES, **options)["notes"]
+
+
+def test_no_notes_where_all_is_there():
+    """Right or wrong: one apex error is 0, in the second case the emotion is wrong."""
+    intervals = table(("s1", "v1", 0, 9, "negative"), ("s2", "v1", 0, 9, "positive"), apex=4)
+    for predictions in (intervals, intervals.assign(emotion="surprise")):
+        assert noted(predictions.assign(score=0.5), intervals, one_per_video=True) == []
+
+
+def test_notes_without_a_true_positive():
+    """A prediction is there, so only the analysis, which has no pair, is noted. Recognition has the video's label."""
+    predictions, ground_truth = one_video((50, 59, "x"), score=0.5), one_video((0, 9, "negative"), apex=4)
+    no_pair = "there is no pair of label and prediction to evaluate"
+    assert noted(predictions, ground_truth, one_per_video=True) == [f"analysis: {no_pair}"]
+    others = noted(predictions, ground_truth.assign(emotion="others"), one_per_video=True)
+    assert others == [f"analysis: {no_pair}", f"recognition: {no_pair}"]
+
+
+def test_notes_without_any_annotation():
+    """AP is not defined, so it does not matter that there is no score."""
+    predictions = table(("s1", "v9", 0, 9, "x"), ("s1", "v10", 0, 9, "x"), ("s1", "v10", 20, 29, "x"))
+    assert noted(predictions, table()) == [
+        "3 prediction(s) in 2 video(s) without annotation, such as s1/v9",
+        "spotting: there is no annotation, so recall, F1, AP and ASR are not defined",
+        "mae: no video has both a prediction and an annotation with a known apex",
+        "analysis: there is no pair of label and prediction to evaluate",
+        "strs: the F1 of spotting is not defined",
+    ]
+    neither = noted(table(), table())
+    assert neither[:2] == [
+        "spotting: there is no prediction, so precision counts as 0",
+        "spotting: there is no annotation, so recall, F1, AP and ASR are not defined",
+    ]
+
+
+def test_notes_count_videos():
+    """v1 has two predictions, one without a score; v2 and v3 are missed; v4 is not annotated."""
+    predictions = table(
+        ("s1", "v1", 0, 9, "negative"), ("s1", "v1", 20, 29, "positive"), ("s1", "v4", 0, 9, "x"),
+        score=[0.5, np.nan, 0.5],
+    )  # fmt: skip
+    ground_truth = table(*[("s1", v, 0, 9, "negative") for v in ("v1", "v2", "v3")], apex=4)
+    missed = "asr: 2 annotated video(s) without a prediction count as missed"
+    no_score = "ap: not every prediction has a score, so they count in the order of the table"
+    assert noted(predictions, ground_truth) == [
+        "1 prediction(s) in 1 video(s) without annotation, such as s1/v4", no_score, missed,
+    ]  # fmt: skip
+    videos = [("s1", f"v{n}") for n in range(1, 6)]  # known: neither v4 nor v5 can be misspelt
+    assert noted(predictions.assign(score=0.5, apex=np.nan), ground_truth, videos=videos) == [missed]
+    grouped = group_by_video(predictions, ground_truth, videos)
+    assert unannotated_notes(grouped) == ["1 prediction(s) in 1 video(s) without annotation, such as s1/v4"]
+
+
 # Rows and table
 
 
@@ -429,6 +539,11 @@ def test_rows_add_up():
     assert [(row["subject"], row["video"]) for row in metrics["per_video"]] == [
         ("1", "v"), ("1", "w"), ("9", "v"), ("10", "v"),
     ]  # fmt: skip
+    two = evaluate(pd.concat([predictions[:1], table(("1", "v", 50, 59, "x"))]), ground_truth, ["x"])["per_video"]
+    assert two[0] == {
+        "subject": "1", "video": "v", "annotated": 1, "predicted": 2, "tp": 1, "fp": 1, "fn": 0, "analysed": 1,
+        "correct": 1, "f1": 2 / 3,
+    }  # fmt: skip
     assert metrics["per_subject"][0] == {
         "subject": "1", "videos": 2, "annotated": 1, "predicted": 2, "tp": 1, "fp": 1, "fn": 0, "analysed": 1,
         "correct": 1, "f1": 2 / 3,

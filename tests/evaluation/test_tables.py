@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 
 from tests.support.paths import PROJECT
 from Utils.errors import InputError
+from Utils.evaluation.csv_files import read_table, write_table
 from Utils.evaluation.tables import (
     GROUND_TRUTH_COLUMNS,
     PREDICTION_COLUMNS,
     REQUIRED_COLUMNS,
     classes_of,
     group_by_video,
+    megc_table,
     natural_key,
-    read_table,
+    only_searched_apexes,
     validate,
-    write_table,
 )
 
 HEADER = "subject,video,onset,offset,emotion"
@@ -224,6 +225,78 @@ def test_group_by_video():
     assert [video.label for video in group_by_video(predictions, ground_truth, videos)] == ["10/a", "9/c", "9/a", "9/b"]
     with pytest.raises(ValueError, match="rows of 9/a"):
         group_by_video(predictions, ground_truth, [("10", "a"), ("9", "b")])
+
+
+def test_videos_that_took_part_are_listed_once_as_text():
+    table = pd.DataFrame([("9", "b", 5, 6, "x")], columns=REQUIRED_COLUMNS)
+    nothing = table[:0]
+    videos = [(9, "b"), ("10", "a"), ("9", "b")]
+    for predictions, ground_truth in ((table, nothing), (nothing, table)):
+        assert [video.label for video in group_by_video(predictions, ground_truth, videos)] == ["9/b", "10/a"]
+        with pytest.raises(ValueError, match="rows of 9/b, which is not among the videos that took part"):
+            group_by_video(predictions, ground_truth, [("10", "a")])
+    with pytest.raises(ValueError, match="rows of 8/c"):  # the first of several
+        group_by_video(table, pd.concat([table.assign(video="c"), table.assign(subject="8", video="c")]), [])
+
+
+def test_videos_of_both_tables_are_in_natural_order():
+    names = [("s10", "v1"), ("s9", "v10"), ("s9", "v9"), ("s10", "v0")]
+    rows = pd.DataFrame([(*name, 0, 9, "x") for name in names], columns=REQUIRED_COLUMNS)
+    labels = ["s9/v9", "s9/v10", "s10/v0", "s10/v1"]
+    assert [video.label for video in group_by_video(rows[:2], rows[2:])] == labels
+
+
+def test_both_tables_are_checked():
+    good = pd.DataFrame([("9", "b", 5, 6, "x")], columns=REQUIRED_COLUMNS)
+    bad = good.assign(onset=7)
+    with pytest.raises(ValueError, match="predictions: onset after offset in row 0"):
+        group_by_video(bad, good)
+    with pytest.raises(ValueError, match="ground truth: onset after offset in row 0"):
+        group_by_video(good, bad)
+
+
+def test_too_many_pairs_name_the_largest_video(monkeypatch):
+    """v1: 1 x 1 pair, v2: 2 x 3; both together 7."""
+    predictions = pd.DataFrame([("s", v, 0, 9, "x") for v in ("v1", "v2", "v2")], columns=REQUIRED_COLUMNS)
+    ground_truth = pd.DataFrame([("s", v, 0, 9, "x") for v in ("v1", "v2", "v2", "v2")], columns=REQUIRED_COLUMNS)
+    monkeypatch.setattr("Utils.evaluation.tables.MAX_PAIRS", 7)
+    assert len(group_by_video(predictions, ground_truth)) == 2
+    monkeypatch.setattr("Utils.evaluation.tables.MAX_PAIRS", 6)
+    with pytest.raises(InputError, match="s/v2: 2 predictions and 3 annotations are too many"):
+        group_by_video(predictions, ground_truth)
+
+
+def test_megc_table_is_clamped_to_the_video():
+    """Peaks near both ends: [-3, 9] and [90, 102] of 100 frames. CASME II's subjects have videos of one name."""
+    predictions = pd.DataFrame(
+        [("s1", "v1", -3, 9), ("s1", "v1", 90, 102), ("s1", "v2", 0, 40)],
+        columns=["subject", "video", "onset", "offset"],
+    )
+    last_frames = {("s1", "v1"): 99, ("s1", "v2"): 50, ("s2", "v3"): 99}
+    table = megc_table(predictions, last_frames)
+    assert list(table.columns) == ["vid", "onset", "offset", "type"]
+    assert table.to_numpy().tolist() == [["v1", 0, 9, "me"], ["v1", 90, 99, "me"], ["v2", 0, 40, "me"]]
+    twice = megc_table(predictions, last_frames | {("s2", "v1"): 99})
+    assert twice["vid"].tolist() == ["s1_v1", "s1_v1", "s1_v2"]
+
+
+@pytest.mark.parametrize(
+    ("apexes", "only"),
+    [
+        ([(None, 3), (None, 4)], True),
+        ([(None, 3), (None, None)], True),  # one was not found
+        ([(None, None), (None, None)], False),
+        ([(None, 3), (5, None)], False),
+        ([(None, 3), (-1, 4)], False),  # a dataset that gives apexes, and marks this one as unknown
+        ([], False),
+    ],
+)
+def test_only_searched_apexes(apexes, only):
+    """Of all annotations (apex, searched apex), the second of a video too."""
+    ground_truth = pd.DataFrame(
+        [("s", "v", 0, 9, "x", *pair) for pair in apexes], columns=[*REQUIRED_COLUMNS, "apex", "searched_apex"]
+    )
+    assert only_searched_apexes(group_by_video(ground_truth[:0], ground_truth)) == only
 
 
 def test_classes_of():

@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 
 from prepare_training import average_half_length, upstream_recognition_entries
-from tests.support.paths import RECORDED
-from training_utils import find_expression_peaks, majority_class, smooth_scores, threshold
+from tests.support.recordings import Recording
+from training_utils import threshold
 from Utils.evaluation.evaluate import evaluate
 from Utils.evaluation.metrics import interval_iou
 from Utils.evaluation.tables import Interval, VideoIntervals, group_by_video
 from Utils.evaluation.upstream import (
-    UpstreamVideo,
     analysis_lists,
     classification_with_nan,
     compare_upstream,
+    list_order_ap,
     match_in_order,
     recognition_labels,
 )
@@ -28,50 +28,6 @@ CLASSES = ["negative", "positive", "surprise"]
 
 def evaluate_upstream(predictions, ground_truth, classes, k_prime=5, **options) -> dict:
     return compare_upstream(predictions, ground_truth, classes, k_prime=k_prime, **options).metrics
-
-
-class Recording:
-    """A recorded run of the published code and the tables that our spotting makes of its scores."""
-
-    def __init__(self, name: str):
-        case = json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
-        self.name, self.k_prime, self.classes = name, case["k_prime"], case["classes"]
-        self.records, self.expected = case["videos"], case["expected"]
-        self.one_per_video = case["one_per_video"]
-        self.scores = dict(np.load(RECORDED / f"{name}_scores.npz"))
-        self.videos = [UpstreamVideo(r["subject"], r["video"], r["n_features"]) for r in self.records]
-        self.predictions = pd.DataFrame([self._prediction(r, peak) for r in self.records for peak in self.peaks(r)])
-        self.ground_truth = pd.DataFrame(
-            [
-                (r["subject"], r["video"], onset, apex, offset, emotion)
-                for r in self.records
-                for onset, apex, offset, emotion in r["annotated"]
-            ],
-            columns=["subject", "video", "onset", "apex", "offset", "emotion"],
-        )
-
-    def smoothed(self, record) -> np.ndarray:
-        return smooth_scores(self.scores[f"{record['scores']}_raw"], self.k_prime)
-
-    def peaks(self, record) -> list[int]:
-        return find_expression_peaks(self.smoothed(record), self.k_prime, 0.55, self.one_per_video).tolist()
-
-    def _prediction(self, record, peak: int) -> dict:
-        """A row; its emotion comes from the joint network's softmax, which a fold without recognition lacks."""
-        row = {"subject": record["subject"], "video": record["video"], "apex": peak, "emotion": None}
-        row |= {"onset": peak - self.k_prime, "offset": peak + self.k_prime, "score": self.smoothed(record)[peak]}
-        softmax = self.scores.get(f"{record['scores'].split('_')[0]}_softmax")
-        if softmax is not None:
-            of_subject = [r for r in self.records if r["subject"] == record["subject"]]
-            start = sum(r["n_features"] for r in of_subject[: of_subject.index(record)])
-            of_video = softmax[start : start + record["n_features"]]
-            row["emotion"] = self.classes[majority_class(of_video, peak, self.k_prime)[0]]
-        return row
-
-    def evaluate(self, **changes) -> dict:
-        arguments = {"one_per_video": self.one_per_video, "videos": self.videos, "k_prime": self.k_prime}
-        arguments |= {"protocol": "upstream"} | changes
-        return evaluate(self.predictions, self.ground_truth, self.classes, **arguments)
 
 
 @pytest.fixture(scope="module", params=["casme_sq", "smic_vis"])
@@ -214,6 +170,18 @@ def test_no_annotation_no_match():
     assert match_in_order(np.zeros((0, 2)), soft=True) == []
 
 
+def test_ap_takes_thresholds_in_any_order():
+    """IoU 0.7 of the only annotation: an area of 1 at 0.5, 0 at 0.9."""
+    overlaps = [np.array([[0.7]])]
+    assert list_order_ap(overlaps, 1, [0.5, 0.9], soft=True) == list_order_ap(overlaps, 1, [0.9, 0.5], soft=True) == 0.5
+
+
+def test_without_any_annotation_nothing_is_defined():
+    spotting = evaluate_upstream(table_of([("s1", "v1", 0, 9, "negative")]), table_of([]), CLASSES)["spotting"]
+    assert (spotting["fp"], spotting["precision"]) == (1, 0)
+    assert {spotting[key] for key in ("recall", "f1", "ap", "ap_greedy", "asr", "mae")} == {None}
+
+
 # Analysis lists
 
 
@@ -266,6 +234,23 @@ def test_annotation_beyond_the_last_feature_adds_to_predictions_only():
     assert analysis_lists(earlier, [-1], CLASSES, 90) == ([0], [])
 
 
+def test_the_video_ends_with_its_last_feature():
+    """n features are 0 ... n - 1: a peak, or the table's first onset, at n lies beyond; what comes after still counts.
+
+    frame         0         50        100
+    prediction 0  |---------o---------|    [0, 100], its peak at 50
+    prediction 1    |-|                    [10, 20]
+    """
+    video = video_of([(0, 100, "negative"), (10, 20, "positive")], [(10, 20, "positive")])
+    assert analysis_lists(video, [-1, 0], CLASSES, 51) == ([0, 1], [-1, 1])
+    assert analysis_lists(video, [-1, 0], CLASSES, 50) == ([1], [1])
+
+    annotated = [(60, 69, "negative"), (10, 20, "positive")]  # the workbook's order
+    beyond, within = (video_of([(10, 20, "positive")], rows) for rows in (annotated, annotated[::-1]))
+    assert analysis_lists(beyond, [1], CLASSES, 60) == ([1], [])
+    assert analysis_lists(within, [0], CLASSES, 60) == ([1], [1])
+
+
 def test_unknown_emotion_is_a_wrong_prediction():
     video = video_of([(0, 9, None), (20, 29, "anger")], [(0, 9, "negative"), (20, 29, "positive")])
     assert analysis_lists(video, [0, 1], CLASSES, 100) == ([None, None], [0, 1])
@@ -293,6 +278,23 @@ def test_dummy_prediction_is_a_false_positive_with_apex_k_prime():
     assert result["spotting"]["asr"] == 1
     assert result["spotting"]["mae"] == (2 + 11) / 2  # -1 is taken as it stands
     # P = [0, 1], G = [-1, 1]: the dummy has a class, and no partner
+
+
+@pytest.mark.parametrize(("onset", "hit"), [(0, 0), (1, 1), (9, 1), (10, 0)])
+def test_a_hit_lies_strictly_inside(onset, hit):
+    """k' = 5, annotation [5, 15]: the apex onset + 5 must be 6 ... 14."""
+    predictions, ground_truth = (table_of([("s1", "v1", on, off, "x")]) for on, off in ((onset, onset + 10), (5, 15)))
+    assert evaluate_upstream(predictions, ground_truth, ["x"])["spotting"]["asr"] == hit
+
+
+def test_apex_error_is_over_the_videos_that_have_an_apex():
+    """Predicted apex 5; annotated 4 (searched 0: not used), searched 2, none, no prediction: (1 + 3) / 2."""
+    ground_truth = table_of([("s1", video, 0, 10, "x") for video in "1234"])
+    ground_truth = ground_truth.assign(apex=[4, NAN, NAN, 4], searched_apex=[0, 2, NAN, NAN])
+    spotting = evaluate_upstream(table_of([("s1", video, 0, 10, "x") for video in "123"]), ground_truth, ["x"])[
+        "spotting"
+    ]
+    assert (spotting["mae"], spotting["asr"]) == (2, 3 / 4)
 
 
 def test_first_annotation_is_the_first_of_the_table():
@@ -349,6 +351,13 @@ def test_class_predicted_and_never_annotated_makes_uar_nan_and_counts_0_for_f1()
     ]
 
 
+def test_a_prediction_without_class_belongs_to_none():
+    """Class 0 is annotated and not predicted: recall 0, precision 0/0; class 1 is perfect."""
+    scores = classification_with_nan([(0, None), (1, 1)], 3)
+    assert (scores["classes"], scores["correct"]) == (2, 1)
+    assert scores["precision"] == scores["recall"] == scores["uf1"] == scores["uar"] == 0.5
+
+
 def test_nothing_right_makes_f1_nan():
     scores = classification_with_nan([(0, 1), (1, 0)], 3)
     assert scores["f1"] is None
@@ -387,7 +396,7 @@ def test_recognition_of_all_needs_as_many_predictions_as_samples():
     ],
 )
 def test_recognition_entries(with_samples, entries):
-    assert upstream_recognition_entries("abcde", with_samples) == entries
+    assert upstream_recognition_entries("abcde", iter(with_samples)) == entries
 
 
 def test_five_of_fourteen_subjects_without_samples():
@@ -395,3 +404,5 @@ def test_five_of_fourteen_subjects_without_samples():
     subjects = [str(number) for number in range(1, 15)]
     entries = upstream_recognition_entries(subjects, set(subjects) - {"1", "3", "4", "8", "9"})
     assert [number for number, entry in enumerate(entries, start=1) if entry is None] == [1, 4, 6, 11, 13]
+    held_out = [entry for entry in entries if entry is not None]  # in the order of `subjects`, not of the alphabet
+    assert held_out == ["2", "5", "6", "7", "10", "11", "12", "13", "14"]

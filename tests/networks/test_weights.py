@@ -18,6 +18,7 @@ from Utils.networks.backend import seed_keras
 from Utils.networks.weights import (
     FoldWeights,
     find_weights,
+    fold_files,
     load_network,
     number_folds,
     remarks_on_weights,
@@ -188,13 +189,41 @@ def test_what_a_fold_recognises_with(tmp_path, names, recognises):
     assert found.joint == files.get("spot_recog/s1.hdf5", None if found.spot else found.joint)
 
 
+def test_a_subject_that_training_lacked_never_gets_the_files_of_another_training(tmp_path):
+    """Own training of s16 and s17 beside three files of the authors: s15 has no weights, whatever numbers are there."""
+    folder = tmp_path / "DEMO"
+    touch(folder, *(f"{kind}/s{n}.hdf5" for kind in ("spot", "recog", "spot_recog") for n in (1, 2, 3, 4, 5)))
+    touch(folder, "spot/s1.weights.h5", "spot/s2.weights.h5")
+    write_json(folder / "weights.json", {"held_out": {"s1": "s16", "s2": "s17"}})
+    numbers = number_folds(tmp_path, DEMO, ["s15", "s16", "s17"])
+    assert (numbers["s16"], numbers["s17"]) == (1, 2)
+    with pytest.raises(InputError, match="no weights for subject s15"):
+        find_weights(tmp_path, DEMO, numbers["s15"], "s15")
+    for n in (1, 2):  # and where only the authors' files are left, the same
+        (folder / f"spot/s{n}.weights.h5").unlink()
+    with pytest.raises(InputError, match="no weights for subject s15"):
+        find_weights(tmp_path, DEMO, number_folds(tmp_path, DEMO, ["s15", "s16", "s17"])["s15"], "s15")
+
+
+def test_joint_files_of_the_authors_whose_recognition_was_never_trained(tmp_path):
+    casme = DATASETS["CASME_sq"]
+    touch(tmp_path / "CASME_sq", *(f"spot_recog/s{n}.hdf5" for n in range(1, 15)))
+    found = [n for n in range(1, 15) if find_weights(tmp_path, casme, n, "x", "upstream").recognises]
+    assert found == [2, 3, 5, 7, 8, 9, 10, 12, 14]
+    with pytest.raises(InputError, match="14 subjects and 10 are here"):
+        number_folds(tmp_path, casme, [f"s{n}" for n in range(10)])
+
+
 @pytest.mark.parametrize("protocol", ["paper", "upstream"])
 def test_published_folds_that_have_seen_their_subject(tmp_path, protocol):
     casme = DATASETS["CASME_sq"]
     names = [f"{kind}/s{n}.hdf5" for kind in ("spot", "recog", "spot_recog") for n in (5, 6)]
-    touch(tmp_path / "CASME_sq", *names, "spot/s10.weights.h5", "recog/s10.weights.h5")
-    leaking, clean, own = (find_weights(tmp_path, casme, n, "x", protocol) for n in (5, 6, 10))
+    touch(tmp_path / "CASME_sq", *names)
+    touch(tmp_path / "ours" / "CASME_sq", "spot/s10.weights.h5", "recog/s10.weights.h5")
+    leaking, clean = (find_weights(tmp_path, casme, n, "x", protocol) for n in (5, 6))
+    own = find_weights(tmp_path / "ours", casme, 10, "x", protocol)
     assert (leaking.leaks, leaking.recognises) == (True, protocol == "upstream")
+    assert find_weights(tmp_path, casme, 5, "x").withheld  # the paper's protocol is the default
     assert [(w.leaks, w.recognises) for w in (clean, own)] == [(False, True)] * 2
     assert (leaking.fingerprint() == replace(leaking, withheld=False).fingerprint()) == (protocol == "upstream")
 
@@ -208,7 +237,15 @@ def test_remarks_where_k_prime_or_rate_are_not_those_of_the_data(tmp_path):
     assert remark.startswith(f"{folder}: weights are for k' = 6, the data has 7")
     write_json(folder / "weights.json", {"k_prime": 6, "fps": 200})
     assert "frames per second = 200, the data has 30" in remarks_on_weights(tmp_path, DEMO, 6)[0]
-    assert "k' = 6, the data has 9" in remarks_on_weights(tmp_path, DATASETS["CASME_sq"], 9)[0]  # the paper's k'
+    casme = DATASETS["CASME_sq"]
+    (tmp_path / "CASME_sq").mkdir()
+    for text, published in ((None, True), ("[6]", True), ("{}", False), ('{"fps": 30}', False)):
+        if text:  # a description says all that is known, even if that is nothing
+            (tmp_path / "CASME_sq" / "weights.json").write_text(text)
+        remarks = remarks_on_weights(tmp_path, casme, 9)
+        assert [remark.partition(";")[0] for remark in remarks] == (
+            [f"{tmp_path / 'CASME_sq'}: weights are for k' = 6, the data has 9"] if published else []  # the paper's k'
+        )
 
 
 def test_missing_weights_name_subject_and_file(saved):
@@ -216,6 +253,25 @@ def test_missing_weights_name_subject_and_file(saved):
         find_weights(saved[0] / "own", DEMO, 2, "s16")
     with pytest.raises(InputError, match=r"s1\.weights\.h5"):
         find_weights(saved[0] / "nowhere", DEMO, 1, "s15")
+
+
+@pytest.mark.parametrize("name", ["recog/s1.weights.h5", "recog/s1.hdf5", "spot/s2.weights.h5"])
+def test_what_is_no_weights_of_a_fold(tmp_path, name):
+    """A recognition file alone, another fold's file, and a folder in the place of a file."""
+    touch(tmp_path / "DEMO", name)
+    (tmp_path / "DEMO" / "spot" / "s1.weights.h5").mkdir(parents=True)
+    assert fold_files(tmp_path, DEMO, "s1") is None
+    with pytest.raises(InputError, match="no weights for subject s15"):
+        find_weights(tmp_path, DEMO, 1, "s15")
+
+
+def test_a_joint_file_alone_counts_only_where_no_fold_has_a_spotting_file(tmp_path):
+    """Beside other folds' spotting files it is the rest of a set from which this fold's was lost."""
+    touch(tmp_path / "DEMO", "spot_recog/s1.hdf5", "recog/s2.hdf5")
+    assert find_weights(tmp_path, DEMO, 1, "s15").joint is not None
+    touch(tmp_path / "DEMO", "spot/s2.hdf5")
+    with pytest.raises(InputError, match="no weights for subject s15"):
+        find_weights(tmp_path, DEMO, 1, "s15")
 
 
 def test_fingerprint_follows_the_contents(saved, spot_file):

@@ -303,7 +303,7 @@ def test_one_line_and_exit_code_2(flags, said, videos, images, tmp_path, capsys)
     assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
 
 
-@pytest.mark.parametrize("more", [("--train", "True"), ("--check", "True"), ("--fps", "0"), ("--face", "both")])
+@pytest.mark.parametrize("more", [("--train", "True"), ("--evaluate", "p.csv"), ("--fps", "0"), ("--face", "both")])
 def test_flags_that_do_not_go_together(more, capsys):
     with pytest.raises(SystemExit) as left:
         run("--video", "a.mp4", *more)

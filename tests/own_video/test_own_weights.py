@@ -57,6 +57,12 @@ def test_durations_stay(fps, expected):
     assert weights.frames_at(fps) == expected
 
 
+def test_a_half_is_rounded_up_although_floats_fall_short_of_it():
+    """29 frames at 100 per second are 14.5 at 50; in floating point 29 / 100 * 50 < 14.5."""
+    assert 29 / 100 * 50 < 14.5
+    assert OwnWeights((), 10, 29, 100, ("a",), "", False).frames_at(50) == (5, 15)
+
+
 def test_k_prime_that_nothing_tells(tmp_path):
     (tmp_path / "CASME2/spot").mkdir(parents=True)
     (tmp_path / "CASME2/spot/s1.hdf5").touch()

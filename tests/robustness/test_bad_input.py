@@ -158,12 +158,15 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(write, workplace, quick, c
 
 
 def start(root: Path, *flags: str) -> subprocess.Popen:
+    """`main.py flags` as from a terminal: a shell that starts the tests in the background has them ignore Ctrl-C."""
+    heed_ctrl_c = dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) if os.name == "posix" else {}
     return subprocess.Popen(
         [sys.executable, str(PROJECT / "main.py"), *flags],
         cwd=root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        **heed_ctrl_c,
     )
 
 

@@ -21,8 +21,9 @@ from tests.support.paths import TESTS
 from Utils.datasets.table import DATASETS
 from Utils.datasets.workbooks import Row, Sheet
 from Utils.errors import InputError
+from Utils.evaluation.csv_files import read_table, write_table
 from Utils.evaluation.evaluate import evaluate
-from Utils.evaluation.tables import classes_of, read_table, write_table
+from Utils.evaluation.tables import classes_of
 from Utils.records import PROTOCOLS
 from Utils.settings import PROJECT
 

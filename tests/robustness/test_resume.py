@@ -308,8 +308,8 @@ def computed(monkeypatch):
     monkeypatch.setattr(feature_extraction, "_write_spotting_features", spotting)
     monkeypatch.setattr(feature_extraction, "recognition_features", recognition)
     monkeypatch.setattr(train_evaluate, "_compute_fold", fold)
-    for name in ("_draw_figures", "plot_losses", "write_tensorboard"):
-        monkeypatch.setattr(Utils.dataset_run.folder, name, lambda *_: None)
+    for name in ("_draw_figures", "plot_losses", "write_tensorboard", "write_report"):
+        monkeypatch.setattr(Utils.dataset_run.folder, name, lambda *_, **__: None)
     return done
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import face_crop
-from face_crop import RECORD, CropRoots, choose_crop_roots, crop_videos
+from face_crop import RECORD, CropRoots, UpstreamCut, choose_crop_roots, crop_videos, upstream_cuts
 from load_images import read_crop
 from tests.support.paths import PROJECT
 from Utils.datasets.table import DATASETS
@@ -417,6 +417,67 @@ def test_upstream_keeps_the_rectangle_of_the_video_before(tmp_path, crops, faces
     ]
     (paper,), _ = crop(late, crops)
     assert cut_with(paper, late) == [THIRD]
+
+
+def test_of_several_videos_before_the_nearest_gives_its_rectangle(tmp_path, crops, faces_of):
+    """The video is narrower than the one before, so the rectangle is clipped to 100 pixels: those it is cut from."""
+    faces_of[1], faces_of[2] = [SMALL], [LARGE]
+    names = ("15_0101a", "15_0102b", "15_0103c", "15_0104d")
+    images = [marked(1), marked(2), marked(3), [np.ascontiguousarray(image[:, :100]) for image in marked(4)]]
+    raw = [raw_video(tmp_path, frames, name=name) for frames, name in zip(images, names, strict=True)]
+    (*_, last), (*_, remark) = upstream(raw, crops)
+    assert remark == "s15/15_0104d: no face in frame 0, cut with the rectangle of s15/15_0102b"
+    expected = cut_face(read_image(raw[3].frames[0]), (60, 20, 100, 100))
+    assert last.frames[0].read_bytes() == cv2.imencode(".jpg", expected)[1].tobytes()
+
+
+def test_rectangles_of_upstream_are_clipped_and_each_first_frame_is_looked_at_once(tmp_path, faces_of, monkeypatch):
+    """One face beyond the right edge of the first video; none in the two others, of which the last is 150 wide."""
+    faces_of[1], looked_at = [(100, 80, 170, 150)], []
+    monkeypatch.setattr(face_crop, "read_image", lambda path: looked_at.append(path) or read_image(path))
+    images = [marked(1), marked(2), [np.ascontiguousarray(image[:, :150]) for image in marked(2)]]
+    names = ("15_0101a", "15_0102b", "15_0103c")
+    raw = [raw_video(tmp_path, frames, name=name) for frames, name in zip(images, names, strict=True)]
+    before = "no face in frame 0, cut with the rectangle of s15/15_0101a"
+    assert upstream_cuts(raw[1:], raw) == [
+        UpstreamCut((100, 80, 160, 120), f"s15/15_0102b: {before}"),
+        UpstreamCut((100, 80, 150, 120), f"s15/15_0103c: {before}"),
+    ]
+    assert sorted(looked_at) == [video.frames[0] for video in raw]
+    assert upstream_cuts(raw[:1], raw) == [UpstreamCut((100, 80, 160, 120), "")]
+    faces_of[1].insert(0, SMALL)
+    several = "s15/15_0101a: 2 faces in frame 0, cut with the detector's last one"
+    assert upstream_cuts(raw[:1], raw) == [UpstreamCut((100, 80, 160, 120), several)]
+
+
+def test_a_face_in_the_corner_is_inside_the_image(tmp_path, crops, faces_of):
+    faces_of[1] = [LARGE, (0, 0, 70, 70)]
+    raw = raw_video(tmp_path, marked(1))
+    (video,), _ = upstream([raw], crops)
+    assert cut_with(video, raw) == [(0, 0, 70, 70)]
+
+
+def test_crops_of_upstream_follow_its_rectangle(tmp_path, crops, faces_of):
+    """It may change while the video stays as it is: the video before has come or gone."""
+    raw = raw_video(tmp_path, marked(1))
+    for last in (SMALL, THIRD):
+        faces_of[1] = [LARGE, last]
+        (video,), _ = upstream([raw], crops)
+        assert cut_with(video, raw) == [last]
+        record = read_json(video.frames[0].parent / RECORD)
+        assert (record["found_in_frame"], record["rectangle"]) == (0, list(last))
+
+
+def test_the_users_crops_for_the_upstream_protocol_are_used(tmp_path, crops, faces_of):
+    faces_of[1] = [LARGE, SMALL]
+    raw = raw_video(tmp_path, marked(1))
+    (made,), _ = upstream([raw], crops)
+    folder = made.frames[0].parent
+    (folder / RECORD).unlink()
+    before = state(folder)
+    (again,), remarks = upstream([raw], crops)
+    assert again == made and state(folder) == before
+    assert remarks == [f"{folder}: crops not made by this program are used as they are"]
 
 
 @pytest.mark.parametrize(

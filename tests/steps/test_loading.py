@@ -18,6 +18,7 @@ from tests.support.layouts import (
     small_row,
     write_xlsx,
 )
+from tests.support.layouts_truth import EXPRESSIONS, SMIC, UPSTREAM_EXPRESSIONS
 from Utils.datasets.annotations import match_key
 from Utils.datasets.table import DATASETS
 from Utils.datasets.workbooks import open_workbook
@@ -25,7 +26,6 @@ from Utils.errors import InputError
 from Utils.faces.landmarks import detect_faces
 
 CASME_SQ = DATASETS["CASME_sq"]
-SMIC = ("SMIC_HS", "SMIC_VIS", "SMIC_NIR")
 
 
 def load(name, root, protocol="paper", which="annotated"):
@@ -46,47 +46,7 @@ def below_the_sheet(lines):
     return [line.partition("sheet 'Sheet1', ")[2] for line in lines]
 
 
-# What comes out of each layout: 0-based frames
-
-SMIC_EXPECTED = {
-    "s01/s1_ne_01": [(20, None, 44, "negative")],
-    "s01/s1_ne_9": [(18, None, 42, "negative")],
-    "s01/s1_ne_10": [(14, None, 38, "negative")],
-    "s02/s2_po_01": [(20, None, 44, "positive")],  # its second expression does not count
-    "s03/s3_ne_02": [(0, None, 24, "negative")],
-    "s03/s3_sur_01": [(20, None, 44, "surprise")],  # FirstF is text
-    "s11/s11_sur_02": [(20, None, 44, "surprise")],
-    "s20/s20_po_01": [(20, None, 44, "positive")],
-}
-EXPECTED = {
-    "CASME_sq": {
-        "s9/9_0101slowkettle": [(20, 32, 44, "others")],
-        "s15/15_0101slowkettle": [(20, 32, 44, "negative")],
-        "s15/15_0401rollingmarbles": [(14, 26, 26, "negative")],  # offset 0
-        "s16/16_0101slowkettle": [(20, 32, 44, "others")],
-        "s23/23_0401rollingmarbles": [(20, 32, 44, "positive"), (52, 56, 59, "positive")],
-        "s104/104_0101slowkettle": [(20, 32, 44, "surprise")],
-    },
-    "SAMMLV": {
-        "006/006_1": [(20, 32, 44, "others")],
-        "007/007_1": [(20, 32, 44, "negative")],
-        "007/007_2": [(14, 26, 38, "negative")],
-        "013/013_1": [(20, 32, 44, "others")],
-        "020/020_3": [(20, None, 44, "positive")],  # apex -1, after a row with onset 0
-        "037/037_1": [(20, 32, 44, "surprise")],
-    },
-    "CASME2": {
-        "sub01/EP02_01f": [(20, 32, 44, "others")],
-        "sub01/EP9_03": [(18, 30, 42, "others")],
-        "sub01/EP10_02": [(14, 26, 38, "happiness")],
-        "sub02/EP02_01f": [(20, 32, 44, "disgust")],
-        "sub09/EP01_11": [(20, 32, 44, "repression")],
-        "sub09/EP07_04f": [(14, 26, 38, "surprise")],
-        "sub10/EP02_04": [(20, 32, 44, "happiness")],
-        "sub26/EP05_02": [(20, 32, 44, "surprise")],
-    },
-    **dict.fromkeys(SMIC, SMIC_EXPECTED),
-}
+# What comes out of each layout
 
 SMIC_PASSED_OVER = {"further expression of a short video": 1, "line of text": 2}
 PASSED_OVER = {
@@ -150,12 +110,12 @@ ABSENT = {
 }
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("name", EXPRESSIONS)
 @pytest.mark.parametrize("second_spelling", [False, True])
 @pytest.mark.parametrize("faults", [False, True])
 def test_expressions_of_each_layout(name, second_spelling, faults):
     videos, annotations, _ = load(name, shared_layout(name, second_spelling, faults))
-    assert list(expressions(videos).items()) == list(EXPECTED[name].items())
+    assert list(expressions(videos).items()) == list(EXPRESSIONS[name].items())
     assert {reason: len(places) for reason, places in annotations.passed_over.items()} == PASSED_OVER[name]
 
 
@@ -195,7 +155,7 @@ def test_videos_without_micro_expression_on_request():
     ]
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("name", EXPRESSIONS)
 def test_frames_in_order_of_their_numbers(name):
     dataset = DATASETS[name]
     videos, _, _ = load(name, shared_layout(name))
@@ -226,23 +186,18 @@ def test_dlib_finds_the_rendered_faces(subject, start):
 @pytest.mark.parametrize("name", SMIC)
 def test_upstream_subtracts_one_more_in_smic_and_drops_onset_at_first_frame(name):
     videos, annotations, _ = load(name, shared_layout(name), "upstream")
-    paper = EXPECTED[name]
-    expected = {label: [(e[0] - 1, None, e[2] - 1, e[3]) for e in paper[label]] for label in paper}
-    del expected["s03/s3_ne_02"]
-    assert expressions(videos) == expected
+    assert list(expressions(videos).items()) == list(UPSTREAM_EXPRESSIONS[name].items())
     assert below_the_sheet(annotations.passed_over["onset at the first frame"]) == ["row 7"]
 
 
 def test_upstream_takes_the_apex_as_it_stands():
     videos, _, _ = load("SAMMLV", shared_layout("SAMMLV"), "upstream")
-    expected = EXPECTED["SAMMLV"] | {"020/020_3": [(20, -2, 44, "positive")]}
-    assert expressions(videos) == expected
+    assert expressions(videos) == UPSTREAM_EXPRESSIONS["SAMMLV"]
 
 
 def test_upstream_keeps_the_workbooks_order():
     videos, _, _ = load("CASME_sq", shared_layout("CASME_sq"), "upstream")
-    later_first = [(52, 56, 59, "positive"), (20, 32, 44, "positive")]
-    assert expressions(videos) == EXPECTED["CASME_sq"] | {"s23/23_0401rollingmarbles": later_first}
+    assert expressions(videos) == UPSTREAM_EXPRESSIONS["CASME_sq"]
 
 
 def test_unknown_protocol_is_refused():
@@ -457,7 +412,7 @@ def test_smic_subject_that_is_not_the_files(tmp_path):
     rows[1][1] = "s4_ne_01"
     write_xlsx(book, [rows])
     videos, _, remarks = load("SMIC_VIS", tmp_path)
-    assert expressions(videos) == EXPECTED["SMIC_VIS"]
+    assert expressions(videos) == EXPRESSIONS["SMIC_VIS"]
     assert below_the_sheet(remarks)[0].startswith("row 2, column B: Filename 's4_ne_01' does not begin with the row's")
 
 
@@ -479,7 +434,7 @@ def test_newest_of_several_versions(tmp_path):
     write_xlsx(good.with_name("CASME2-coding-20190701.xlsx"), [rows])
     write_xlsx(good.with_name("CASME2-coding-20140508.xlsx"), [[]])
     videos, _, _ = load("CASME2", tmp_path)
-    assert expressions(videos) == EXPECTED["CASME2"]
+    assert expressions(videos) == EXPRESSIONS["CASME2"]
 
 
 def test_crop_of_another_size_is_refused():

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -16,46 +14,23 @@ import pytest
 
 import main
 from feature_extraction import flow_function, prepare_flow
+from tests.support.command_line import QUICK, command_line, only_run
+from tests.support.figures import png
+from tests.support.quicker import without_rendering
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
-
-PROJECT = Path(main.__file__).parent
-QUICK = ("--epochs_spot", "1", "--epochs_recog", "2")
-
-
-def command_line(*flags, cwd: Path) -> subprocess.CompletedProcess:
-    """`python main.py ...` as a user gives it, in a process of its own."""
-    return subprocess.run(
-        [sys.executable, str(PROJECT / "main.py"), *map(str, flags)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 @pytest.fixture
 def workplace(tiny_demo, tmp_path, monkeypatch) -> Path:
-    """An empty folder with a tiny DEMO in `data`, in which `main.main` runs."""
+    """An empty folder with a tiny DEMO in `data`, in which `main.main` runs. Figures are drawn, their files empty."""
     shutil.copytree(tiny_demo, tmp_path / "data", copy_function=os.link)
     monkeypatch.chdir(tmp_path)
+    without_rendering(monkeypatch)
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def trained(tiny_demo, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
-    """A folder in which the tiny DEMO was trained from the command line, with two workers."""
-    folder = tmp_path_factory.mktemp("trained")
-    shutil.copytree(tiny_demo, folder / "data", copy_function=os.link)
-    return folder, command_line("--train", "True", "--workers", "2", *QUICK, cwd=folder)
-
-
-def only_run(folder: Path, beginning: str = "") -> Path:
-    (run,) = (folder / "runs").glob(f"{beginning}*")
-    return run
-
-
-def test_training_leaves_everything(trained):
-    folder, done = trained
+def test_training_leaves_everything(trained_demo):
+    folder, done = trained_demo
     assert done.returncode == 0, done.stderr
     run = only_run(folder)
     assert run.name.startswith("DEMO-train-") and run.name.endswith("-1")
@@ -65,7 +40,9 @@ def test_training_leaves_everything(trained):
     found = {p.relative_to(run / "MEAN_Weights/DEMO").as_posix() for p in run.glob("MEAN_Weights/DEMO/*/*")}
     assert found == weights
     assert all(list((run / "tensorboard" / s).glob("events*")) for s in subjects)
-    assert len(list((run / "figures").glob("*.png"))) == 5  # six videos, the last without a micro-expression
+    figures = list((run / "figures").glob("*.png"))
+    assert len(figures) == 5 and {png(f)[0] for f in figures} == {1320}  # six videos, the last without an expression
+    assert png(run / "losses.png")[:2] == (1320, 792)
     predictions, truth = pd.read_csv(run / "predictions.csv"), pd.read_csv(run / "ground_truth.csv")
     assert tuple(predictions.columns) == PREDICTION_COLUMNS and tuple(truth.columns) == GROUND_TRUTH_COLUMNS
     assert set(truth["subject"]) == set(subjects)
@@ -75,18 +52,18 @@ def test_training_leaves_everything(trained):
     assert settings["versions"]["keras"] and settings["settings"]["seed"] == 1
 
 
-def test_metrics_have_the_documented_shape(trained):
-    metrics = json.loads((only_run(trained[0]) / "metrics.json").read_text())
+def test_metrics_have_the_documented_shape(trained_demo):
+    metrics = json.loads((only_run(trained_demo.folder) / "metrics.json").read_text())
     assert metrics["protocol"] == "paper" and metrics["dataset"] == "DEMO"
     assert {"tp", "fp", "fn", "precision", "recall", "f1", "ap", "asr", "mae"} <= set(metrics["spotting"])
     assert {"evaluated", "correct", "precision", "recall", "f1", "uf1", "uar", "accuracy"} <= set(metrics["analysis"])
     assert metrics["recognition"] is None and len(metrics["per_subject"]) == 3 and len(metrics["per_video"]) == 5
-    truth = pd.read_csv(only_run(trained[0]) / "ground_truth.csv")
+    truth = pd.read_csv(only_run(trained_demo.folder) / "ground_truth.csv")
     assert metrics["spotting"]["tp"] + metrics["spotting"]["fn"] == len(truth)
 
 
-def test_output_is_for_people(trained):
-    done = trained[1]
+def test_output_is_for_people(trained_demo):
+    done = trained_demo.done
     for heading in ("Videos and annotations", "Face crop", "Optical-flow features", "training, seed 1", "Evaluation"):
         assert heading in done.stdout
     assert "STRS" in done.stdout and "everything is in runs" in done.stdout
@@ -94,9 +71,9 @@ def test_output_is_for_people(trained):
         assert chatter.lower() not in done.stderr.lower(), done.stderr
 
 
-def test_pretrained_equals_trained_and_one_worker_equals_two(trained, workplace):
+def test_pretrained_equals_trained_and_one_worker_equals_two(trained_demo, workplace):
     """The same seed gives byte-identical predictions, from new caches, whatever the number of workers."""
-    reference = (only_run(trained[0]) / "predictions.csv").read_bytes()
+    reference = (only_run(trained_demo.folder) / "predictions.csv").read_bytes()
     assert main.main(["--train", "True", "--workers", "1", *QUICK]) == 0
     run = only_run(workplace)
     assert (run / "predictions.csv").read_bytes() == reference
@@ -104,8 +81,8 @@ def test_pretrained_equals_trained_and_one_worker_equals_two(trained, workplace)
     assert (only_run(workplace, "DEMO-pretrained") / "predictions.csv").read_bytes() == reference
 
 
-def test_finished_work_is_not_done_again(trained, workplace, monkeypatch):
-    shutil.copytree(trained[0], workplace / "again", copy_function=shutil.copy2)
+def test_finished_work_is_not_done_again(trained_demo, workplace, monkeypatch):
+    shutil.copytree(trained_demo.folder, workplace / "again", copy_function=shutil.copy2)
     monkeypatch.chdir(workplace / "again")
 
     def refuse(*_):
@@ -117,7 +94,7 @@ def test_finished_work_is_not_done_again(trained, workplace, monkeypatch):
         "train_evaluate._compute_fold",
     ):
         monkeypatch.setattr(name, refuse)
-    reference = (only_run(trained[0]) / "predictions.csv").read_bytes()
+    reference = (only_run(trained_demo.folder) / "predictions.csv").read_bytes()
     assert main.main(["--train", "True", "--workers", "1", *QUICK]) == 0
     runs = list((workplace / "again/runs").iterdir())
     assert len(runs) == 2 and all((r / "predictions.csv").read_bytes() == reference for r in runs)
@@ -125,22 +102,23 @@ def test_finished_work_is_not_done_again(trained, workplace, monkeypatch):
         main.main(["--train", "True", "--workers", "1", *QUICK, "--seed", "2"])
 
 
-def test_repeated_runs_report_the_spread(workplace, capsys):
-    assert (
-        main.main(["--train", "True", "--workers", "1", "--epochs_spot", "1", "--epochs_recog", "1", "--runs", "2"])
-        == 0
-    )
+def test_repeated_runs_report_the_spread(trained_demo, workplace, monkeypatch, capsys):
+    """The networks of the first seed are there already."""
+    for part in ("data", "cache"):
+        shutil.copytree(trained_demo.folder / part, workplace / "again" / part, copy_function=shutil.copy2)
+    monkeypatch.chdir(workplace / "again")
+    assert main.main(["--train", "True", "--workers", "1", *QUICK, "--runs", "2"]) == 0
     assert "2 runs, seeds 1 to 2" in capsys.readouterr().out
-    (summary,) = (workplace / "runs").glob("*-runs2/summary.csv")
+    (summary,) = Path("runs").glob("*-runs2/summary.csv")
     table = pd.read_csv(summary, index_col="figure")
-    f1 = [json.loads(p.read_text())["spotting"]["f1"] for p in sorted((workplace / "runs").glob("*/metrics.json"))]
+    f1 = [json.loads(p.read_text())["spotting"]["f1"] for p in sorted(Path("runs").glob("*/metrics.json"))]
     assert len(f1) == 2
     assert table.loc["spotting_f1", "mean"] == pytest.approx(sum(f1) / 2)
     assert table.loc["spotting_f1", "sd"] == pytest.approx(abs(f1[0] - f1[1]) / 2**0.5)
 
 
-def test_all_videos_count_false_positives_of_the_unannotated(trained, workplace):
-    weights = only_run(trained[0]) / "MEAN_Weights"
+def test_all_videos_count_false_positives_of_the_unannotated(trained_demo, workplace):
+    weights = only_run(trained_demo.folder) / "MEAN_Weights"
     assert main.main(["--weights_dir", str(weights), "--videos", "all", "--workers", "1"]) == 0
     metrics = json.loads((only_run(workplace) / "metrics.json").read_text())
     assert len(metrics["per_video"]) == 6
@@ -280,38 +258,38 @@ def cut_frame(w):
 @pytest.mark.parametrize(
     "spoiled", [no_workbook, text_for_workbook, video_without_frames, text_for_frame, empty_frame, cut_frame]
 )
-def test_bad_data_gets_one_line(spoiled, trained, workplace, capsys):
+def test_bad_data_gets_one_line(spoiled, trained_demo, workplace, capsys):
     names, flags = spoiled(workplace)
     before = sorted(p for p in (workplace / "data").rglob("*") if "crop" not in str(p))
-    assert_refused((*flags, "--weights_dir", str(only_run(trained[0]) / "MEAN_Weights")), names, capsys)
+    assert_refused((*flags, "--weights_dir", str(only_run(trained_demo.folder) / "MEAN_Weights")), names, capsys)
     assert sorted(p for p in (workplace / "data").rglob("*") if "crop" not in str(p)) == before
     assert not list((workplace / "runs").iterdir())
 
 
-def test_missing_weights_of_one_subject_are_named(trained, workplace, capsys):
-    shutil.copytree(only_run(trained[0]) / "MEAN_Weights", workplace / "w")
+def test_missing_weights_of_one_subject_are_named(trained_demo, workplace, capsys):
+    shutil.copytree(only_run(trained_demo.folder) / "MEAN_Weights", workplace / "w")
     (workplace / "w/DEMO/spot/s2.weights.h5").unlink()
     assert_refused(("--weights_dir", "w"), "s16", capsys)
 
 
-def test_fold_without_recognition_weights_is_spotted_only(trained, workplace, capsys):
-    shutil.copytree(only_run(trained[0]) / "MEAN_Weights", workplace / "w")
+def test_fold_without_recognition_weights_is_spotted_only(trained_demo, workplace, capsys):
+    shutil.copytree(only_run(trained_demo.folder) / "MEAN_Weights", workplace / "w")
     (workplace / "w/DEMO/recog/s2.weights.h5").unlink()
     assert main.main(["--weights_dir", "w", "--workers", "1"]) == 0
     assert "s16: no recognition weights" in capsys.readouterr().out
     predictions = pd.read_csv(only_run(workplace) / "predictions.csv")
-    reference = pd.read_csv(only_run(trained[0]) / "predictions.csv")
+    reference = pd.read_csv(only_run(trained_demo.folder) / "predictions.csv")
     of_s16 = predictions["subject"] == "s16"
     assert predictions[of_s16]["emotion"].isna().all() and predictions[~of_s16].equals(reference[~of_s16])
     assert predictions[of_s16]["onset"].equals(reference[of_s16]["onset"])
 
 
-def test_video_without_a_face_is_left_out_and_reported(trained, workplace, capsys):
+def test_video_without_a_face_is_left_out_and_reported(trained_demo, workplace, capsys):
     video = first_video(workplace)
     for frame in video.iterdir():
         frame.unlink()
         cv2.imwrite(str(frame), np.full((120, 160, 3), 90, np.uint8))
-    weights = only_run(trained[0]) / "MEAN_Weights"
+    weights = only_run(trained_demo.folder) / "MEAN_Weights"
     assert main.main(["--weights_dir", str(weights), "--workers", "1"]) == 1
     assert f"s15/{video.name}: no face" in capsys.readouterr().out
     left = pd.read_csv(only_run(workplace) / "ground_truth.csv")

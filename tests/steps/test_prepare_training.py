@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prepare_training import average_half_length, loso_folds, pseudo_labels, recognition_samples
+from feature_extraction import VideoFeatures
+from prepare_training import (
+    average_half_length,
+    loso_folds,
+    pseudo_labels,
+    recognition_samples,
+    spotting_training_set,
+)
 from tests.support.paths import RECORDED
+from training_utils import thin
 from Utils.errors import InputError
-from Utils.records import OTHERS, Expression, Video
+from Utils.records import OTHERS, Expression, Fold, Video
 
 CLASSES = ("negative", "positive", "surprise")
 FOLDS = json.loads((RECORDED / "folds.json").read_text())
@@ -173,8 +181,42 @@ def test_upstream_entries_choose_what_recognition_holds_out():
     videos = [video(s, "1", "negative") for s in "abc"]
     samples = recognition_samples(videos, CLASSES)
     folds = loso_folds(videos, samples, list("abc"), [None, "a", "b"])
+    assert [f.held_out for f in folds] == list("abc")  # whom spotting leaves out, and who is tested
     assert [f.recog_train.tolist() for f in folds] == [[], [1, 2], [0, 2]]
     assert [f.spot_train.tolist() for f in folds] == [[1, 2], [0, 2], [0, 1]]
+
+
+# Training set of spotting
+
+
+@pytest.fixture
+def features(tmp_path) -> list[VideoFeatures]:
+    """Four videos; one character is a feature, `#` one that shows an expression."""
+    made = []
+    for name, timeline in {"a": "..##", "b": ".....", "c": "...#....#", "d": "##"}.items():
+        np.save(tmp_path / f"{name}.npy", np.zeros((len(timeline), 1), np.float32))
+        video_of = Video(name, "1", (), tuple(drawn(timeline)))
+        made.append(VideoFeatures(video_of, tmp_path / f"{name}.npy", tmp_path / f"{name}.npy", ""))
+    return made
+
+
+def test_all_frames_where_the_ratio_is_large(features):
+    """Videos a, b (without an expression) and c; d is held out."""
+    found = spotting_training_set(Fold(4, "d", np.arange(3), np.arange(0), np.array([3])), features, 1, 99, seed=1)
+    assert found.videos == features[:3]
+    assert [kept.tolist() for kept in found.frames] == [list(range(4)), list(range(5)), list(range(9))]
+    assert found.labels.tolist() == labels("001100000000100001")
+
+
+def test_kept_frames_are_drawn_by_seed_and_fold_and_numbered_in_their_video(features):
+    """The shipped weights were trained on such a draw. Of d, a, c: 2 + 4 + 9 features, 6 of expressions."""
+    fold = Fold(2, "b", np.array([3, 0, 2]), np.arange(0), np.array([1]))
+    found = spotting_training_set(fold, features, 1, 1, seed=7)
+    all_labels = np.array(labels("110011000100001"))
+    kept = thin(all_labels, 1, np.random.default_rng([7, 2]))
+    assert len(kept) == 12 and found.labels.tolist() == all_labels[kept].tolist()
+    places = [(v, f) for v, n in enumerate((2, 4, 9)) for f in range(n)]
+    assert [(v, f) for v, of_video in enumerate(found.frames) for f in of_video.tolist()] == [places[i] for i in kept]
 
 
 # As the authors' code has it

@@ -61,6 +61,30 @@ def test_every_flag_is_taken_by_its_tasks_and_refused_by_others(name, task, caps
     assert left.value.code == 2 and said.count("\n") == 1 and f"--{name} is for " in said
 
 
+EVALUATE, TWO_FILES = CHOOSE["evaluate"], "--evaluate and --ground_truth go together: two CSV files"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--train", *EVALUATE], "--evaluate and --train are two tasks; give one of them"),
+        (["--train", "--check", "--video", "a.mp4"], "--video and --check are two tasks; give one of them"),
+        (["--classes", "a"], "--classes is for --evaluate: add that flag, or leave --classes out"),
+        (["--fps", "25", "--check"], "--fps is for --video, not for --check: leave it out"),
+        (
+            ["--p", "0.5", "--check"],
+            "--p is for --video or --train or a run on a dataset, not for --check: leave it out",
+        ),
+        (EVALUATE[:2], TWO_FILES),
+        ([*EVALUATE[2:]], "--ground_truth is for --evaluate: add that flag, or leave --ground_truth out"),
+    ],
+)
+def test_what_is_said_of_flags_that_have_no_use_together(flags, message, capsys):
+    with pytest.raises(SystemExit):
+        parse_settings(flags)
+    assert capsys.readouterr().err == f"main.py: {message}; see main.py --help\n"
+
+
 def test_every_task_takes_the_folders_and_the_number_of_workers():
     general = {name for name, f in FIELDS.items() if f.metadata["tasks"] == EVERY_TASK}
     assert general == {"data_root", "weights_dir", "output_dir", "cache_dir", "workers"}

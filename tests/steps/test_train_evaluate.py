@@ -23,7 +23,7 @@ from training_utils import VideoScores, annotated_expressions, predict_expressio
 from Utils.datasets.table import DATASETS
 from Utils.errors import InputError
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
-from Utils.networks.weights import find_weights
+from Utils.networks.weights import FoldWeights, find_weights
 from Utils.settings import Settings
 
 TINY = Hyperparameters.of(Settings(epochs_spot=1, epochs_recog=2))
@@ -186,6 +186,16 @@ def test_loaded_weights_predict_what_training_predicted(trained, train, folds, t
     assert remarks == ["s15: no recognition weights, its expressions are spotted without an emotion"]
     assert spotted.probabilities(0) is None
     np.testing.assert_allclose(spotted.scores(0), loaded.scores(0), atol=1e-6)
+
+
+def test_published_weights_that_have_seen_their_subject(trained, train, folds, tmp_path):
+    """Their recognition network is not used (paper) or used (upstream); a remark says which."""
+    folder, seen = trained[1][0].folder, "s15: the published recognition weights of fold 1 have seen this subject"
+    files = FoldWeights(*(folder / f"{kind}.weights.h5" for kind in ("spot", "recog")), leaks=True)
+    for withheld, then in ((True, "its expressions get no emotion"), (False, "they are used, as upstream does")):
+        (result,), remarks = train(tmp_path, folds[:1], weights=[replace(files, withheld=withheld)])
+        assert remarks == [f"{seen}; {then}"]
+        assert result.recognised != withheld
 
 
 # The held-out subject's curves, and the fold that holds nobody out

@@ -8,14 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_utils import (
+    VideoScores,
+    annotated_expressions,
     find_expression_peaks,
     majority_class,
+    predict_expressions,
     smooth_scores,
     spot_video,
     spotted_intervals,
     thin,
     threshold,
 )
+from Utils.datasets.table import DATASETS
+from Utils.evaluation.tables import PREDICTION_COLUMNS
+from Utils.records import Expression, Video
 from Utils.settings import Settings
 
 
@@ -70,6 +76,7 @@ def test_smoothing_by_hand():
     assert smooth_scores(scores, 1).tolist() == [0, 2, 2, 0, 1]
     #        k' = 2: two before, itself, one after
     assert smooth_scores(scores, 2).tolist() == [1, 1, 1, 1.5, 0.5]
+    assert smooth_scores([0.1, 0.1], 1).tolist() == [0.05, 0.1]  # in double precision
 
 
 @given(st.lists(st.floats(-5, 5, width=32), min_size=1, max_size=80), st.integers(1, 12))
@@ -99,6 +106,7 @@ def test_threshold_by_hand():
     assert threshold(np.array([0, 0, 0, 4]), Settings().p) == pytest.approx(1 + 0.55 * 3)  # the paper's p
     assert threshold(np.array([0.0, 2.0]), 1.0) == 2
     assert threshold(np.array([0.0, 2.0]), 0.0) == 1
+    assert threshold(np.array([-4.0, 0.0, -2.0]), 0.5) == -2 + 0.5 * 2  # scores may be negative
 
 
 def test_peaks_of_a_long_video():
@@ -195,6 +203,8 @@ def test_spotted_intervals_by_hand():
     assert (first.onset, first.apex, first.offset, first.score, first.class_index) == (-2, 1, 4, 4, 2)
     assert (second.onset, second.apex, second.offset, second.score, second.class_index) == (6, 9, 12, 9, 1)
     assert (first.confidence, second.confidence) == pytest.approx((0.6, (0.6 + 0.6 + 0.2) / 3))
+    (late,) = spotted_intervals(scores, votes("00000000000000"), [12], 3)
+    assert (late.offset, late.class_index) == (15, 0)  # beyond the last frame; the first class is a class
     (spotted,) = spotted_intervals(scores, None, [9], 3)
     assert spotted.class_index is None and np.isnan(spotted.confidence)
 
@@ -205,3 +215,33 @@ def test_a_video_without_a_peak_is_false_only_under_upstream():
     assert (dummy.onset, dummy.apex, dummy.offset, dummy.class_index) == (0, 0, 0, 1)
     (short,) = spot_video(np.zeros(20), None, 4, 0.55, one_per_video=True, protocol="upstream")
     assert (short.onset, short.apex, short.offset) == (-4, 0, 4)  # a short video always has its highest point
+
+
+# Tables
+
+DEMO = DATASETS["DEMO"]  # 30 frames per second
+
+
+def test_predictions_are_of_the_smoothed_scores_and_of_the_given_p():
+    """Mean 13 / 17: T is 3.2 with p = 0.3, and 8.2 with 0.9. The raw scores have no peak."""
+    smoothed = bars("...4.........9...")
+    video = Video("s1", "v1", ())
+    scores = VideoScores(video, np.zeros(len(smoothed)), smoothed, None)
+    assert predict_expressions([scores], DEMO, 3, 0.3)["apex"].tolist() == [3, 13]
+    assert predict_expressions([scores], DEMO, 3, 0.9)["apex"].tolist() == [13]
+    flat = VideoScores(video, smoothed, np.zeros(9), None)
+    assert list(predict_expressions([flat], DEMO, 3, 0.5).columns) == list(PREDICTION_COLUMNS)
+
+
+def test_annotations_as_they_are_written():
+    """Frames stay whole numbers where some are unknown, and a searched apex may be frame 0."""
+    expressions = (Expression(0, None, 20, "negative", searched_apex=0), Expression(31, 40, 47, "others"))
+    header = "subject,video,onset,apex,offset,onset_s,offset_s,emotion"
+    table = annotated_expressions([Video("s1", "v1", (), expressions)], DEMO)
+    assert table.to_csv(index=False).splitlines() == [
+        f"{header},searched_apex",
+        "s1,v1,0,,20,0.0,0.6667,negative,0",
+        "s1,v1,31,40,47,1.0333,1.5667,others,",
+    ]
+    known = annotated_expressions([Video("s1", "v1", (), expressions[1:])], DEMO)
+    assert known.to_csv(index=False).splitlines() == [header, "s1,v1,31,40,47,1.0333,1.5667,others"]

@@ -64,7 +64,7 @@ IDLE = [
     (("--evaluate", "p.csv", "--ground_truth", "g.csv", "--video", "a.mp4"), ("--evaluate and --video",)),
     (("--check", "--train"), ("--check and --train are two tasks",)),
     (("--video", "a.mp4", "--train", "True"), ("--video and --train",)),
-    (("--video", "a.mp4", "--check"), ("--video and --check",)),
+    (("--video", "a.mp4", "--check", "--train"), ("are two tasks",)),
     (("--fps", "25"), ("--fps is for --video", "leave --fps out")),
     (("--half_length", "0.2"), ("--half_length is for --video",)),
     (("--face", "all"), ("--face is for --video",)),

@@ -276,7 +276,7 @@ VALUES = {
     "half_length": ("0", "-1", "nan", "inf", "11", "long"),
 }
 TABLES = ("--evaluate", "p.csv", "--ground_truth", "g.csv")
-TOGETHER = [("--train", "True"), ("--check", "True"), ("--runs", "2"), TABLES]
+TOGETHER = [("--train", "True"), ("--evaluate", "p.csv"), ("--runs", "2"), TABLES]
 VIDEO_FLAGS = [
     Case(f"--{name} {value!r}", given("--video", "a.mp4", f"--{name}", value), (f"--{name}",))
     for name, values in VALUES.items()

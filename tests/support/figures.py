@@ -16,6 +16,7 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
+from tests.support.quicker import without_rendering
 from training_utils import smooth_scores, threshold
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
 from Utils.report.figures import VideoFigure
@@ -111,13 +112,9 @@ def kept_figures(monkeypatch, write: bool = True) -> list[Figure]:
             if self not in kept:
                 super().clear(keep_observers)
 
-        def savefig(self, fname, **kwargs) -> None:
-            if write:
-                super().savefig(fname, **kwargs)
-            else:
-                Path(fname).touch()
-
     monkeypatch.setattr(Utils.report.figures, "Figure", Kept)
+    if not write:
+        without_rendering(monkeypatch)
     return kept
 
 

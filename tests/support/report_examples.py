@@ -87,5 +87,8 @@ def write_example(path: Path) -> Path:
     write_report(
         path, "Report of DEMO", curves, CLASSES, evaluations=evaluations_of(curves), remarks=["a remark on the data"],
         settings={"seed": 1, "versions": {"numpy": "2.2.6"}}, warnings=["These weights come from synthetic faces."],
+        footage=[dict(name="face size", value="80 pixels", level="amber", advice="Move the camera nearer."),
+                 dict(name="blur", value="0.30", level="green", advice=""),
+                 dict(name="frame rate", value="10", level="red", advice="Record at 25.")],
     )  # fmt: skip
     return path

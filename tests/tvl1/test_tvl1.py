@@ -1,7 +1,5 @@
 """The TV-L1 kernel: equal in every bit to its specification, to recorded flows of OpenCV, and to the installed one."""
 
-import hashlib
-import json
 import os
 import platform
 import subprocess
@@ -15,27 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from joblib import Parallel, delayed
 
-from tests.support.paths import PROJECT, RECORDED
+from tests.support.paths import GOLDEN, PROJECT, RECORDED
+from tests.support.tvl1_pairs import SIDE, checksum, recorded_checksums, recorded_pairs, why_not_opencv
 from tests.support.tvl1_reference import reference_flow
 from Utils.tvl1 import KERNEL_VERSION, TVL1, compile_kernel, kernel, tables, tvl1_flow
-
-GOLDEN = PROJECT.parent / "shared" / "golden"
-SIDE = 128
-
-
-def recorded_pairs():
-    """The ten pairs of images: columns of the sheet, first image above second."""
-    sheet = cv2.imread(str(RECORDED / "tvl1_pairs.png"), cv2.IMREAD_UNCHANGED)
-    columns = np.hsplit(sheet, sheet.shape[1] // SIDE)
-    return [tuple(np.ascontiguousarray(image) for image in np.vsplit(column, 2)) for column in columns]
-
-
-def recorded_checksums():
-    return json.loads((RECORDED / "tvl1.json").read_text())["sha256"]
-
-
-def checksum(flow):
-    return hashlib.sha256(np.ascontiguousarray(flow, "<f4").tobytes()).hexdigest()
 
 
 def texture(seed, dx=0.0, dy=0.0, smoothness=2.0):
@@ -122,19 +103,6 @@ def test_equals_reference_on_any_texture(seed, shift, smoothness, contrast):
         for image in (texture(seed, smoothness=smoothness), texture(seed, *shift, smoothness=smoothness))
     )
     assert tvl1_flow(first, second).tobytes() == reference_flow(first, second).tobytes()
-
-
-def why_not_opencv():
-    version = tuple(int(part) for part in cv2.__version__.split(".")[:3])
-    if not (4, 5, 1) <= version < (4, 12):
-        return f"OpenCV {cv2.__version__} computes another TV-L1 than 4.5.1-4.11"
-    if not hasattr(cv2, "optflow"):
-        return "this OpenCV has no contrib modules"
-    if platform.machine().lower() not in ("x86_64", "amd64") or not cv2.checkHardwareSupport(11):
-        return "OpenCV's flow is other without AVX2"
-    if not cv2.ipp.useIPP():
-        return "OpenCV's flow is other without IPP"
-    return None
 
 
 @pytest.mark.skipif(why_not_opencv() is not None, reason=str(why_not_opencv()))
@@ -232,7 +200,7 @@ def test_kernel_is_made_from_these_sources():
 
 CHECKSUMS = """
 import sys
-from tests.tvl1.test_tvl1 import checksum, recorded_pairs
+from tests.support.tvl1_pairs import checksum, recorded_pairs
 from Utils.tvl1 import compile_kernel, tvl1_flow
 compile_kernel(lambda line: print("said:", line))
 for pair in recorded_pairs():

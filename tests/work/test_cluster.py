@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 import main
+from tests.support.command_line import QUICK, only_run
 from tests.support.paths import TESTS
+from tests.support.quicker import without_rendering
 from Utils.errors import InputError
 from Utils.work import cluster
 from Utils.work.parallel import connect, run_units
@@ -26,13 +28,17 @@ distributed = pytest.importorskip("distributed", reason="not installed: pip inst
 
 
 class Dask:
-    """A scheduler and its workers, each a process group of its own, in a folder that holds nothing of the project."""
+    """A scheduler and its workers, each a process group of its own, in a folder that holds nothing of the project.
 
-    def __init__(self, folder: Path, n_workers: int) -> None:
+    `nanny`: each worker is started, and started again, by another process, as it is by default.
+    """
+
+    def __init__(self, folder: Path, n_workers: int, nanny: bool = False) -> None:
         self.folder, self.file, self.processes = folder, folder / "scheduler.json", []
         self.start("scheduler", "--host", "127.0.0.1", "--port", str(free_port()), "--no-dashboard")
+        kind = "--nanny" if nanny else "--no-nanny"
         for _ in range(n_workers):
-            self.start("worker", "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder))
+            self.start("worker", kind, "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder))
         wait_for(self.file.is_file, 60)
         if n_workers:
             with distributed.Client(self.address, set_as_default=False) as client:
@@ -76,28 +82,25 @@ def wait_for(condition, seconds: float) -> None:
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory) -> Iterator[Dask]:
     """A scheduler and two workers; a unit that ends two workers is given up."""
-    started = Dask(tmp_path_factory.mktemp("dask"), n_workers=2)
+    started = Dask(tmp_path_factory.mktemp("dask"), n_workers=2, nanny=True)
     yield started
     started.stop()
 
 
-def test_the_demo_gives_the_same_bytes_on_a_cluster(dask, tiny_demo, tmp_path, monkeypatch, capsys):
-    """All stages run there, from relative folders; the local run computes everything again."""
-    flags = ("--train", "True", "--epochs_spot", "1", "--epochs_recog", "1")
-    predictions = []
-    for name, more in (("cluster", ("--scheduler", dask.address)), ("local", ("--workers", "1"))):
-        (tmp_path / name).mkdir()
-        monkeypatch.chdir(tmp_path / name)
-        shutil.copytree(tiny_demo, "data", copy_function=os.link)
-        assert main.main([*flags, *more]) == 0
-        said = capsys.readouterr()
-        assert ("2 Dask worker(s) at tcp://127.0.0.1:" in said.out) == (name == "cluster")
-        assert ("worker at most" in said.out) or name == "local"
-        assert "training: 100%" in said.err
-        (run,) = Path("runs").iterdir()
-        predictions.append((run / "predictions.csv").read_bytes())
-        assert not list(Path().rglob(".*.part"))
+def test_the_demo_gives_the_same_bytes_on_a_cluster(dask, tiny_demo, trained_demo, tmp_path, monkeypatch, capsys):
+    """All stages run there, from relative folders; a local run has computed everything again."""
+    monkeypatch.chdir(tmp_path)
+    without_rendering(monkeypatch)
+    shutil.copytree(tiny_demo, "data", copy_function=os.link)
+    assert main.main(["--train", "True", *QUICK, "--scheduler", dask.address]) == 0
+    said, local = capsys.readouterr(), trained_demo.done
+    assert "2 Dask worker(s) at tcp://127.0.0.1:" in said.out and "Dask" not in local.stdout
+    assert "worker at most" in said.out
+    assert "training: 100%" in said.err and "training: 100%" in local.stderr
+    predictions = [(only_run(folder) / "predictions.csv").read_bytes() for folder in (tmp_path, trained_demo.folder)]
     assert predictions[0] == predictions[1] and predictions[0].count(b"\n") > 1
+    for folder in (tmp_path, trained_demo.folder):
+        assert not list(folder.rglob(".*.part"))
 
 
 # Units

@@ -1,0 +1,106 @@
+"""What became of the videos of a command: the tables and the index of all of them, and the lines on the screen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from Utils.errors import InputError
+from Utils.evaluation.tables import megc_table
+from Utils.own_video.footage import GREEN, Finding
+from Utils.records import natural_key
+from Utils.report.pages import write_index
+from Utils.work.cache import atomic_file
+
+TABLES = ("predictions.csv", "megc.csv")  # of all videos of a command
+INDEX = "index.html"
+COLLECTION = (*TABLES, INDEX)
+COLLECTED = ("onset", "offset", "emotion")  # columns of the tables of all videos
+SYNTHETIC = (
+    "These weights were trained on synthetic faces: they show that the program works, and say nothing reliable about "
+    "people. Use weights trained on a real dataset (--dataset_name, --weights_dir)."
+)
+
+
+@dataclass(frozen=True)
+class VideoOutcome:
+    """What became of a video. If there is a problem, the fields below it have no values."""
+
+    name: str
+    subject: str  # name of the folder that contains the video
+    folder: Path  # where the results are
+    problem: str = ""  # why the video could not be analysed; "" if it was
+    n_expressions: int = 0
+    n_frames: int = 0
+    seconds: float = 0.0  # length of the video
+    took: float = 0.0  # seconds that the analysis took, without the loading of TensorFlow and the networks
+    remarks: tuple[str, ...] = ()
+    footage: tuple[Finding, ...] = ()
+
+
+def read_expressions(path: Path) -> pd.DataFrame:
+    """The columns `COLLECTED` of an `expressions.csv`: onset and offset as int64 (frames), emotion as str.
+
+    Raises InputError if the file cannot be read as such a table, because a user may have edited it.
+    """
+    try:
+        table = pd.read_csv(path, keep_default_na=False, dtype={"emotion": str})[list(COLLECTED)]
+        return table.astype({"onset": "int64", "offset": "int64"})
+    except (ValueError, KeyError, OSError) as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{path}: is not a table of expressions any more ({why}); remove its folder") from None
+
+
+def write_collection(outcomes: Sequence[VideoOutcome], synthetic: bool, output_dir: Path) -> None:
+    """Write `predictions.csv` and `megc.csv` of all videos, in natural order of their names, and `index.html`.
+
+    `synthetic` says that the weights were trained on synthetic faces, which the index warns of. Raises InputError if
+    the table of a video cannot be read.
+    """
+    parts, rows = [], []
+    for outcome in sorted(outcomes, key=lambda outcome: natural_key(outcome.name)):
+        if not outcome.problem:
+            table = read_expressions(outcome.folder / "expressions.csv")
+            parts += [table.assign(subject=outcome.subject, video=outcome.name)] if len(table) else []
+        rows.append(
+            dict(
+                video=outcome.name,
+                report=None if outcome.problem else f"{outcome.folder.name}/report.html",
+                expressions=None if outcome.problem else outcome.n_expressions,
+                seconds=None if outcome.problem else outcome.seconds,
+                problem=outcome.problem or None,
+            )
+        )
+    columns = ["subject", "video", *COLLECTED]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    last_frames = {(o.subject, o.name): o.n_frames - 1 for o in outcomes}
+    megc = megc_table(table, last_frames)
+    for name, content in zip(TABLES, (table.reindex(columns=columns), megc), strict=True):
+        with atomic_file(output_dir / name) as scratch:
+            content.to_csv(scratch, index=False)
+    warnings = [SYNTHETIC] if synthetic else []
+    write_index(output_dir / INDEX, "MEAN: videos", rows, warnings=warnings)
+
+
+def print_outcomes(outcomes: Sequence[VideoOutcome]) -> None:
+    """Print a line for each video, with its remarks below it. Problems come last, on the error stream."""
+    for outcome in outcomes:
+        if outcome.problem:
+            continue
+        speed = f", {outcome.seconds / outcome.took:.1f} times real time" if outcome.took else ""
+        print(
+            f"  {outcome.name}: {outcome.n_expressions} expression(s) in {outcome.seconds:.1f} s of video{speed}; "
+            f"{outcome.folder / 'report.html'}"
+        )
+        for finding in outcome.footage:
+            if finding.level != GREEN:
+                print(f"    - footage, {finding}")
+        for remark in outcome.remarks:
+            print(f"    - {remark}")
+    for outcome in outcomes:
+        if outcome.problem:
+            print(f"main.py: {outcome.problem}", file=sys.stderr)

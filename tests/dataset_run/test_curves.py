@@ -1,0 +1,56 @@
+"""What figures and report of a run show: the matches of the run's own protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from train_evaluate import RunEvaluation
+from training_utils import VideoScores
+from Utils.dataset_run.curves import run_curves, video_figures
+from Utils.datasets.table import DATASETS
+from Utils.evaluation.evaluate import compare
+from Utils.records import Video
+from Utils.settings import Settings
+
+DEMO = DATASETS["DEMO"]
+SETTINGS = Settings()
+COLUMNS = ["subject", "video", "onset", "offset", "apex", "emotion", "score"]
+
+
+def run_of(protocol: str) -> RunEvaluation:
+    """Two videos; in the first one both predictions lie best on annotation 0, which only one may take.
+
+    frame         0         10        20        30
+    annotation 0  |-------------------|               [0, 19]
+    annotation 1      |-----------------------|       [4, 27]
+    prediction 0  |-------------------|               [0, 19]
+    prediction 1   |-------------------|              [1, 20]
+    """
+    predicted = [("s1", "a", 0, 19), ("s1", "a", 1, 20), ("s1", "b", 3, 9)]
+    annotated = [("s1", "a", 0, 19), ("s1", "a", 4, 27), ("s1", "b", 3, 9)]
+    tables = [
+        pd.DataFrame([(*row, (row[2] + row[3]) // 2, "positive", 0.5) for row in rows], columns=COLUMNS)
+        for rows in (predicted, annotated)
+    ]
+    videos = [("s1", "a", 40), ("s1", "b", 40)]
+    evaluation = compare(*tables, DEMO.classes, videos=videos, protocol=protocol, k_prime=6)
+    scores = [VideoScores(Video(s, v, ()), np.zeros(n), np.zeros(n), None) for s, v, n in videos]
+    return RunEvaluation(scores, evaluation)
+
+
+@pytest.mark.parametrize(("protocol", "matches"), [("paper", [(0, 0), (1, 1)]), ("upstream", [(0, 0)])])
+def test_figures_and_report_show_the_matches_of_the_runs_protocol(protocol, matches):
+    run = run_of(protocol)
+    tp = [row["tp"] for row in run.evaluation.metrics["per_video"]]
+    first, second = run_curves(run, DEMO, 6, SETTINGS)
+    assert (first.matches, second.matches) == (matches, [(0, 0)])
+    figures = video_figures(run, DEMO, 6, SETTINGS, Path("figures"))
+    assert [list(figure.hits) for figure in figures] == [[i for i, _ in matches], [0]]
+    assert [list(figure.found) for figure in figures] == [[j for _, j in matches], [0]]
+    assert tp == [len(figure.hits) for figure in figures]
+    assert [figure.path.name for figure in figures] == ["s1_a.png", "s1_b.png"]
+    assert second.predictions["onset"].tolist() == second.annotations["onset"].tolist() == [3]

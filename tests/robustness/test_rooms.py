@@ -1,0 +1,161 @@
+"""The rooms of the code and the direction of their imports (CONTRIBUTING.md), read from the syntax trees."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import PROJECT
+
+# Top to bottom: a place imports only places in a level below its own, or, without circles, in its own level.
+STEPS = ("load_images", "load_excel", "face_crop", "feature_extraction", "prepare_training", "train_evaluate")
+GROUND = ("define_model", "training_utils")  # steps that any step may import, and that import none
+LEVELS = (
+    {"main"},
+    {"Utils.dataset_run", "Utils.own_video"},
+    {*STEPS, *GROUND},
+    {"Utils.report", "Utils.networks", "Utils.evaluation", "Utils.synthetic"},
+    {"Utils.datasets", "Utils.faces", "Utils.tvl1", "Utils.work"},
+    {"Utils.records", "Utils.errors", "Utils.settings", "Utils"},
+)
+MODULES = {
+    ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in (*PROJECT.glob("*.py"), *PROJECT.glob("Utils/**/*.py"))
+}
+
+
+def place_of(module: str) -> str:
+    """The room, or the module itself where it is in none: "Utils.work.cache" is in "Utils.work"."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if parts[0] == "Utils" else parts[0]
+
+
+def level_of(module: str) -> int:
+    return next(i for i, places in enumerate(LEVELS) if place_of(module) in places)
+
+
+def imports_of(tree: ast.AST) -> set[tuple[str, str]]:
+    """(module of this project, name that is taken from it or "") of all imports, also those inside functions."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {(alias.name, "") for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.add((whole, "") if whole in MODULES else (node.module, alias.name))
+    return {(module, name) for module, name in found if module in MODULES}
+
+
+TREES = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
+IMPORTS = {module: imports_of(tree) for module, tree in TREES.items()}
+
+
+def wrong_directions(imports: dict[str, set[tuple[str, str]]]) -> list[str]:
+    """Imports against the direction of the rooms."""
+    wrong = []
+    for module, taken in imports.items():
+        for other in {other for other, _ in taken}:
+            upwards = level_of(other) < level_of(module)
+            if other in STEPS + GROUND and module in STEPS + GROUND:
+                in_order = module in STEPS and other in STEPS and STEPS.index(other) < STEPS.index(module)
+                upwards = (not in_order and other not in GROUND) or module in GROUND
+            if upwards:
+                wrong.append(f"{module} imports {other}")
+    return sorted(wrong)
+
+
+def circle(imports: dict[str, set[tuple[str, str]]]) -> list[str]:
+    """Modules that import one another in a circle, in its order; empty if there is none."""
+    done: set[str] = set()
+
+    def walk(module: str, path: list[str]) -> list[str]:
+        if module in path:
+            return path[path.index(module) :]
+        if module in done:
+            return []
+        for other in sorted({other for other, _ in imports[module]}):
+            if found := walk(other, [*path, module]):
+                return found
+        done.add(module)
+        return []
+
+    return next((found for module in sorted(imports) if (found := walk(module, []))), [])
+
+
+def private_names(module: str, tree: ast.AST) -> list[str]:
+    """Names with a leading underscore that a module takes from another file of the project."""
+    found = [f"{module} imports {other}.{name}" for other, name in IMPORTS[module] if is_private(name)]
+    aliases = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for alias in node.names:
+                whole = alias.name if isinstance(node, ast.Import) else f"{node.module}.{alias.name}"
+                if whole in MODULES:
+                    aliases[alias.asname or alias.name] = whole
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr) and ast.unparse(node.value) in aliases:
+            found.append(f"{module} uses {ast.unparse(node)}")
+    return found
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def test_every_module_has_a_level():
+    assert [module for module in MODULES if not any(place_of(module) in places for places in LEVELS)] == []
+
+
+def test_imports_go_downwards():
+    assert wrong_directions(IMPORTS) == []
+
+
+def test_there_is_no_circle():
+    assert circle(IMPORTS) == []
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_private_names_stay_in_their_file(module):
+    assert private_names(module, TREES[module]) == []
+
+
+def test_every_room_says_what_it_is_for():
+    rooms = list(PROJECT.glob("Utils/*/__init__.py"))
+    assert len(rooms) == 10
+    for path in rooms:
+        assert len((ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split()) >= 10, path
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "wrong"),
+    [
+        ("Utils.evaluation.metrics", "from prepare_training import thin", True),
+        ("Utils.evaluation.metrics", "def f():\n    from main import run", True),
+        ("Utils.work.cluster", "from Utils.networks.backend import seed_keras", True),
+        ("Utils.records", "import Utils.work.cache", True),
+        ("load_images", "from face_crop import crop_videos", True),
+        ("training_utils", "import define_model", True),
+        ("define_model", "from training_utils import thin", True),
+        ("face_crop", "from load_images import read_crop", False),
+        ("load_images", "from training_utils import thin", False),
+        ("Utils.own_video.run", "import feature_extraction", False),
+        ("Utils.report.pages", "from Utils.evaluation import tables", False),
+    ],
+)
+def test_these_tests_see_what_they_look_for(module, line, wrong):
+    assert bool(wrong_directions({module: imports_of(ast.parse(line))})) == wrong
+
+
+def test_a_circle_is_seen():
+    imports = {"a": {("b", "x")}, "b": {("c", "")}, "c": {("a", "y")}, "d": {("a", "")}}
+    assert sorted(circle(imports)) == ["a", "b", "c"]
+    assert circle(imports | {"c": set()}) == []
+    tree = ast.parse("from Utils.work import cache\nfrom Utils.errors import shown\ncache._machine()\nshown._x")
+    assert private_names("main", tree) == ["main uses cache._machine"]
+
+
+def test_paths_are_those_of_this_project():
+    assert MODULES["main"] == PROJECT / "main.py" and Path(MODULES["Utils.work"]).name == "__init__.py"

@@ -1,0 +1,59 @@
+"""What makes the tests quicker and changes no result."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+KEPT_FLOWS = 1500  # of 131 KB
+
+
+def remembered(flow: Callable, limit: int = KEPT_FLOWS) -> Callable:
+    """A flow function that computes the flow of a pair of images once; it depends on nothing else (test_tvl1.py)."""
+    kept: OrderedDict[bytes, np.ndarray] = OrderedDict()
+    lock = threading.Lock()
+
+    def look_up(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        key = hashlib.sha256(repr((first.shape, first.dtype, second.shape, second.dtype)).encode())
+        key.update(np.ascontiguousarray(first))
+        key.update(np.ascontiguousarray(second))
+        with lock:
+            found = kept.pop(key.digest(), None)
+        if found is None:
+            found = flow(first, second)
+        with lock:
+            kept[key.digest()] = found  # the last one used is the last one to go
+            if len(kept) > limit:
+                kept.popitem(last=False)
+        return found.copy()
+
+    return look_up
+
+
+_frozen = set()
+
+
+def freeze_what_is_loaded() -> None:
+    """Take libraries' objects out of what the garbage collector looks through: once, and again with TensorFlow's.
+
+    They stay anyway. Training collects garbage after every network, which takes a fifth of a second with all of them.
+    """
+    loaded = "tensorflow" in sys.modules
+    if loaded not in _frozen:
+        _frozen.add(loaded)
+        gc.collect()
+        gc.freeze()
+
+
+def without_rendering(patch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn and their files are empty: to render one takes a quarter of a second."""
+    patch.setattr(Figure, "savefig", lambda self, path, **_: Path(path).touch())
