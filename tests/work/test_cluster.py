@@ -1,4 +1,4 @@
-"""Units on a real Dask cluster of this machine: the same bytes, workers that leave, what is said when it cannot be."""
+"""Units on a real Dask cluster on this machine: the same bytes, workers that leave, and the messages if it fails."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_workers_that_would_compute_differently_are_refused(dask, different, mon
 def test_workers_that_do_not_see_the_folders_are_refused(dask, tmp_path):
     with connect(1, dask.address, [tmp_path]) as workers:
         for mark in tmp_path.glob(".shared-*.part"):
-            mark.unlink()  # as if their folder of this name were another one
+            mark.unlink()  # as if the workers saw another folder of this name
         with pytest.raises(InputError, match=f"does not see {tmp_path}"):
             run_units(square, [1], workers, "test", "unit")
 
@@ -227,7 +227,7 @@ def test_a_run_ends_that_is_left_alone(which, said, tmp_path, monkeypatch):
         started.stop()
 
 
-# What cannot be
+# Clusters that cannot be used
 
 
 def refused(capsys, *flags: str) -> str:
