@@ -1,17 +1,20 @@
-"""Networks whose training and prediction functions are traced and compiled once per process, not once per fold.
+"""Trains and predicts with networks that are traced and compiled once in each process, not once for each fold.
 
-Every fold builds new networks with newly drawn weights. Tracing and compiling what trains them can take longer than the
-training, and is the same for every fold; so one compiled copy of each network is kept, and put into the state of the
-new one before it is used: weights, random states, and an optimiser that has not seen anything.
+Every fold builds new networks with new random weights. To trace and compile their training can take longer than the
+training itself, and the result is the same for every fold. Therefore one compiled copy of each network is kept. Before
+it is used, it gets the state of the new network: its weights, its random states, and a new optimiser.
 """
 
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Iterable
 
 import keras
 import numpy as np
+
+PREDICTED_AT_ONCE = 256  # samples
 
 _TRAINERS: dict[tuple, keras.Model] = {}
 _PREDICTORS: dict[tuple, keras.Model] = {}
@@ -30,26 +33,35 @@ def train(
     epochs: int,
     short_epochs: bool = False,
 ) -> dict[str, list[float]]:
-    """Train a new network with a new Adam optimiser; returns the loss and the metric per epoch.
+    """Train a new network with a new Adam optimiser.
 
     Parameters
     ----------
     network : keras.Model
-        With one output: `spotting` is trained on the mean squared error, the others on the categorical cross-entropy.
+        It has one output. The network named "spotting" is trained with the mean squared error, others with the
+        categorical cross-entropy.
     inputs : iterable of ndarray
-        One array per input. Each is copied to Keras's backend before the next one is asked for, so that arrays which
-        are made on the way are not all held twice.
+        One array for each input, (n, ...) float32. Each is copied to Keras's backend before the next one is asked for.
+        So if arrays are made when they are asked for, only one of them is in memory twice.
     targets : ndarray
+        (n,) float32 scores, or (n, C) one-hot classes.
     validation : (inputs, targets), optional
-        Evaluated after every epoch, for the curves only ("val_loss", ...).
+        Evaluated after every epoch. This only adds curves ("val_loss" and so on).
     learning_rate : float
     seed : int
-        Of the order of the samples. It is set here, since tracing draws random numbers, too, in the first fold only.
+        Seed of the order of the samples. It is set just before the training. If it was set earlier, the first fold of
+        a process would differ, because making the compiled copy draws random numbers, too.
     jit_compile : bool
+        Whether XLA compiles the training.
     batch_size, epochs : int
     short_epochs : bool
-        Epochs are of a few steps: setting up to read the samples, which TensorFlow does anew for every epoch, would
-        take most of the time. It is then done once.
+        True if an epoch has only a few steps. TensorFlow prepares the reading of the samples before every epoch, which
+        would then take most of the time. So it is prepared once for all epochs.
+
+    Returns
+    -------
+    dict of str to list of float
+        "loss" and "mae" or "accuracy", and the same with "val_" before them: the value after each epoch.
     """
     key = (network.name, network.output_shape, learning_rate, jit_compile)
     if key not in _TRAINERS:
@@ -67,21 +79,24 @@ def train(
     for ours, new in zip(trainer.variables, network.variables, strict=True):
         ours.assign(new)
     for variable in trainer.optimizer.variables:
-        if variable is not trainer.optimizer.learning_rate:  # moments and step count
+        if variable is not trainer.optimizer.learning_rate:  # the others are the moments and the number of steps
             variable.assign(np.zeros(variable.shape, variable.dtype))
     tensors = [keras.ops.convert_to_tensor(array) for array in inputs]
     keras.utils.set_random_seed(seed)
     history = trainer.fit(
         **_samples(tensors, targets, seed, batch_size, short_epochs),
-        epochs=epochs, verbose=0, validation_data=validation, validation_batch_size=256,
+        epochs=epochs, verbose=0, validation_data=validation, validation_batch_size=PREDICTED_AT_ONCE,
     ).history  # fmt: skip
     network.set_weights(trainer.get_weights())
-    gc.collect()  # Keras leaves the training set in a cycle of references
+    gc.collect()  # Keras leaves the training set in a cycle of references, so it would stay in memory
     return history
 
 
 def _samples(inputs: list, targets: np.ndarray, seed: int, batch_size: int, short_epochs: bool) -> dict:
-    """What `keras.Model.fit` trains on: the arrays, or one TensorFlow dataset that goes on from epoch to epoch."""
+    """The samples, as arguments of `keras.Model.fit`.
+
+    They are the arrays, or for short epochs one TensorFlow dataset that serves all epochs.
+    """
     if not short_epochs or keras.backend.backend() != "tensorflow":
         return dict(x=inputs, y=targets, batch_size=batch_size, shuffle=True)
     import tensorflow as tf
@@ -90,16 +105,19 @@ def _samples(inputs: list, targets: np.ndarray, seed: int, batch_size: int, shor
     options.threading.private_threadpool_size = 1
     samples = tf.data.Dataset.from_tensor_slices((tuple(inputs), targets))
     samples = samples.shuffle(len(targets), seed=seed, reshuffle_each_iteration=True).batch(batch_size).repeat()
-    return dict(x=samples.with_options(options), steps_per_epoch=-(-len(targets) // batch_size))
+    return dict(x=samples.with_options(options), steps_per_epoch=math.ceil(len(targets) / batch_size))
 
 
 def predict(network: keras.Model, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    """The network's outputs, a list also of one, for a whole video at once."""
+    """The outputs of a network, each (n, ...) float32, as a list even if there is only one.
+
+    `inputs` has an array for each input, (n, ...) float32.
+    """
     shapes = network.output_shape if isinstance(network.output_shape, list) else [network.output_shape]
     key = (network.name, *shapes)
     if key not in _PREDICTORS:
         _PREDICTORS[key] = keras.models.clone_model(network)
     predictor = _PREDICTORS[key]
     predictor.set_weights(network.get_weights())
-    outputs = predictor.predict(inputs, batch_size=256, verbose=0)
+    outputs = predictor.predict(inputs, batch_size=PREDICTED_AT_ONCE, verbose=0)
     return outputs if isinstance(outputs, list) else [outputs]

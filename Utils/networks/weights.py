@@ -1,7 +1,7 @@
-"""Network weights on disk: `<weights_dir>/<dataset>/{spot,recog,spot_recog}/s<N>.weights.h5` and `weights.json`.
+"""Weights of networks on disk: `<weights_dir>/<dataset>/{spot,recog,spot_recog}/s<N>.weights.h5` and `weights.json`.
 
-N is the 1-based number of the held-out subject. The authors' published files (`s<N>.hdf5`, Keras 2.4) are read too,
-layer by layer in the order of creation, into networks built here; nothing in a file is ever run.
+N is the number of the held-out subject, from 1. The authors' published files (`s<N>.hdf5`, Keras 2.4) can be read too:
+layer by layer, in the order of creation. The networks are always built by this program. Nothing in a file is executed.
 """
 
 from __future__ import annotations
@@ -20,25 +20,27 @@ from Utils.work.cache import file_hash, read_json
 
 KINDS = ("spot", "recog", "spot_recog")
 PUBLISHED_ENDING = ".hdf5"  # of the authors' files
-ENDINGS = (".weights.h5", PUBLISHED_ENDING)
+ENDINGS = (".weights.h5", PUBLISHED_ENDING)  # the preferred one first
 DESCRIPTION = "weights.json"
-MAX_BYTES = 16 * 2**20  # of all arrays of a file; the published ones hold 0.1 MB
+MAX_BYTES = 16 * 2**20  # of all arrays in a file; the published files have 0.1 MB
+LONGEST_REASON = 160  # characters of a library's message that are shown
+FILE_NAME = r"s\d{1,9}"  # of a fold; int() refuses numbers of very many digits
 
 
 @dataclass(frozen=True)
 class FoldWeights:
-    """The files of one fold, all of one training: they have the same ending.
+    """The files of one fold. All are of one training, and have the same ending.
 
     Attributes
     ----------
     spot, recog : Path or None
-        The spotting network's file; the recognition network's, None if there is none.
+        The file of the spotting network, and that of the recognition network. None if there is none.
     joint : Path or None
-        A file with both networks, which is read instead of the two others.
+        A file with both networks. If it is given, it is read instead of the other two.
     leaks : bool
-        These are published files whose recognition network was trained on the subject that it is tested on.
+        Whether these are published files whose recognition network was trained on the subject that it is tested on.
     withheld : bool
-        The recognition network is not used: it leaks, or it was never trained.
+        Whether the recognition network is not used, because it leaks or was never trained.
     """
 
     spot: Path | None
@@ -49,20 +51,23 @@ class FoldWeights:
 
     @property
     def recognises(self) -> bool:
-        """Whether the recognition network is used: it has a file of its own, or there are joint files only."""
+        """Whether the recognition network is used.
+
+        It is if it has its own file, or if there is only a joint file, and if it is not withheld.
+        """
         return not self.withheld and (self.recog is not None or self.spot is None)
 
     def fingerprint(self) -> list[str]:
-        """SHA-256 of each file: folds that are finished are found by it."""
+        """SHA-256 of each file, for the key of a fold's results."""
         hashes = [file_hash(path) if path else "" for path in (self.spot, self.recog, self.joint)]
         return [*hashes, "withheld"] if self.withheld else hashes
 
 
 def ending_of(folder: Path) -> str | None:
-    """The ending of the files that are used from a dataset's folder of weights; None if there are no weights.
+    """The ending of the files that are used from a dataset's folder of weights. None if there are no weights.
 
-    All folds use files of one ending: `weights.json` describes one training, and files of two are never mixed. Files of
-    this project are preferred to the authors', and files of spotting networks to joint files.
+    All folds use files with the same ending, because `weights.json` describes one training, and the files of two are
+    never mixed. Files of this project are preferred to those of the authors, and spotting files to joint files.
     """
     for kind in ("spot", "spot_recog"):
         for ending in ENDINGS:
@@ -72,11 +77,19 @@ def ending_of(folder: Path) -> str | None:
 
 
 def fold_files(weights_dir: Path, dataset: Dataset, name: str) -> FoldWeights | None:
-    """The files `{spot,recog,spot_recog}/<name>` of a dataset's weights (`ending_of`); None without any.
+    """The files `{spot,recog,spot_recog}/<name>` of a dataset, with the ending of `ending_of`. None if there are none.
 
-    The authors' programs read their joint files, so these go first. Without a recognition file beside it, the
-    recognition part of a joint file is untrained (docs/method.md, section 7), unless there are joint files only; which
-    of the published ones are untrained even then is a fact of the dataset.
+    Of the authors' files, the joint file is read, because the authors' code reads it. If there is a spotting file but
+    no recognition file beside it, the recognition part of the joint file is untrained (docs/method.md, section 7) and
+    is not used. If there are only joint files, the files do not show this. So `Dataset.folds_without_recognition` lists
+    the published folds that are untrained.
+
+    Parameters
+    ----------
+    weights_dir : Path
+    dataset : Dataset
+    name : str
+        `s<N>` or `all`.
     """
     folder = weights_dir / dataset.name
     ending = ending_of(folder)
@@ -96,13 +109,23 @@ def find_weights(
 ) -> FoldWeights:
     """The weights of a fold.
 
-    Published weights that have seen their test subject (`Dataset.leaking_folds`) do not recognise under the paper's
-    protocol.
+    If published weights have seen their test subject (`Dataset.leaking_folds`), their recognition network is not used
+    under the paper's protocol.
+
+    Parameters
+    ----------
+    weights_dir : Path
+    dataset : Dataset
+    number : int
+        N in the names of the files, from 1.
+    subject : str
+        The held-out subject, for messages.
+    protocol : {"paper", "upstream"}
 
     Raises
     ------
     InputError
-        Naming subject and file, if the spotting network's weights are missing.
+        There are no weights of the spotting network.
     """
     folder = weights_dir / dataset.name
     files = fold_files(weights_dir, dataset, f"s{number}")
@@ -120,16 +143,17 @@ def find_weights(
 def number_folds(
     weights_dir: Path, dataset: Dataset, annotated: Sequence[str], others: Sequence[str] = (), protocol: str = "paper"
 ) -> dict[str, int]:
-    """The number N of each subject's files, after comparing `weights.json`, where there is one, with the dataset.
+    """Subject -> the number N of its files. Also checks that the weights fit the dataset and the protocol.
 
-    Without `weights.json` (the authors' weights) N is the subject's position: annotated subjects in natural order, then
-    the others.
+    If there is a `weights.json`, it has the numbers. Otherwise, as with the authors' weights, N is the position of the
+    subject from 1: `annotated` in natural order, then `others`.
 
     Raises
     ------
     InputError
-        k or the classes differ; weights of the upstream protocol, whose recognition may have seen the held-out subject,
-        under the paper protocol; or, without `weights.json`, another number of subjects than the authors had.
+        `weights.json` has another k or other classes than the dataset, or is no description of weights. Or the weights
+        were trained under the upstream protocol, so that recognition may have seen the held-out subject, and `protocol`
+        is "paper". Or there are published weights without `weights.json`, and not as many subjects as the authors had.
     """
     path = weights_dir / dataset.name / DESCRIPTION
     in_order = {subject: number for number, subject in enumerate([*annotated, *others], start=1)}
@@ -143,7 +167,7 @@ def number_folds(
         return in_order
     description = read_json(path)
     if not isinstance(description, dict):
-        raise InputError(f"{path}: is not a description of weights; get the file again, or take it away")
+        raise InputError(f"{path}: is not a description of weights; get the file again, or remove it")
     for fact, ours in (("k", dataset.k), ("classes", list(dataset.classes))):
         if fact in description and description[fact] != ours:
             raise InputError(f"{path}: weights are for {fact} = {description[fact]}, {dataset.name} has {ours}")
@@ -155,8 +179,8 @@ def number_folds(
     held_out = description.get("held_out")
     if not isinstance(held_out, dict):
         return in_order
-    numbers = {str(subject): int(name[1:]) for name, subject in held_out.items() if re.fullmatch(r"s\d{1,9}", name)}
-    # A subject that is not in `held_out` gets a number for which there is no file: it is refused later, by name.
+    numbers = {str(subject): int(name[1:]) for name, subject in held_out.items() if re.fullmatch(FILE_NAME, name)}
+    # Subjects that are not in `held_out` get numbers that have no files. `find_weights` then reports the subject.
     files = (re.fullmatch(r"s(\d{1,9})\..*", file.name) for file in path.parent.glob("*/s*"))
     last = max([*numbers.values(), *(int(match[1]) for match in files if match)], default=0)
     return {subject: numbers.get(subject, last + number) for subject, number in in_order.items()}
@@ -196,7 +220,10 @@ def weights_of_subjects(
 
 
 def remarks_on_weights(weights_dir: Path, dataset: Dataset, k_prime: int) -> list[str]:
-    """Compare k' and the frame rate of given weights, as `weights.json` or the paper has them, with the data's."""
+    """Remarks if k' (frames) or the frame rate of given weights differ from those of the data.
+
+    Those of the weights are in `weights.json`, or else they are the published ones.
+    """
     folder = weights_dir / dataset.name
     facts = {"k_prime": dataset.k_prime, "fps": dataset.fps}
     description = read_json(folder / DESCRIPTION)
@@ -211,12 +238,12 @@ def remarks_on_weights(weights_dir: Path, dataset: Dataset, k_prime: int) -> lis
 
 
 def load_network(network, path: Path) -> None:
-    """Load a weight file of either format into a network built here, after checking shapes and values.
+    """Load a weight file of either format into a network. Shapes and values are checked first.
 
     Raises
     ------
     InputError
-        Naming the file, and the layer where there is one.
+        The file cannot be read, is not a weight file of this network, or is not safe to read (see `_require_plain`).
     """
     try:
         with h5py.File(path, "r") as file:
@@ -226,7 +253,7 @@ def load_network(network, path: Path) -> None:
         if published is None:
             network.load_weights(path)
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
         raise InputError(
             f"{path}: does not fit the {network.name} network with {network.output_shape[-1]} output(s) ({reason}); "
             "get the file again, or train with --train"
@@ -236,10 +263,10 @@ def load_network(network, path: Path) -> None:
 
 
 def _require_plain(file: h5py.File, path: Path) -> None:
-    """Raise InputError if reading the file would read another one, or more than the networks can hold.
+    """Raise InputError if the file would make the program read another file, or far more than the networks hold.
 
-    HDF5 can name other files in links, virtual datasets and external storage, and gives an array's size before its
-    values (known from Keras as CVE-2026-1669 and CVE-2026-0897).
+    HDF5 can refer to other files by links, virtual datasets and external storage. It also states the size of an array,
+    which can be wrong on purpose. Attacks on Keras of these kinds: CVE-2026-1669 and CVE-2026-0897.
     """
     n_bytes = 0
 
@@ -261,16 +288,16 @@ def _require_plain(file: h5py.File, path: Path) -> None:
 
 
 def _require_finite(file: h5py.File, path: Path) -> None:
-    """Raise InputError if any array of numbers in the file holds NaN or infinity."""
+    """Raise InputError if any array in the file has NaN or infinity."""
 
     def check(name: str, item) -> None:
         if isinstance(item, h5py.Dataset) and item.dtype.kind == "f" and not np.isfinite(item[()]).all():
-            raise InputError(f"{path}: {name} holds values that are not finite; get the file again")
+            raise InputError(f"{path}: {name} has values that are not finite; get the file again")
 
     file.visititems(check)
 
 
-# the authors' layers by kind, in order of creation, with our names (streams u, v, eps; then the heads)
+# Kind of layer in the authors' files -> our names of these layers, in the order of creation: streams u, v, eps
 PUBLISHED_NAMES = {
     "conv2d": ["u_conv", "v_conv", "strain_conv"],
     "batch_normalization": ["u_norm", "v_norm", "strain_norm"],
@@ -278,8 +305,8 @@ PUBLISHED_NAMES = {
 
 
 def _published_layers(file: h5py.File) -> list[tuple[str, list[np.ndarray]]]:
-    """(name, arrays) of the layers with weights, in the file's order; a whole-model file keeps them in a group."""
-    root = file.get("model_weights", file)
+    """(name, arrays) of the layers with weights, in the order of the file. The arrays are float32."""
+    root = file.get("model_weights", file)  # a file of a whole model has the layers in this group
     layers = []
     for name in root.attrs["layer_names"]:
         group = root[_text(name)]
@@ -290,17 +317,21 @@ def _published_layers(file: h5py.File) -> list[tuple[str, list[np.ndarray]]]:
 
 
 def _text(name) -> str:
+    """A name in an HDF5 file as str. Depending on the version of HDF5, it is read as bytes."""
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
 def _set_published(network, layers: list[tuple[str, list[np.ndarray]]], path: Path) -> None:
-    """Give published arrays to a network's layers. The heads' convolutions follow the three of the streams."""
+    """Give the arrays of a published file to the layers of a network.
+
+    The convolutions of the heads were created after those of the three streams. Raises InputError if shapes differ.
+    """
     heads = [layer.name for layer in network.layers if layer.name in ("spot_conv", "recog_conv")]
     names = {kind: list(ours) for kind, ours in PUBLISHED_NAMES.items()}
-    names["conv2d"] += sorted(heads, reverse=True)  # spotting's is created first
+    names["conv2d"] += sorted(heads, reverse=True)  # "spot_conv" was created before "recog_conv"
     values = {}
     for name, arrays in layers:
-        waiting = names.get(name.rstrip("0123456789_"), [])
+        waiting = names.get(name.rstrip("0123456789_"), [])  # Keras numbers layers: conv2d, conv2d_1, ...
         values[waiting.pop(0) if waiting else name] = arrays
     weighted = [layer for layer in network.layers if layer.weights]
     for layer in weighted:

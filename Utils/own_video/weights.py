@@ -17,7 +17,7 @@ import numpy as np
 
 from Utils.datasets.table import Dataset
 from Utils.errors import UNPRINTABLE, InputError
-from Utils.networks.weights import DESCRIPTION, FoldWeights, ending_of, fold_files
+from Utils.networks.weights import DESCRIPTION, FILE_NAME, FoldWeights, ending_of, fold_files
 from Utils.own_video.rates import LOWEST_RATE
 from Utils.records import ALL
 from Utils.work.cache import read_json
@@ -140,7 +140,7 @@ def _names(folder: Path) -> list[str]:
     for kind in ("spot", "spot_recog") if ending else ():
         for path in (folder / kind).glob(f"*{ending}"):
             name = path.name.removesuffix(ending)
-            if (name == ALL or re.fullmatch(r"s\d{1,9}", name)) and path.is_file():  # int() refuses very many digits
+            if (name == ALL or re.fullmatch(FILE_NAME, name)) and path.is_file():
                 found.add(name)
     return sorted(found, key=lambda name: int(name[1:]) if name != ALL else 0)
 

@@ -1,4 +1,4 @@
-"""Long work: units that run side by side, results that are written whole and found again, and what this machine has.
+"""Long work: units that run at the same time, results that are written whole and found again, facts about the machine.
 
 Other rooms use `parallel.run_units`, the writers and keys of `cache`, and `machine`. Only `parallel` uses `cluster`.
 """

@@ -1,12 +1,13 @@
-"""Units of work on a Dask cluster: `main.py --scheduler tcp://host:port`, over a folder that all machines share.
+"""Runs units of work on a Dask cluster: `main.py --scheduler tcp://host:port`. All machines share a folder.
 
 dask scheduler --port 8786                                    # on one machine
-dask worker tcp://host:8786 --nthreads 1 --nworkers 16        # on every machine: a process per core
+dask worker tcp://host:8786 --nthreads 1 --nworkers 16        # on every machine: a process for each core
 python main.py --train --scheduler tcp://host:8786 --data_root /shared/data --cache_dir /shared/cache ...
 
-A unit travels as bytes, so that the scheduler has no need of this project. A worker takes the project from the folder
-of `main.py` where it sees that folder, else from its own PYTHONPATH, and refuses what it would compute differently:
-other sources, other versions, another folder. A unit whose worker leaves is given to another one by Dask.
+Units are sent as bytes, so the scheduler does not need this project. A worker uses the project in the folder of
+`main.py` if it can see that folder, or else the one on its PYTHONPATH. It refuses a unit if its result could differ:
+because the worker has other sources or other versions of packages, or cannot see the shared folders. If a worker
+leaves, Dask gives its unit to another one.
 """
 
 from __future__ import annotations
@@ -33,24 +34,32 @@ from Utils.settings import PROJECT
 from Utils.work.cache import scratch_prefix
 from Utils.work.machine import keras_backend, peak_memory, versions
 
-CONNECT_WITHIN = 10  # seconds, for the scheduler and for the first worker
+CONNECT_WITHIN = 10  # seconds until the scheduler must answer, and again until a worker must be connected
 ALONE_FOR = 60  # seconds without any worker after which a run gives up
-IDLE_FOR = 120  # seconds without a unit after which a worker's process for them ends, and frees its memory
-ATTEMPTS = 3  # at a unit whose process is ended from outside
+LOOKS = 4  # how often it is checked during this time whether there are workers, if no unit was finished
+IDLE_FOR = 120  # seconds without a unit after which a worker's unit process ends, to free its memory
+ATTEMPTS = 3  # times that a unit is tried if its process is ended from outside
+SOURCES_DIGITS = 12  # hexadecimal digits of the hash of the sources
+
+# What a worker and its unit process write to each other: the second writes READY, then both send messages of bytes,
+# each after its length, which is a number of LENGTH_BYTES bytes
+READY = b"ready"
+LENGTH_BYTES = 8
 
 
 @contextmanager
 def connected(address: str, shared: Sequence[Path]) -> Iterator[Cluster]:
-    """A cluster with at least one worker. See `parallel.connect`."""
+    """Give a cluster with at least one worker for a `with` block. Parameters and errors: see `parallel.connect`."""
     try:
-        from distributed import Client, TimeoutError  # on Python 3.10 not the built-in one
+        from distributed import Client, TimeoutError  # on Python 3.10 this TimeoutError is not the built-in one
     except ImportError:
         raise InputError("--scheduler needs Dask: pip install -r requirements-cluster.txt") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said in one line here
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is reported here, in one line
     with ExitStack() as stack:
         try:
             client = stack.enter_context(Client(address, timeout=CONNECT_WITHIN))
-        except (OSError, ValueError, RuntimeError, MemoryError) as error:  # the last: somebody else's words, as a size
+        # MemoryError: something else than a scheduler answers, and its bytes are read as the size of a message
+        except (OSError, ValueError, RuntimeError, MemoryError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(
                 f"--scheduler {address}: no Dask scheduler answers there ({reason}); start one with: dask scheduler"
@@ -67,7 +76,7 @@ def connected(address: str, shared: Sequence[Path]) -> Iterator[Cluster]:
 
 @contextmanager
 def _mark(folder: Path) -> Iterator[str]:
-    """An empty file in a folder, by which others see that theirs of that name is the same."""
+    """Make an empty file in a shared folder. A worker that sees the file sees the same folder. Gives its path."""
     handle, name = tempfile.mkstemp(prefix=scratch_prefix(folder / "shared"), suffix=".part", dir=folder)
     os.close(handle)
     try:
@@ -77,7 +86,7 @@ def _mark(folder: Path) -> Iterator[str]:
 
 
 class Cluster:
-    """A connected cluster. `marks` are files that a worker must see."""
+    """A connected cluster. `marks` are the paths of files that every worker must see."""
 
     def __init__(self, client, address: str, marks: Sequence[str]) -> None:
         self._client = client
@@ -89,16 +98,24 @@ class Cluster:
         return f"{self.count_workers()} Dask worker(s) at {self._address}"
 
     def count_workers(self) -> int:
+        """Number of workers that are connected now."""
         return len(self._client.nthreads())
 
     def run(self, function: Callable, units: Sequence[tuple[int, object]]) -> Iterator[tuple[int, object, int]]:
-        """(number, `function(unit)`, the worker's peak memory in bytes) of numbered units, as they are finished.
+        """Run numbered units.
+
+        Yields
+        ------
+        (int, object, int)
+            The number of a unit, `function(unit)`, and the peak memory of the worker in bytes, in the order in which
+            units are finished.
 
         Raises
         ------
         InputError
-            A worker cannot or may not take part, a unit ended several workers, or the cluster is gone.
-        Whatever `function` raises.
+            A worker refuses the units, a unit ended several workers, or the cluster does not answer any more.
+        Exception
+            Whatever `function` raises.
         """
         payloads = [
             pickle.dumps((conditions(), self._marks, pickle.dumps((function, unit), protocol=5)), protocol=5)
@@ -127,36 +144,37 @@ class Cluster:
                 self._client.cancel(list(waiting), force=True)
 
     def _some_done(self, waiting: set) -> tuple[set, set]:
-        """The futures that are done, at least one, and those that are not."""
+        """Wait until at least one future is done. Returns those that are done, and those that are not."""
         from distributed import CancelledError, TimeoutError, wait
         from distributed.comm import CommClosedError
 
-        since_worker = 0
+        without_workers, look_every = 0.0, ALONE_FOR / LOOKS  # seconds
         while True:
             try:
-                return wait(waiting, timeout=ALONE_FOR / 4, return_when="FIRST_COMPLETED")
+                return wait(waiting, timeout=look_every, return_when="FIRST_COMPLETED")
             except TimeoutError:
                 pass
             except (CancelledError, CommClosedError):
                 raise self._gone() from None
             try:
-                since_worker = 0 if self.count_workers() else since_worker + ALONE_FOR / 4
+                without_workers = 0.0 if self.count_workers() else without_workers + look_every
             except (OSError, RuntimeError, CommClosedError, TimeoutError):
                 raise self._gone() from None
-            if since_worker >= ALONE_FOR:
+            if without_workers >= ALONE_FOR:
                 raise InputError(
                     f"{self._address}: all workers have left; what is finished is kept: start some and give the same "
                     "command again"
                 )
 
     def _gone(self) -> InputError:
+        """The error for a scheduler that does not answer any more."""
         return InputError(
             f"{self._address}: the scheduler does not answer any more; what is finished is kept: start it and its "
             "workers, and give the same command again"
         )
 
     def _answer(self, future) -> tuple[object, int]:
-        """A finished unit's result and its worker's peak memory."""
+        """The result of a finished unit, and the peak memory of its worker in bytes. Errors are those of `run`."""
         from distributed import CancelledError, KilledWorker
         from distributed.comm import CommClosedError
 
@@ -164,8 +182,8 @@ class Cluster:
             answer = future.result()
         except (KilledWorker, ChildProcessError):
             raise InputError(
-                f"{self._address}: several workers ended over the same unit, most likely because memory ran out; what "
-                "is finished is kept: start fewer workers to a machine and give the same command again"
+                f"{self._address}: several workers were ended by the same unit, most likely because memory ran out; "
+                "what is finished is kept: start fewer workers on each machine and give the same command again"
             ) from None
         except (CancelledError, CommClosedError):
             raise self._gone() from None
@@ -178,11 +196,12 @@ class Cluster:
 
 
 def _function_of_workers() -> Callable[..., bytes | str]:
-    """What workers are sent. Defined in here, it travels as code, not as a name in a module that they may not have.
+    """The function that is sent to the workers.
 
-    Units run in a process beside the Dask worker's, one to each of its threads, kept for the units of one run. Dask's
-    own thread draws from Python's random numbers, of which Keras makes its seeds: in its process a seed would mean
-    nothing.
+    It is defined inside another function. So it is sent as code, and not as a name in a module that workers may not
+    have. It runs units in a second process beside the Dask worker's. There is one such process for each thread of the
+    worker, and it is kept for all units of a run. Units cannot run in Dask's own process: a thread there draws from
+    Python's random numbers. Keras makes its seeds from these, so its seeds would not be the same each time.
     """
 
     def start_process(project: str) -> subprocess.Popen:
@@ -202,22 +221,22 @@ def _function_of_workers() -> Callable[..., bytes | str]:
         of_run, process = processes.pop(threading.get_ident(), ("", None))
         if of_run != run or process.poll() is not None:
             if process:
-                process.stdin.close()  # it ends then
+                process.stdin.close()  # then it ends
             process = start_process(project)
-            if process.stdout.read(5) != b"ready":
+            if process.stdout.read(len(READY)) != READY:
                 return (
                     f"worker on {platform.node()}: cannot import the project from {project} (its log says why); put it "
                     "into the shared folder, or start the worker with PYTHONPATH=<a copy of it> and its requirements"
                 )
         try:
-            process.stdin.write(len(payload).to_bytes(8, "big") + payload)
+            process.stdin.write(len(payload).to_bytes(LENGTH_BYTES, "big") + payload)
             process.stdin.flush()
-            answer = process.stdout.read(int.from_bytes(process.stdout.read(8), "big"))
+            answer = process.stdout.read(int.from_bytes(process.stdout.read(LENGTH_BYTES), "big"))
         except BrokenPipeError:
             answer = b""
         if not answer:
             process.kill()
-            raise ChildProcessError("ended from outside")  # Dask tries again
+            raise ChildProcessError("ended from outside")  # then Dask tries the unit again
         processes[threading.get_ident()] = run, process
         return answer
 
@@ -225,25 +244,35 @@ def _function_of_workers() -> Callable[..., bytes | str]:
 
 
 def serve() -> None:
-    """The process beside a worker: answers units from the standard input until that ends, or nothing comes for long."""
+    """Run units in the process beside a worker: units come on the standard input, answers go to the standard output.
+
+    It ends when the standard input ends, or after `IDLE_FOR` seconds without a unit.
+    """
     stdin, stdout = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is no answer
-    stdout.write(b"ready")
+    os.dup2(2, 1)  # what libraries print goes to the error stream, so that it is not read as an answer
+    stdout.write(READY)
     while True:
         stdout.flush()
-        nothing_comes = threading.Timer(IDLE_FOR, os._exit, (0,))
-        nothing_comes.daemon = True
-        nothing_comes.start()
-        size = stdin.read(8)
-        nothing_comes.cancel()
-        if len(size) < 8:
-            return
+        idle = threading.Timer(IDLE_FOR, os._exit, (0,))
+        idle.daemon = True
+        idle.start()
+        size = stdin.read(LENGTH_BYTES)
+        idle.cancel()
+        if len(size) < LENGTH_BYTES:
+            return  # the standard input has ended
         answer = pickle.dumps(answer_payload(stdin.read(int.from_bytes(size, "big"))), protocol=5)
-        stdout.write(len(answer).to_bytes(8, "big") + answer)
+        stdout.write(len(answer).to_bytes(LENGTH_BYTES, "big") + answer)
 
 
 def answer_payload(payload: bytes) -> dict:
-    """Run one unit: its "result" and the "peak" of memory; or why it is "refused"; or the "error" and where it was."""
+    """Run one unit.
+
+    Returns
+    -------
+    dict
+        "result" and "peak" (memory in bytes); or "refused", which is the reason as one line; or "error", which is the
+        exception, and "where", which is its traceback.
+    """
     expected, marks, unit = pickle.loads(payload)
     here = f"worker on {platform.node()}"
     for name, ours in conditions().items():
@@ -261,17 +290,20 @@ def answer_payload(payload: bytes) -> dict:
         where = f"{here}:\n{traceback.format_exc()}"
         try:
             pickle.loads(pickle.dumps(error))
-        except Exception:  # some errors cannot travel
+        except Exception:  # some errors cannot be sent between processes
             error = RuntimeError(str(error))
         return {"error": error, "where": where}
 
 
 @functools.cache
 def conditions() -> dict[str, str | None]:
-    """What a unit's result depends on besides the unit, as this process has it: its answer must not change later."""
+    """What the result of a unit depends on in addition to the unit: versions, Keras's backend and the sources.
+
+    It is computed once in each process, so that it stays that of the code that was loaded.
+    """
     packages = {name: version for name, version in versions().items() if name != "python"}
     found = {"Python": ".".join(platform.python_version_tuple()[:2]), "Keras backend": keras_backend()} | packages
     sources = hashlib.sha256()
     for path in sorted([*PROJECT.glob("*.py"), *PROJECT.glob("Utils/**/*.py")]):
         sources.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes())
-    return found | {"sources": sources.hexdigest()[:12]}
+    return found | {"sources": sources.hexdigest()[:SOURCES_DIGITS]}

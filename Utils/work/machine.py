@@ -1,4 +1,4 @@
-"""What machine this is: cores, memory, versions, and the commit that runs."""
+"""Facts about the machine and the program: cores, memory, versions, and the git commit."""
 
 from __future__ import annotations
 
@@ -13,40 +13,45 @@ from pathlib import Path
 
 from Utils.settings import PROJECT
 
-# The packages that a result may depend on.
+KIB = 1024  # bytes
+GIT_WITHIN = 10  # seconds; after that the commit counts as unknown
+COMMIT_DIGITS = 12  # hexadecimal digits of the commit
+
+# The packages that a result may depend on
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "numba", "opencv-contrib-python-headless", "dlib-bin", "pandas")
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def peak_memory() -> int:
-    """The most memory that this process has had, in bytes; 0 where the system does not tell (Windows).
+    """The most memory that this process has used, in bytes. 0 if the system does not report it (Windows).
 
-    Linux is asked for the high-water mark of this program: `ru_maxrss` begins with that of the process that started it.
+    On Linux, `/proc` is read, because `ru_maxrss` starts with the memory of the process that started this one.
     """
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
         if found := re.search(r"^VmHWM:\s*(\d+) kB", status, re.MULTILINE):
-            return int(found[1]) * 1024
+            return int(found[1]) * KIB
     except OSError:
         pass  # not Linux
     try:
         import resource
     except ImportError:
         return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if os.uname().sysname == "Darwin" else 1024)
+    unit = 1 if os.uname().sysname == "Darwin" else KIB  # macOS counts bytes, other systems KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def versions() -> dict[str, str | None]:
-    """Of Python and of the packages that a result may depend on; None for a package that is not installed."""
+    """The versions of Python and of the packages that a result may depend on. None: the package is not installed."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 def version(package: str) -> str | None:
-    """Installed version of a package, or None."""
+    """The installed version of a package. None if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -54,9 +59,9 @@ def version(package: str) -> str | None:
 
 
 def keras_backend() -> str:
-    """The library with which Keras computes, and its version: "tensorflow 2.20.0". The library is not loaded.
+    """The library with which Keras computes, and its version, such as "tensorflow 2.20.0". The library is not loaded.
 
-    The choice is Keras's own: the environment variable KERAS_BACKEND, else `keras.json`, else TensorFlow.
+    It is found as Keras finds it: by the environment variable KERAS_BACKEND, else by `keras.json`, else TensorFlow.
     """
     name = os.environ.get("KERAS_BACKEND")
     if not name:
@@ -71,13 +76,13 @@ def keras_backend() -> str:
 
 
 def git_revision() -> str | None:
-    """The commit that ran, with `-dirty` where files were changed; None outside a git checkout."""
+    """The git commit of this program, with `-dirty` if files were changed. None if this is not a git checkout."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", f"--abbrev={COMMIT_DIGITS}", "--exclude=*"],
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=GIT_WITHIN,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

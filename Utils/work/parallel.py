@@ -1,7 +1,7 @@
-"""The one way to run units of work (a video, a fold): side by side, with a progress bar.
+"""Runs units of work (a video, a fold), several at the same time, with a progress bar.
 
 Units run in processes on this machine, or on a Dask cluster (`connect`). They are independent, and each writes its own
-result: what is finished stays finished, whatever happens to the others.
+result. So a finished unit stays finished, whatever happens to the others.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from tqdm import tqdm
 from Utils.errors import InputError
 from Utils.work.machine import peak_memory
 
-Numbered = list[tuple[int, object]]
+Numbered = list[tuple[int, object]]  # units with their positions
+FEWEST_PROCESSES = 2  # after a process was ended: with one, units would run in this process, and it could be ended
+BAR_AFTER = 0.2  # seconds until a progress bar is shown; quicker work shows none
 
 
 class Workers:
-    """Who does the work: processes of this machine, or the workers of a Dask cluster.
+    """What runs the units: processes of this machine, or the workers of a Dask cluster.
 
     Attributes
     ----------
     count : int
-        Processes at most; with one, everything runs in this process. A cluster uses all the workers it has.
+        Greatest number of processes. With 1, all units run in this process. A cluster uses all its workers instead.
     cluster : Utils.work.cluster.Cluster or None
     highest_peak : int
-        Bytes; the most memory that one of the other processes has had.
+        The most memory that any other process has used for a unit, bytes.
     """
 
     def __init__(self, count: int = 1, cluster=None) -> None:
@@ -40,7 +42,7 @@ class Workers:
         return str(self.cluster) if self.cluster else f"{self.count} worker(s)"
 
     def memory_report(self) -> str:
-        """One line on the peak memory of this process and of those that worked for it; empty where it is not known."""
+        """A line on the peak memory of this process and of those that worked for it; "" if it is not known."""
         if not (main := peak_memory()):
             return ""
         workers = f", worker at most {self.highest_peak / 1e9:.1f} GB" if self.highest_peak else ""
@@ -49,20 +51,21 @@ class Workers:
 
 @contextmanager
 def connect(count: int, address: str | None = None, shared: Sequence[Path] = ()) -> Iterator[Workers]:
-    """Workers while the block runs: `count` processes, or those of the Dask cluster at `address`.
+    """Give the workers for a `with` block: `count` processes, or those of the Dask cluster at `address`.
 
     Parameters
     ----------
     count : int
     address : str or None
-        Of the scheduler, "tcp://host:port".
+        Address of the scheduler, "tcp://host:port". None: processes of this machine.
     shared : sequence of Path
-        Absolute, folders that exist; the cluster's workers must see them under the same names, and are asked.
+        Folders that exist, with absolute paths. Workers of a cluster must see them under the same paths, which is
+        checked.
 
     Raises
     ------
     InputError
-        Dask is not installed, nobody answers at that address, or no worker is connected there.
+        Dask is not installed, no scheduler answers at that address, or no worker is connected to it.
     """
     if address is None:
         yield Workers(count)
@@ -74,31 +77,39 @@ def connect(count: int, address: str | None = None, shared: Sequence[Path] = ())
 
 
 def run_units(function: Callable, units: Sequence, workers: Workers | int, title: str, unit_name: str) -> list:
-    """`[function(unit) for unit in units]`, in order, side by side.
+    """`[function(unit) for unit in units]`, but with several units at the same time.
 
     Parameters
     ----------
     function : callable
-        Of a module (processes import it); one argument, a result that can be sent between processes.
+        It must be at the top level of a module, because processes import it. It takes one argument. Argument and result
+        are sent between processes.
     units : sequence
-        Independent of each other.
+        They must not depend on each other.
     workers : Workers or int
-        A number stands for so many processes of this machine.
+        An int is the number of processes of this machine.
     title, unit_name : str
-        For the progress bar: "features", "video".
+        Texts of the progress bar, such as "features" and "video".
+
+    Returns
+    -------
+    list
+        The results, in the order of `units`.
 
     Raises
     ------
     InputError
-        Worker processes were ended from outside (lack of memory) twice, or the cluster is gone.
-    Whatever `function` raises; units that were finished before stay finished (each writes its own result).
+        Worker processes were ended from outside twice (for example, because memory ran out), or the cluster does not
+        answer any more.
+    Exception
+        Whatever `function` raises. Units that were finished before stay finished, as each has written its result.
     """
     workers = Workers(workers) if isinstance(workers, int) else workers
     results: list = [None] * len(units)
     waiting = dict(enumerate(units))
     count = max(1, min(workers.count, len(units)))
     ended_before = False
-    with tqdm(total=len(units), desc=f"  {title}", unit=f" {unit_name}", dynamic_ncols=True, delay=0.2) as bar:
+    with tqdm(total=len(units), desc=f"  {title}", unit=f" {unit_name}", dynamic_ncols=True, delay=BAR_AFTER) as bar:
         while waiting:
             try:
                 for number, result in _run(function, list(waiting.items()), workers, count):
@@ -112,13 +123,13 @@ def run_units(function: Callable, units: Sequence, workers: Workers | int, title
                         f"{finished}, then a worker process was ended from outside, most likely because memory ran "
                         f"out; give the same command again with fewer --workers than {count}"
                     ) from None
-                ended_before, count = True, max(2, count // 2)  # not 1: it would end this process
-                bar.write(f"  {finished}; a worker process was ended from outside, going on with {count} of them")
+                ended_before, count = True, max(FEWEST_PROCESSES, count // 2)
+                bar.write(f"  {finished}; a worker process was ended from outside, continuing with {count} of them")
     return results
 
 
 def _run(function: Callable, units: Numbered, workers: Workers, count: int) -> Iterator[tuple[int, object]]:
-    """The numbers and results of numbered units, as they are finished."""
+    """The numbers and the results of units, in the order in which they are finished."""
     if workers.cluster is None and count == 1:
         yield from ((number, function(unit)) for number, unit in units)
         return
@@ -129,6 +140,7 @@ def _run(function: Callable, units: Numbered, workers: Workers, count: int) -> I
 
 
 def _in_processes(function: Callable, units: Numbered, count: int) -> Iterator[tuple[int, object, int]]:
+    """The numbers, results and peak memories (bytes) of units that run in `count` processes of this machine."""
     with joblib.parallel_config("loky", inner_max_num_threads=1):
         parallel = joblib.Parallel(n_jobs=count, return_as="generator_unordered", batch_size=1)
         folder = Path.cwd()
@@ -136,12 +148,13 @@ def _in_processes(function: Callable, units: Numbered, count: int) -> Iterator[t
 
 
 def _measured(function: Callable, number: int, unit, folder: Path) -> tuple[int, object, int]:
-    os.chdir(folder)  # a process of an earlier call may stand elsewhere, and units name files relative to it
-    # Where psutil is installed, loky takes a worker that has loaded TensorFlow for one that leaks, and replaces it.
+    """Run one unit in this worker process: its number, its result, and the process's peak memory in bytes."""
+    os.chdir(folder)  # paths in units can be relative, and a process of an earlier call may be in another folder
+    # If psutil is installed, loky replaces workers whose memory grows, and that is every one that loads TensorFlow
     process_executor._USE_PSUTIL = False
     return number, function(unit), peak_memory()
 
 
 def release_workers() -> None:
-    """End the processes that joblib keeps for the next call: what they have loaded for one step goes with them."""
+    """End the processes that joblib keeps for the next call, to free the memory of what they have loaded."""
     get_reusable_executor().shutdown(wait=True)

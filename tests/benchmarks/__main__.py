@@ -1,9 +1,9 @@
-"""How fast each stage is beside the published way of doing it, measured in turns in one run on the embedded DEMO.
+"""Compares the speed of each stage with the published way of doing it, on DEMO. Both are measured in turns in one run.
 
     python -m tests.benchmarks [--data_root DIR] [--frames 60] [--samples 5000] [--epochs 10 100] [--rounds 3]
 
-Needs a quiet machine and about a quarter of an hour. One thread computes on either side, except in the rows that say
-otherwise. A ratio is the published way's time divided by ours.
+Needs a quiet machine and about a quarter of an hour. Both sides compute on one thread, except in rows that name another
+number. A ratio is the time of the published way, divided by ours.
 """
 
 from __future__ import annotations
@@ -70,13 +70,16 @@ def seconds(function: Callable, *arguments) -> float:
 
 
 def in_turns(theirs: Callable, ours: Callable, rounds: int) -> tuple[float, float]:
-    """Median seconds of both, called in turns."""
+    """Median seconds of both functions, which are called in turns."""
     pairs = [(seconds(theirs), seconds(ours)) for _ in range(rounds)]
     return tuple(np.median(pairs, axis=0))
 
 
 def time_crop(video: Video, n: int, rounds: int) -> tuple[float, float]:
-    """Seconds per frame. Ours detects on the first frame only, so the length of the video counts: DEMO's is 300."""
+    """Seconds per frame.
+
+    Ours only detects the face on the first frame, so the length of the video matters: DEMO's videos have 300 frames.
+    """
     with tempfile.TemporaryDirectory() as folder:
         job = CropJob(video, Path(folder) / "ours", tuple(f.name for f in video.frames), fresh=True)
         theirs, ours = in_turns(
@@ -86,7 +89,7 @@ def time_crop(video: Video, n: int, rounds: int) -> tuple[float, float]:
 
 
 def time_features(video: Video, n: int, rounds: int) -> tuple[float, float]:
-    """Seconds per pair, with the same crops; both results are compared."""
+    """Seconds per pair, from the same crops. Both results are compared."""
     short = replace(video, frames=video.frames[: n + DEMO.k], expressions=())
     made: dict[str, np.ndarray] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -104,9 +107,9 @@ def time_features(video: Video, n: int, rounds: int) -> tuple[float, float]:
 
 
 def time_training(job: FoldJob, n_samples: int, epochs: tuple[int, int]) -> tuple[float, float, float, int]:
-    """Seconds per fold of `n_samples` thinned samples (repeated or cut to that number), and DEMO's own number.
+    """Seconds per fold of `n_samples` thinned samples (DEMO's, repeated or cut to that number), and DEMO's own number.
 
-    Of ours the first fold of a process, which compiles, and a further one.
+    Ours is given twice: for the first fold of a process, which compiles, and for a further one.
     """
     import train_evaluate
 
@@ -135,7 +138,7 @@ def time_training(job: FoldJob, n_samples: int, epochs: tuple[int, int]) -> tupl
 
 @dataclass(frozen=True)
 class GivenFrames:
-    """Training frames that are in memory, in the place of `prepare_training.ThinnedFrames`."""
+    """Training frames that are in memory. They take the place of `prepare_training.ThinnedFrames`."""
 
     arrays: list[np.ndarray]
     labels: np.ndarray
@@ -145,7 +148,7 @@ class GivenFrames:
 
 
 def time_whole(folder: Path, data_root: Path, train: bool) -> float:
-    """Seconds of `main.py` on all of DEMO, crops and features made anew, two workers."""
+    """Seconds of `main.py` on all of DEMO with two workers. Crops and features are made again."""
     import main
 
     flags = ["--data_root", data_root, "--cache_dir", folder / "cache", "--output_dir", folder / "runs"]
@@ -164,7 +167,7 @@ def scaling(videos: list[Video], rounds: int) -> tuple[float, float]:
         def processes(n: int) -> None:
             extract_features(short, DEMO.k, "kernel", Path(folder), n, fresh=True)
 
-        processes(2)  # they stay, as between the stages of a run
+        processes(2)  # the processes stay, as between the stages of a run
         of_processes = in_turns(lambda: processes(1), lambda: processes(2), rounds)
     crops = [list(read_crops(v)) for v in short[:2]]
 
@@ -182,7 +185,7 @@ def scaling(videos: list[Video], rounds: int) -> tuple[float, float]:
 
 
 def parts_of_crop(video: Video) -> dict[str, float]:
-    """Milliseconds per frame of what cropping does."""
+    """Milliseconds per frame of each part of cropping."""
     n, parts = 60, dict.fromkeys(("read and decode", "cut and resize", "encode and write"), 0.0)
     found = seconds(detect_faces, read_image(video.frames[0]))
     _, rectangle = first_face(video)
@@ -201,7 +204,7 @@ def parts_of_crop(video: Video) -> dict[str, float]:
 
 
 def parts_of_features(video: Video) -> dict[str, float]:
-    """Milliseconds per pair of what feature extraction does."""
+    """Milliseconds per pair of each part of feature extraction."""
     n = 60
     start = time.perf_counter()
     crops = list(read_crops(replace(video, frames=video.frames[: n + DEMO.k])))
@@ -223,7 +226,7 @@ def _square_roots(values: np.ndarray, times: int) -> float:
 
 
 def limits(video: Video) -> list[str]:
-    """The kernel's time per pixel and inner iteration, beside what its square roots alone take; memory."""
+    """The kernel's time per pixel and inner iteration, the time that its square roots alone take, and its memory."""
     crops = list(read_crops(replace(video, frames=video.frames[:13])))
     kernel, iterations = TVL1(), 0
     start = time.perf_counter()
@@ -301,7 +304,7 @@ def main() -> None:
     print("scaling ...", flush=True)
     processes, threads = scaling(videos, arguments.rounds)
     frames = sum(len(v.frames) for v in videos) / 1000
-    # the published way's whole: its stages as measured above, one after the other
+    # the whole of the published way: the stages as measured above, one after the other
     theirs = (crop[0] + pair[0]) * 1000
     theirs_trained = theirs + len(folds) * fold_theirs * own_samples / arguments.samples / frames
     report(

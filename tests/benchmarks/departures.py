@@ -1,10 +1,10 @@
-"""What each departure of the authors' published code from the paper does to a figure: the table of docs/fidelity.md.
+"""What each departure of the authors' code from the paper changes in a figure: the table of docs/fidelity.md.
 
     python -m tests.benchmarks.departures [--data_root DIR] [--cache_dir DIR]
 
-One departure at a time is turned from the paper's way to the published code's, everything else staying as the paper has
-it. Scores are those of the shipped networks on DEMO (synthetic faces); where a departure changes nothing there, DEMO is
-altered in the way that the row names. About three minutes once DEMO's features are there.
+One departure at a time is switched from the paper's way to that of the authors' code. Everything else stays as in the
+paper. Scores are those of the shipped networks on DEMO (synthetic faces). If a departure changes nothing there, DEMO is
+changed as its row says. It takes about three minutes, if DEMO's features are there.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ WINDOW = 6  # features of a video shorter than 2k' = 12
 
 @dataclass(frozen=True)
 class Demo:
-    """DEMO's videos with the scores of the shipped networks, folds in order."""
+    """DEMO's videos with the scores of the shipped networks, in the order of folds."""
 
     scores: list[VideoScores]
     features: list[VideoFeatures]
@@ -97,7 +97,7 @@ class Demo:
 
 
 def load_demo(data_root: Path, cache_dir: Path) -> Demo:
-    """What `python main.py` computes, as far as the scores."""
+    """What `python main.py` computes, up to the scores."""
     cropped, k_prime = demo_videos(data_root)
     compile_kernel()
     features, _ = extract_features(cropped, DEMO.k, "kernel", cache_dir / DEMO.name, workers=1)
@@ -143,7 +143,7 @@ def shown(value: float | None) -> str:
 
 
 def relabelled(scores: Sequence[VideoScores], subjects: Iterable[str], first_only: bool = False) -> list[VideoScores]:
-    """The same with the expressions of these subjects (or only the first of all) called "others"."""
+    """The same videos, with the expressions of these subjects (or only the first of all) renamed "others"."""
     changed, done, subjects = [], False, set(subjects)
     for s in scores:
         expressions = []
@@ -159,7 +159,7 @@ def relabelled(scores: Sequence[VideoScores], subjects: Iterable[str], first_onl
 
 
 def recognition_folds(demo: Demo) -> list[tuple]:
-    """DEMO has a sample of every subject. With three taken for lacking one, the rule of upstream shifts the folds."""
+    """In DEMO every subject has a sample. If three are treated as having none, upstream's rule shifts the folds."""
     name = "recognition folds shifted"
     samples = recognition_samples([f.video for f in demo.features], CLASSES)
     entries = upstream_recognition_entries(demo.subjects, {s.subject for s in samples})
@@ -193,7 +193,10 @@ def recognition_folds(demo: Demo) -> list[tuple]:
 
 
 def published_casme_sq() -> list[tuple]:
-    """Which subjects of CASME_sq lack samples: all sets that the unpublished recognition files fit, by the rule."""
+    """Which subjects of CASME_sq can lack samples.
+
+    These are all sets for which upstream's rule gives just those recognition files that were not published.
+    """
     subjects, rows = range(1, 15), []
     for n in range(len(subjects)):
         for without in combinations(subjects, n):
@@ -261,7 +264,7 @@ def _with_new_head(demo: Demo, fold: Fold, samples, weights, seed: int) -> dict[
 
 
 def others_lag(demo: Demo) -> list[tuple]:
-    """Pairs joined by interval, or by position in two lists of which one skips "others"."""
+    """Pairs joined by interval, or by position in two lists, of which one leaves out "others"."""
     rows = []
     first = demo.scores[0].video.subject
     for where, scores in (
@@ -299,7 +302,7 @@ def dummy_prediction(demo: Demo) -> list[tuple]:
 
 
 def ranking(demo: Demo) -> list[tuple]:
-    """AP of one and the same matching, ranked by score or in the order of videos and time."""
+    """AP of the same matching, with predictions ranked by score, or in the order of videos and time."""
     predictions, ground_truth = tables(demo)
     grouped = in_time_order(predictions, ground_truth)
     areas = []
@@ -336,7 +339,7 @@ COLUMNS = ["subject", "video", "onset", "offset", "emotion"]
 
 
 def absent_classes(demo: Demo) -> list[tuple]:
-    """A class on neither side is left out under both; upstream also leaves out one that fills both sides."""
+    """Both leave out a class that does not occur. Upstream also leaves out one if all pairs have nothing else."""
     rows = []
     predictions, ground_truth = tables(demo)
     per_subject = [{"subject": s} | m for s in demo.subjects for m in [_subject_analysis(predictions, ground_truth, s)]]
@@ -365,7 +368,7 @@ def _subject_analysis(predictions: pd.DataFrame, ground_truth: pd.DataFrame, sub
 
 
 def half_length(demo: Demo) -> list[tuple]:
-    """k' with and without the held-out subject; both protocols take the first."""
+    """k' with and without the held-out subject. Both protocols use the first."""
     rows = []
     measured = {"DEMO": [f.video for f in demo.features]}
     measured |= {f"tests/support/layouts.py, {name}": _fixture_videos(name) for name in ("CASME_sq", "SMIC_HS")}
@@ -387,7 +390,7 @@ def _fixture_videos(name: str, protocol: str = "paper") -> list[Video]:
 
 
 def before_frame_0(demo: Demo) -> list[tuple]:
-    """Intervals that begin before the video: matched as they are under both protocols; here beside clamped ones."""
+    """Intervals that begin before the video: as both protocols match them, compared with clamped ones."""
     early = pd.DataFrame([("s1", "v1", -4, 8, "positive")], columns=COLUMNS)
     annotated = pd.DataFrame([("s1", "v1", 3, 8, "positive")], columns=COLUMNS)
     rows = []
@@ -403,7 +406,10 @@ def before_frame_0(demo: Demo) -> list[tuple]:
 
 
 def previous_rectangle(demo: Demo) -> list[tuple]:
-    """The worst case: no face in the first frame of a video, one per subject, so the last subject's rectangle stays."""
+    """The worst case: no video that is its subject's first shows a face in frame 0.
+
+    The rectangle of the subject before is then kept.
+    """
     found, _ = find_videos(DEMO, demo.data_root)
     raw = {(v.subject, v.name): v for v in found.values()}
     changed, before = list(demo.scores), None
@@ -436,7 +442,7 @@ def _recropped(demo: Demo, s: VideoScores, video: Video, rectangle) -> VideoScor
 
 
 def short_videos(demo: Demo) -> list[tuple]:
-    """Fewer than 2k' features: `numpy.convolve` gives 2k' values."""
+    """A video with fewer than 2k' features, for which `numpy.convolve` gives 2k' values."""
     found = []
     for keep_length in (True, False):
         peaks = []
@@ -449,7 +455,7 @@ def short_videos(demo: Demo) -> list[tuple]:
 
 
 def smic_samples(demo: Demo) -> list[tuple]:
-    """Frame numbers of SMIC less one more, and expressions that begin with the recording dropped."""
+    """SMIC's frame numbers lowered by one more, and expressions dropped that begin with the recording."""
     found = []
     for protocol in ("paper", "upstream"):
         videos = _fixture_videos("SMIC_HS", protocol)
@@ -459,7 +465,7 @@ def smic_samples(demo: Demo) -> list[tuple]:
 
 
 def all_together(demo: Demo) -> list[tuple]:
-    """`--protocol upstream` against `--protocol paper`."""
+    """`--protocol upstream` compared with `--protocol paper`."""
     videos = [(f.video.subject, f.video.name, f.n_features) for f in demo.features]
     paper = evaluate(*tables(demo), CLASSES)
     with_dummies = tables(demo, dummy=True)

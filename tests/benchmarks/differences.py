@@ -1,8 +1,9 @@
-"""How far the figures here are from those recorded from the authors' code: differences that docs/fidelity.md quotes.
+"""How far our figures are from those recorded from the authors' code. docs/fidelity.md quotes these differences.
 
     python -m tests.benchmarks.differences
 
-The recordings (`tests/support/paths.py`, GOLDEN) lie beside the project on its developers' machines only. About 20 s.
+The recordings (GOLDEN in `tests/support/paths.py`) are only on the developers' machines, beside the project. It takes
+about 20 s.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def spotting_features() -> Iterator[np.ndarray]:
 
 
 def recognition_features() -> Iterator[np.ndarray]:
-    """The pair (onset, apex) of each SMIC_VIS video's one expression."""
+    """The pair (onset, apex) of the one expression in each SMIC_VIS video."""
     pipeline, crops, recorded = _smic_vis()
     flow = flow_function("kernel")
     for number, [[(onset, apex, _)]] in enumerate(pipeline["final_samples_onset_apex_offset_0based"]):
@@ -48,14 +49,14 @@ def recognition_features() -> Iterator[np.ndarray]:
 
 
 def _smic_vis() -> tuple[dict, dict, dict]:
-    """What was recorded of SMIC_VIS: the pipeline's figures, crops, features."""
+    """What was recorded of SMIC_VIS: figures of the pipeline, crops, features."""
     folder = GOLDEN / "smic_vis"
     pipeline = json.loads((folder / "pipeline.json").read_text(encoding="utf-8"))
     return pipeline, np.load(folder / "crops.npz"), np.load(folder / "features.npz")
 
 
 def published_weights() -> Iterator[np.ndarray]:
-    """What six published weight files predict from random inputs, in TensorFlow 2.4.1 and here."""
+    """The predictions of six published weight files from random inputs, in TensorFlow 2.4.1 and here."""
     folder, rng = GOLDEN / "weights", np.random.RandomState(0)
     inputs = [rng.rand(16, 42, 42, 1).astype(np.float32) for _ in range(3)]
     recorded = np.load(folder / "predictions.npz")

@@ -1,10 +1,10 @@
-"""How fast the project's flow is beside OpenCV's, both on one thread.
+"""Compares the speed of the project's flow with OpenCV's. Both use one thread.
 
     python -m tests.benchmarks.flow [rounds]
 
-The ten recorded pairs of face crops, a pair at a time through both in turn, so that what else the machine does meets
-both. Reported: the median time per flow, the ratio of a round's summed times, and the kernel's time per inner
-iteration and pixel (all that it does, divided by that number).
+The ten recorded pairs of face crops are computed by both in turns, pair by pair. So other work of the machine slows
+both in the same way. Reported are the median time of a flow, the ratio of the summed times of a round, and the kernel's
+time per inner iteration and pixel (its whole time, divided by their number).
 """
 
 import platform
@@ -29,7 +29,7 @@ def timed(function, *arguments):
 
 
 def processor():
-    """The processor's name as Linux gives it, and as LLVM does, which chooses the instructions by it."""
+    """The processor's name in Linux, and in LLVM, which chooses the instructions by it."""
     name = platform.processor() or platform.machine()
     about = Path("/proc/cpuinfo")
     if about.exists():

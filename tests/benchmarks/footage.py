@@ -1,8 +1,8 @@
-"""From which blur on footage is amber or red: Crete's measure of rendered faces that are blurred by a known amount.
+"""From which blur on footage is amber or red: Crete's measure of rendered faces with a known blur.
 
     python -m tests.benchmarks.footage
 
-The bounds of `Utils/own_video/footage.py` are read off this table. The faces are synthetic. About 5 s.
+The bounds in `Utils/own_video/footage.py` are taken from this table. The faces are synthetic. About 5 s.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Time and memory of a whole training run as the data grow, and what that projects for the licensed datasets.
+"""Time and memory of a whole training run for growing data, and the projection to the licensed datasets.
 
     python -m tests.benchmarks.growth demo [--times 1 2 4 8]    # DEMO with videos that many times as long
     python -m tests.benchmarks.growth memory [--videos 10 40]   # CASME_sq's layout, videos of 1,000 frames
 
-Every row is one `main.py --train True` in a process of its own on a new synthetic dataset, which is removed again;
-epochs are a tenth of the paper's, which keeps a row's shape and not its length. "CPU" is what all its processes used.
+Each row is one `main.py --train True` in a new process on a new synthetic dataset, which is removed afterwards. It has
+a tenth of the paper's epochs: times are shorter, but grow in the same way. "CPU" is the time of all its processes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CLUSTERS = {"2 cores": 2, "16 cores": 16, "10 machines of 16 cores": 160}
 
 
 class Row(NamedTuple):
-    """One run: its data and what it took, in seconds and GB."""
+    """One run: its data, and its time (seconds) and memory (GB)."""
 
     videos: int
     frames: int
@@ -56,7 +56,7 @@ def measure(dataset: str, n_subjects: int, videos_each: int, settings: ClipSetti
         root = Path(folder) / "data" / dataset
         run_units(partial(render_video, root=root), plans, workers, "rendering", "video")
         write_workbook(plans, root / WORKBOOK_NAME)
-        release_workers()  # else what rendering took is counted when they end
+        release_workers()  # otherwise the time of rendering would be counted when these processes end
         flags = ["--dataset_name", dataset, "--train", "True", "--workers", str(workers)]
         flags += ["--epochs_spot", str(EPOCHS[0]), "--epochs_recog", str(EPOCHS[1])]
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -89,7 +89,10 @@ def measure(dataset: str, n_subjects: int, videos_each: int, settings: ClipSetti
 
 
 def thinned_samples(expressions: int, k_prime: int, ratio: int = 5) -> int:
-    """Spotting samples of a dataset: a mean expression of 2k' frames labels 3k' - 1 features, `ratio` more for each."""
+    """Number of spotting samples of a dataset.
+
+    An expression of mean length 2k' gives 3k' - 1 features with label 1, and `ratio` times as many others are added.
+    """
     return expressions * (3 * k_prime - 1) * (1 + ratio)
 
 
@@ -102,14 +105,14 @@ def show(rows: list[Row]) -> None:
 
 
 def departure_from_line(rows: list[Row]) -> float:
-    """The largest relative distance of a row's time (by the clock) from the straight line through all rows."""
+    """The largest relative distance of a row's time (wall clock) from the straight line through all rows."""
     frames, wall = np.array([r.frames for r in rows]), np.array([r.wall for r in rows])
     weights = 1 / wall  # relative distances count
     return float(np.abs(np.polyval(np.polyfit(frames, wall, 1, w=weights), frames) / wall - 1).max())
 
 
 def project(row: Row, workers: int) -> None:
-    """Scale the largest row: crops and features by frames, training by folds x thinned samples, paper's epochs."""
+    """Scale the largest row: crops and features by frames, training by folds x thinned samples x the paper's epochs."""
     per_frame = (row.stages["crop"] + row.stages["features"]) * workers / row.frames
     per_sample = row.stages["training"] * workers * 10 / ((row.folds + 1) * row.samples)
     print("\nProjection, not a measurement (this machine's core, paper's epochs, every core busy):")

@@ -1,10 +1,10 @@
-"""How often neutral videos fire, and what an absolute threshold does about it: figures of the README.
+"""How many expressions neutral videos give, and how an absolute threshold changes this: figures of the README.
 
     python -m tests.benchmarks.neutral [--videos 16]
 
-New synthetic subjects, none of whom DEMO has, are filmed for 10 s each without and with micro-expressions (blinks,
-glances, head motion, speech and macro-expressions occur in both) and go through the own-video chain with the shipped
-network of all DEMO subjects.
+New synthetic subjects, who are not in DEMO, are filmed for 10 s each, once without and once with micro-expressions.
+Both have blinks, glances, head motion, speech and macro-expressions. The videos are analysed as the user's own videos,
+with the shipped network of all DEMO subjects.
 """
 
 from __future__ import annotations

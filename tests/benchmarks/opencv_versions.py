@@ -1,16 +1,16 @@
-"""What the installed OpenCV's TV-L1 does to the scores, beside the project's kernel (which is that of 4.5.1 to 4.11).
+"""How the TV-L1 of the installed OpenCV changes the scores, compared with the project's kernel (OpenCV 4.5.1 to 4.11).
 
     python -m tests.benchmarks.opencv_versions [--video N] [--pairs M]
 
-Videos of DEMO (synthetic faces) go through both flows and then through the same chain: features, the shipped networks
-of the fold that holds their subject out, smoothing, peaks. Another version of OpenCV is tried without touching the
+Videos of DEMO (synthetic faces) go through both flows, and then through the same steps: features, the shipped networks
+of the fold that holds out their subject, smoothing, peaks. To try another version of OpenCV without changing the
 installed one:
 
     pip install --target /tmp/cv5 --no-deps opencv-contrib-python-headless==5.0.0.93
     PYTHONPATH=/tmp/cv5 python -m tests.benchmarks.opencv_versions
 
-OpenCV takes about a third of a second per pair, so a video about two minutes. DEMO is made and cropped first if it is
-not there (`python main.py` does it, too).
+OpenCV takes about a third of a second for a pair, so about two minutes for a video. If DEMO is not there, it is made
+and cropped first (`python main.py` does this, too).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ DEMO = DATASETS["DEMO"]
 
 
 class Chain(NamedTuple):
-    """What one flow makes of a video: flows (n, 128, 128, 2), raw scores (n,), classes (n,), peaks."""
+    """The results of one flow for a video: flows (n, 128, 128, 2), raw scores (n,), classes (n,), peaks."""
 
     flows: np.ndarray
     scores: np.ndarray
@@ -66,7 +66,7 @@ def demo_videos(data_root: Path) -> tuple[list[Video], int]:
 
 
 def run_chain(flow_name: str, crops: list[np.ndarray], joint, k_prime: int) -> Chain:
-    """Flows, features, scores and peaks of a video; all but the flow is the same for both names."""
+    """Flows, features, scores and peaks of a video. Only the flow depends on the name."""
     from Utils.networks.compiled import predict
 
     regions, flow = face_regions(predict_landmarks(crops[0])), flow_function(flow_name)
@@ -78,7 +78,7 @@ def run_chain(flow_name: str, crops: list[np.ndarray], joint, k_prime: int) -> C
 
 
 def joint_of(subject: str, subjects: list[str]):
-    """The shipped joint network of the fold that holds a subject out."""
+    """The shipped joint network of the fold that holds out a subject."""
     from define_model import joint_network
     from Utils.networks.weights import find_weights, load_fold
 
@@ -87,7 +87,7 @@ def joint_of(subject: str, subjects: list[str]):
 
 
 def compare(label: str, ours: Chain, theirs: Chain) -> None:
-    """One block of lines: how far the second is from the first."""
+    """A block of lines: how far the second result is from the first."""
     apart = np.linalg.norm((ours.flows - theirs.flows).astype(np.float64), axis=-1)
     same = [a.tobytes() == b.tobytes() for a, b in zip(ours.flows, theirs.flows, strict=True)]
     moved = np.abs(ours.scores - theirs.scores)

@@ -1,8 +1,8 @@
-"""The published way of computing each stage, written anew as the baseline of `python -m tests.benchmarks`.
+"""The published way of computing each stage, written again as the baseline of `python -m tests.benchmarks`.
 
-The detector looks at every frame, the flow is OpenCV's, the strain is taken with pandas, networks are of plain Keras
-layers and trained with a validation pass and a checkpoint per epoch. Results are the project's own (but for the last
-bits of training); what differs is the time.
+The detector looks at every frame, the flow is OpenCV's, and the strain is computed with pandas. The networks have plain
+Keras layers, and are trained with a validation pass and a checkpoint after every epoch. Results are the same as the
+project's, except for the last bits of training. Only the time differs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from Utils.faces.rectangles import Rectangle, clip_rectangle
 
 
 def crop(frames: Sequence[Path], folder: Path) -> None:
-    """Detect the face on every frame, keep the first rectangle, write the crops to `folder`."""
+    """Detect the face on every frame, but keep the first rectangle. Write the crops to `folder`."""
     kept: Rectangle | None = None
     for path in frames:
         image = cv2.imread(str(path))
@@ -66,7 +66,7 @@ def features(crops: Sequence[Path], k: int) -> np.ndarray:
 
 
 def plain_networks(n_classes: int) -> tuple[keras.Model, keras.Model]:
-    """The spotting and the recognition network of standard Keras layers; the latter's streams are to be frozen."""
+    """The spotting and the recognition network of plain Keras layers. The streams of the second are to be frozen."""
     inputs = [layers.Input((FEATURE_SIZE, FEATURE_SIZE, 1)) for _ in range(3)]
     streams = layers.Concatenate()(
         [_stream(x, filters) for x, filters in zip(inputs, (3, 3, 8), strict=True)]
@@ -90,7 +90,7 @@ def _head(x):
 def train(
     spotting_set: tuple, recognition_set: tuple, validation: tuple[tuple, tuple], folder: Path, epochs: tuple[int, int]
 ) -> tuple[float, float]:
-    """A fold: both networks, with a validation pass and a checkpoint per epoch; returns the last losses."""
+    """Train both networks of a fold, with a validation pass and a checkpoint after every epoch: the last losses."""
     spotting, recognition = plain_networks(recognition_set[1].shape[1])
     losses = []
     steps = ((spotting, spotting_set, "mse"), (recognition, recognition_set, "categorical_crossentropy"))

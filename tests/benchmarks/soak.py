@@ -1,10 +1,10 @@
-"""Memory, open files and threads of one process that analyses video after video: figures of docs/reliability.md.
+"""Memory, open files and threads of one process that analyses many videos: figures of docs/reliability.md.
 
     python -m tests.benchmarks.soak [--videos 200] [--frames 60] [--plot docs/images/soak.png]
 
-Every video is new: another synthetic face, rendered, written as a file and given to `main.py --video` in this process
-(face detection, flow, the shipped network, tables, ELAN file, overlay, report). What is rendered and written for it
-counts, too. Linux only: the figures are those of /proc.
+Each video is new: another synthetic face is rendered, written as a file, and given to `main.py --video` in this process
+(face detection, flow, the shipped network, tables, ELAN file, overlay, report). The rendering and writing are measured,
+too. Linux only, because the figures are read from /proc.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from Utils.synthetic.clips import ClipSettings, render_clip
 from Utils.work.cache import SCRATCH
 
 SEED = 200  # DEMO's is 0
-WARM_UP = 0.2  # of the videos: libraries are loaded, allocators have grown
+WARM_UP = 0.2  # share of the videos that is not counted: libraries are loaded, and allocators grow
 
 
 class Reading(NamedTuple):
@@ -63,13 +63,13 @@ def analyse(number: int, settings: ClipSettings, work: Path) -> None:
 
 
 def slope(values: np.ndarray) -> float:
-    """Per 100 videos, of the straight line through what comes after the warm-up."""
+    """Growth per 100 videos: the slope of a straight line through what comes after the warm-up."""
     first = round(len(values) * WARM_UP)
     return float(np.polyfit(np.arange(first, len(values)), values[first:], 1)[0] * 100)
 
 
 def draw(path: Path, readings: np.ndarray) -> None:
-    """Memory above, files and threads below, over the number of the video."""
+    """Plot memory above, files and threads below, for each video."""
     with new_figure(path, 4.6) as figure:
         figure.subplots_adjust(left=0.075, right=0.985, top=0.9, bottom=0.11, hspace=0.38)
         memory, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -105,7 +105,7 @@ def main() -> None:
         tempfile.tempdir = str(work / "tmp")
         for number in range(arguments.videos):
             analyse(number, settings, work)
-            gc.collect()  # what only waits for collection is not growth
+            gc.collect()  # objects that only wait for garbage collection are not growth
             readings.append(read_process(work))
             if number % 20 == 19:
                 print(f"  {number + 1} videos, {time.perf_counter() - start:.0f} s: {readings[-1]}", flush=True)

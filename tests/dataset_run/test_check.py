@@ -1,4 +1,4 @@
-"""The check of a dataset: counts beside the published ones, rows left out, and frames that cannot be read."""
+"""The check of a dataset: counts compared with the published ones, rows left out, and frames that cannot be read."""
 
 from dataclasses import replace
 
@@ -124,7 +124,7 @@ def test_check_of_a_dataset_whose_rows_fit_nothing(tmp_path):
 
 
 def test_the_exit_code_does_not_come_from_the_words_of_the_report(tmp_path, capsys):
-    """A folder's name may hold any words."""
+    """A folder's name may contain any words, also those of the report."""
     root = tmp_path / "cannot be used"
     make_small(root, [small_clip("s1/1_0101a"), small_clip("s2/2_0101a")], [small_row(1, "0101"), small_row(2, "0101")])
     check = ["--dataset_name", "CASME_sq", "--check", "--workers", "1", "--data_root"]

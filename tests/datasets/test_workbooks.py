@@ -1,4 +1,4 @@
-"""Workbooks: both formats, wrong types in cells, missing columns and sheets, and files that are none."""
+"""Workbooks: both formats, wrong types in cells, missing columns and sheets, and files that are not workbooks."""
 
 import datetime
 
@@ -98,7 +98,7 @@ def test_workbook_that_is_none(tmp_path, content):
 
 @pytest.mark.parametrize("write", [write_xls, write_xlsx])
 def test_broken_workbook_never_crashes(tmp_path, write):
-    """Cut anywhere or with any byte changed, a workbook is read or refused; nothing else."""
+    """A workbook that is cut anywhere, or has any byte changed, is read or refused. Nothing else may happen."""
     path = write_book(tmp_path, [HEADER, GOOD], write)
     content, rng, refused = path.read_bytes(), np.random.default_rng(0), 0
     for trial in range(80):

@@ -127,7 +127,7 @@ def test_threshold_is_reached_by_an_equal_iou():
 
 
 def test_matching_takes_the_best_pair_first():
-    """A perfect later prediction takes the annotation from a fair earlier one.
+    """A perfect later prediction takes the annotation from a poorer earlier one.
 
     annotation     |--------|     [0, 9]
     prediction 0  |--------|      [-1, 8]  IoU 9/11
@@ -354,7 +354,7 @@ def test_subject_without_recognition_is_left_out_of_the_analysis():
 
 
 def test_a_subject_with_one_emotion_has_recognition():
-    """Its other prediction, in the same video, is wrong for want of one."""
+    """The other prediction in the same video has no emotion, so it is wrong."""
     predictions = one_video((0, 9, "positive"), (20, 29, None))
     analysis = evaluate(predictions, one_video((0, 9, "positive"), (20, 29, "positive")), CLASSES)["analysis"]
     assert (analysis["evaluated"], analysis["correct"]) == (2, 1)

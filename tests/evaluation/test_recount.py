@@ -1,4 +1,4 @@
-"""Both protocols against a second count of any tables, which was written from the method and not from the program."""
+"""Both protocols, compared on any tables with a second count, which was written from the method, not the code."""
 
 from __future__ import annotations
 

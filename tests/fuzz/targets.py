@@ -34,7 +34,7 @@ LONGEST_NAME = 255  # bytes, of a file
 
 @cache
 def scratch() -> Path:
-    """A folder for the files of this process, in memory where there is such a place."""
+    """A folder for the files of this process, in memory if the system has such a folder."""
     memory = Path("/dev/shm")
     return Path(tempfile.mkdtemp(prefix="mean-fuzz-", dir=memory if os.access(memory, os.W_OK) else None))
 

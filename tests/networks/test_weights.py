@@ -1,4 +1,4 @@
-"""Weight files: those written here, those of the authors' format, and files that cannot be used."""
+"""Weight files: those that this program writes, those in the authors' format, and files that cannot be used."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_files_of_two_trainings_are_never_mixed(tmp_path):
     ours |= touch(folder, "recog/s2.weights.h5", "spot_recog/s2.weights.h5")
     found = find_weights(tmp_path, DEMO, 2, "s16")
     assert found == FoldWeights(ours["spot/s2.weights.h5"], ours["recog/s2.weights.h5"]) and found.recognises
-    ours["spot/s2.weights.h5"].unlink()  # a family without its spotting file comes after a whole one
+    ours["spot/s2.weights.h5"].unlink()  # files of one training without a spotting file come after complete ones
     assert find_weights(tmp_path, DEMO, 2, "s16") == published
 
 

@@ -14,7 +14,7 @@ SIZE = (90, 160)
 
 
 def frame(*faces: tuple[int, int, int, int], grey: int = 60) -> np.ndarray:
-    """A frame on which each face is a flat rectangle of a blue of its own: what `detect` below finds."""
+    """A frame on which each face is a rectangle of its own shade of blue, which `detect` below finds."""
     image = np.full((*SIZE, 3), grey, np.uint8)
     for i, (left, top, right, bottom) in enumerate(faces):
         image[top:bottom, left:right] = (200 + i, 0, 0)
@@ -38,7 +38,7 @@ FACE, OTHER, SMALL = (20, 20, 60, 60), (100, 20, 140, 60), (100, 20, 120, 40)
 
 
 def test_a_face_that_stays_has_one_rectangle():
-    """A detector's jitter of a pixel or two does not move it."""
+    """A detector's result varies by a pixel or two. This does not move the rectangle."""
     frames = [frame((20 + i % 2, 20, 60 + i % 2, 60)) for i in range(35)]
     found = follow(frames)
     assert found.tracks == (Track(0, (Segment(0, 34, FACE),)),)

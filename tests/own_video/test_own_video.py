@@ -71,7 +71,7 @@ READABLE = ("face", "grey", "leaves", "nobody", "one", "phone", "turned", "two")
 
 @pytest.fixture(scope="module")
 def analysed(videos, tmp_path_factory) -> Path:
-    """Where that folder's results lie."""
+    """The folder with the results of these videos."""
     out = tmp_path_factory.mktemp("results")
     assert run("--video", videos, "--face", "all", "--output_dir", out) == 1
     return out
@@ -259,7 +259,7 @@ def test_results_of_which_a_file_was_removed_are_made_again(finished, name):
 
 
 def test_what_was_saved_in_elan_is_kept(finished, capsys):
-    """By the same command, which has nothing to do, and by another one, which would replace it."""
+    """A changed file is kept: by the same command, which has nothing to do, and by one that would replace it."""
     with (finished / "a.eaf").open("a", encoding="utf-8") as file:
         file.write("<!-- mine -->")
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in finished.iterdir()}

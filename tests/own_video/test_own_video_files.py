@@ -1,4 +1,4 @@
-"""What is written for one video of one's own: which expressions get pictures."""
+"""What is written for one of the user's own videos: which expressions get pictures."""
 
 from __future__ import annotations
 

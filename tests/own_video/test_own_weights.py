@@ -1,4 +1,4 @@
-"""Networks for other people's videos: which are taken, what they tell, how several of them are joined."""
+"""Networks for videos of other people: which are used, what is known about them, how several are used together."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_scores_are_averaged_and_classes_voted(loso_only):
 
 
 def test_networks_are_loaded_once_until_their_files_change(loso_only):
-    """A process of a cluster outlives a training."""
+    """A process of a cluster can live longer than a training, so the files can change while it runs."""
     weights = weights_for_videos(loso_only, DEMO)
     first = ensemble_of(weights)
     assert ensemble_of(weights_for_videos(loso_only, DEMO)) is first

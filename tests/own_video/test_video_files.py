@@ -1,4 +1,4 @@
-"""Reading videos: which frame comes at which number and time, whatever the file is like."""
+"""Reading videos: which frame comes at which number and time, for all kinds of files."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ def test_frames_that_are_too_large(tmp_path, monkeypatch):
 
 
 def test_frames_whose_size_is_known_by_decoding_only(tmp_path, monkeypatch):
-    """Looking at the file decodes them, too: not above the limit."""
+    """Frames are already decoded when the file is opened, so larger ones must be refused there."""
     path = write_video(tmp_path / "a.avi", numbered(2, (160, 128)), codec="mjpeg", pix_fmt="yuvj420p")
     monkeypatch.setattr("Utils.own_video.video_files.MAX_PIXELS", 128 * 128)
     with pytest.raises(InputError, match=r"no frame can be decoded; is it whole, .* of at most 8192x8192 pixels"):
@@ -292,7 +292,7 @@ def test_frames_whose_size_is_known_by_decoding_only(tmp_path, monkeypatch):
 
 
 def test_frames_that_grow_too_large_are_not_decoded(tmp_path, monkeypatch):
-    """The decoder refuses them before it makes room for them."""
+    """The decoder refuses them before it allocates memory for them."""
     one = write_video(tmp_path / "a.h264", numbered(10)).read_bytes()
     other = write_video(tmp_path / "b.h264", numbered(10, (256, 192))).read_bytes()
     (tmp_path / "both.h264").write_bytes(one + other)

@@ -1,4 +1,4 @@
-"""The catalogue of bad input: what the command line says to it, and that it leaves what is the user's as it was."""
+"""The catalogue of bad input: what the command line reports, and that it does not change the user's files."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="users and signals are POS
 
 @pytest.fixture
 def quick(monkeypatch) -> None:
-    """Features are made up, figures are not drawn: neither has to do with what is given here."""
+    """Features are made up and figures are not drawn, to save time. Bad input concerns neither."""
 
     def spotting(video, landmarks, job, path):
         np.save(path, np.zeros((len(video.frames) - job.k, 42, 42, 3), np.float32))
@@ -75,7 +75,7 @@ def workplace(monkeypatch) -> Iterator[Path]:
 
 @contextmanager
 def user(as_nobody: bool) -> Iterator[None]:
-    """Without root's rights within, as far as files are concerned."""
+    """Inside the `with` block, files are used without root's rights."""
     if not as_nobody or os.geteuid() != 0:
         yield
         return
@@ -154,7 +154,7 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(write, workplace, quick, c
     assert Seen.of(workplace).files == before.files
 
 
-# In processes of their own: the exit code as a shell sees it, and signals
+# In separate processes: the exit code as a shell sees it, and signals
 
 
 def start(root: Path, *flags: str) -> subprocess.Popen:

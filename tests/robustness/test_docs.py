@@ -31,7 +31,7 @@ HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 FLAG = re.compile(r"(?<![\w-])--[a-z]\w*(?:-\w+)*")
 EXITS = {"--help", "--version"}  # they print and leave with exit code 0
 
-# What the pages say about other programs
+# Names on the pages that belong to other programs
 OTHER_PROGRAMS = {
     "pip": {"--no-deps", "--require-hashes", "--target"},
     "pip-compile": {"--allow-unsafe", "--generate-hashes", "--strip-extras"},
@@ -53,7 +53,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def spans(page: Path) -> list[str]:
-    """What stands between single backticks."""
+    """The text between single backticks."""
     return SPAN.findall(FENCE.sub("", read(page)))
 
 

@@ -1,7 +1,7 @@
 """Faults of disk, clock, cache and processes, many in one run: after each the same command ends with the same results.
 
-`faults.py` says how they are made. Runs that are killed at random moments stand in test_resume.py, clusters in
-test_cluster.py, input that is wrong to begin with in test_bad_input.py.
+`faults.py` makes the faults. Runs that are killed at random moments are in test_resume.py, clusters in test_cluster.py,
+and bad input in test_bad_input.py.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def test_a_fault_of_the_disk_at_every_write(kind, undisturbed, new_place):
         if said.code:
             failed += 1
             assert len(said.err) == 1 and said.err[0].startswith("main.py: "), (what, said)
-        else:  # what failed could be done without: crops beside the frames, cleaning up
+        else:  # the run did not need what failed: crops beside the frames, cleaning up
             assert results(root) == expected, what
         if kind != "disk gone" and requests[n - 1].what not in ("os.remove", "os.rmdir"):
             assert not scratch_in(root), what
@@ -131,7 +131,7 @@ def test_a_kill_at_every_fifth_write(undisturbed, new_place):
 
 
 def test_another_run_at_every_fourth_write(undisturbed, new_place):
-    """All of a second run takes place between two requests of the first: both end with the same."""
+    """A whole second run takes place between two requests of the first. Both have the same results."""
     _, requests, expected = undisturbed
     for n in faults.places(requests)[::4]:
         root, what, others = new_place(), ("another run", n, requests[n - 1]), []
@@ -153,7 +153,7 @@ def test_another_run_at_every_fourth_write(undisturbed, new_place):
 
 
 class Clock:
-    """`datetime` for the names of runs, at some distance from now."""
+    """`datetime` for the names of runs, with a clock that is wrong."""
 
     ahead = timedelta()
 
@@ -164,18 +164,18 @@ class Clock:
 
 @pytest.mark.parametrize("years", [-40, 60])
 def test_a_clock_that_jumps(years, undisturbed, new_place, monkeypatch):
-    """Between runs, and with frames that come from there: nothing is lost or done twice."""
+    """The clock jumps between runs, and frames have times of before or after. Nothing is lost or done twice."""
     expected, root = undisturbed[2], new_place()
     seconds = years * 365 * 24 * 3600
     now = time.time()
     for path in root.rglob("*.jpg"):
-        path.unlink()  # a link: the others are left as they are
+        path.unlink()  # it is a link to a file that other folders use, too
         path.write_bytes((undisturbed[0] / path.relative_to(root)).read_bytes())
         os.utime(path, (now + seconds, now + seconds))
     ends_as(expected, root, years)
     monkeypatch.setattr(Clock, "ahead", timedelta(seconds=seconds))
     monkeypatch.setattr(Utils.dataset_run.folder, "datetime", Clock)
-    for module in (Utils.work.cache, Utils.report.tensorboard_logs):  # for the program only: other threads wait by it
+    for module in (Utils.work.cache, Utils.report.tensorboard_logs):  # not elsewhere: other threads wait by it
         monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: time.time() + seconds))
     with watched(root) as requests:
         for _ in range(2):
@@ -189,7 +189,7 @@ def test_a_clock_that_jumps(years, undisturbed, new_place, monkeypatch):
 
 
 def test_a_clock_that_jumps_takes_nothing_from_a_run_that_goes_on(tmp_path, monkeypatch):
-    """Scratch of a process that lives is its own, however old it looks."""
+    """The scratch of a running process is kept, however old it seems to be."""
     with atomic_folder(tmp_path / "unit") as scratch:
         (scratch / "half").write_text("")
         monkeypatch.setattr(Utils.work.cache, "time", SimpleNamespace(time=lambda: time.time() + 10 * LEFT_AFTER))
@@ -261,7 +261,7 @@ def test_a_damaged_file_of_the_cache_is_made_anew(kind, undisturbed, new_place):
 
 
 def test_a_damaged_crop_is_named(undisturbed, new_place):
-    """Or made anew, where it is missing."""
+    """Or made again, if it is missing."""
     root = new_place()
     assert command(*RUN).code == 0
     path = sorted(root.glob("data/*/*_crop/s1/*/*.jpg"))[5]
@@ -280,7 +280,7 @@ def test_a_damaged_crop_is_named(undisturbed, new_place):
 
 @posix
 def test_a_worker_killed_while_it_crops(undisturbed, tmp_path, monkeypatch, capfd):
-    """As the system does that has no memory left. Its video is cropped by another."""
+    """As a system does if memory runs out. Another process then crops its video."""
     dataset, root = DATASETS["CASME_sq"], tmp_path
     shutil.copytree(undisturbed[0] / "data", root / "data", ignore=shutil.ignore_patterns("rawpic_crop"))
     for folder in (root / "data/CASME_sq/rawpic").glob("*/*"):

@@ -1,4 +1,4 @@
-"""Faults while videos of one's own are analysed: a video has all of its results or none, and the same command ends."""
+"""Faults while the user's own videos are analysed: a video has all results or none, and the same command ends."""
 
 from __future__ import annotations
 

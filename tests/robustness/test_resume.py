@@ -1,7 +1,7 @@
-"""Runs that are killed and given again, settings that change, two runs at once, trainings that diverge.
+"""Runs that are killed and started again, settings that change, two runs at once, trainings that diverge.
 
-Runs are real processes with the real `main.main`, started by fork from a process that has loaded the libraries already:
-loading them takes longer than what is killed here.
+Runs are real processes with the real `main.main`. They are forked from a process that has already loaded the libraries,
+because loading them takes longer than what is killed here.
 """
 
 from __future__ import annotations
@@ -145,8 +145,11 @@ def undisturbed(begun) -> Path:
 
 
 class Stage(NamedTuple):
-    """Where a stage's scratch appears, for how long after that its units are killed at most (seconds), how many runs
-    are, and the folder of its last unit."""
+    """A stage of a run.
+
+    Where its scratch appears, for how many seconds after that a run is killed at most, how many runs are killed, and
+    the folder of its last unit.
+    """
 
     scratch: re.Pattern
     longest: float
@@ -189,15 +192,15 @@ def wait_for_unit(process, folder: Path, stage: int) -> str | None:
 
 @posix
 def test_a_run_killed_20_times_ends_as_one_that_was_not(begun, workplace, start, request):
-    """The moments are random, after a unit of each stage was begun; two runs have two workers, which die, too.
+    """The moments are random, after a unit of each stage was begun. In two runs, two workers are killed as well.
 
-    Where a stage is finished before enough of its units were killed, its last unit is taken away.
+    If a stage is finished before enough of its units were killed, its last unit is removed, so that it is made again.
     """
     draw = random.Random(20)
     targets = [name for name, stage in STAGES.items() for _ in range(stage.kills)]
     with_two_workers = {8, 13}
     for nth, target in enumerate(targets):
-        for _ in range(12):  # a run may be through with the stage before it is killed
+        for _ in range(12):  # a run can finish the stage before it is killed
             shutil.rmtree(workplace / STAGES[target].last_unit, ignore_errors=True)
             process = start(workplace, *QUICK, "--workers", "2" if nth in with_two_workers else "1")
             stage = wait_for_unit(process, workplace, list(STAGES).index(target))
@@ -244,7 +247,7 @@ def lose_the_weights() -> None:
 
 
 def lose_a_loss() -> None:
-    """As if one epoch's loss were beyond all numbers, and the weights were not."""
+    """As if the loss of one epoch were infinite, and the weights were not."""
     import Utils.networks.compiled
 
     Utils.networks.compiled.train = lambda *_, **__: {
@@ -277,7 +280,7 @@ def test_losses_beyond_all_numbers_do_not_end_a_run(undisturbed, workplace, star
     assert code in (0, 2) and "Traceback" not in said, said
 
 
-# What is computed anew
+# What is computed again
 
 
 @pytest.fixture

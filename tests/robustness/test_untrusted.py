@@ -1,4 +1,7 @@
-"""Files of strangers: nothing in them is run, none names another file to be read or written, none has no end."""
+"""Files from unknown people.
+
+Nothing in them is executed, they cannot make the program read or write other files, and reading them always ends.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +107,7 @@ def malicious_array(path: Path, mark: Path) -> None:
 
 
 def test_a_malicious_array_would_run(tmp_path):
-    """So that the next test means something."""
+    """Otherwise the next test would show nothing."""
     malicious_array(tmp_path / "a.npy", tmp_path / "mark")
     np.load(tmp_path / "a.npy", allow_pickle=True)
     assert (tmp_path / "mark").is_dir()
@@ -158,7 +161,7 @@ def test_a_malicious_array_in_the_cache_is_not_run(which, run, tmp_path):
 
 @pytest.mark.parametrize("kind", ["external", "virtual", "external link", "soft link", "enormous"])
 def test_weights_that_name_other_files_or_no_end_are_refused_before_they_are_read(kind, tmp_path):
-    """The network is never asked: with `None` in its place anything else would fail otherwise."""
+    """It is refused before the network is used. Here the network is `None`, so using it would be another error."""
     path = tmp_path / "s1.weights.h5"
     with h5py.File(path, "w") as file:
         group = file.create_group("layers")
@@ -180,7 +183,10 @@ def test_weights_that_name_other_files_or_no_end_are_refused_before_they_are_rea
 
 
 def test_keras_is_newer_than_its_advisories_about_code_in_files():
-    """Those up to 3.11 run code from a model file; no model file is read here. 3.12.1's are met in `load_network`."""
+    """Up to 3.11, Keras can run code from a file of a model. This program reads no such files.
+
+    The advisories on 3.12.1 concern weight files: `load_network` refuses these.
+    """
     import keras
 
     assert tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 12)

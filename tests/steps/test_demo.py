@@ -71,7 +71,7 @@ def test_readme_has_the_figures_of_the_recorded_run():
 
 
 def test_the_recorded_figures_are_counted_again():
-    """By the second count, so that README's figures hang on no code of the evaluation alone."""
+    """Counted by tests/support/recount.py, so README's figures do not depend on the evaluation's code alone."""
     tables = [recount.read_table(RECORDED / f"demo_{name}.csv") for name in ("predictions", "ground_truth")]
     counted, found = recount.paper(*tables, CLASSES, one_per_video=False), evaluate(*recorded(), CLASSES)
     assert found["spotting"] == pytest.approx(counted["spotting"])

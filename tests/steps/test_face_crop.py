@@ -1,4 +1,4 @@
-"""Face crop: real detection on rendered faces, the crops on disk, and what is done about crops that are there."""
+"""Face crop: real detection on rendered faces, the crops on disk, and how existing crops are treated."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_crops_are_128x128_jpegs_with_the_frames_names(tmp_path, crops):
     assert remarks == []
     assert video.frames == tuple(crops / "s15" / "15_0101a" / f"img00{i}.jpg" for i in (1, 2, 3))
     assert sorted(os.listdir(crops / "s15" / "15_0101a")) == [RECORD, "img001.jpg", "img002.jpg", "img003.jpg"]
-    assert os.listdir(crops / "s15") == ["15_0101a"]  # nothing is left lying about
+    assert os.listdir(crops / "s15") == ["15_0101a"]  # no scratch is left
     for path in video.frames:
         assert path.read_bytes().startswith(b"\xff\xd8")
         assert read_image(path).shape == (128, 128, 3)
@@ -115,7 +115,7 @@ def test_clip_rectangle(rectangle, clipped):
 def test_a_face_at_the_border_is_clipped(tmp_path, crops, part, edge):
     raw = raw_video(tmp_path, [np.ascontiguousarray(face()[part])] * 2)
     (found,) = detect_faces(read_image(raw.frames[0]))
-    assert found[edge] < 0  # else this tests nothing
+    assert found[edge] < 0  # otherwise this test would show nothing
     (video,), _ = crop(raw, crops)
     rectangle = record_of(crops)["rectangle"]
     assert rectangle[edge] == 0
@@ -150,7 +150,7 @@ def test_the_first_frame_with_a_face_is_used(tmp_path, crops):
     assert remarks == ["s15/15_0101a: first face in frame 2, not in frame 0"]
     assert read_crop(video.frames[0]).std() < 2
     assert read_crop(video.frames[3]).std() > 20
-    assert crop(raw_again(video, tmp_path), crops)[1] == remarks  # said again when the crops are taken from disk
+    assert crop(raw_again(video, tmp_path), crops)[1] == remarks  # reported again when the crops are read from disk
 
 
 def raw_again(cropped: Video, tmp_path) -> Video:
@@ -180,7 +180,7 @@ def cut_short(path):
 
 
 def cut_short_with_thumbnail(path):
-    """As cameras write: a small JPEG, complete, in the header of the large one."""
+    """As cameras write them: the header of the file contains a small, complete JPEG."""
     thumbnail, data = cv2.imencode(".jpg", face()[::4, ::4])[1].tobytes(), path.read_bytes()
     comment = b"\xff\xfe" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
     path.write_bytes(data[:2] + comment + data[2:])
@@ -404,7 +404,7 @@ def test_upstream_shares_the_papers_crops_where_the_rectangle_is_the_same(tmp_pa
 
 
 def test_upstream_keeps_the_rectangle_of_the_video_before(tmp_path, crops, faces_of):
-    """Where frame 0 shows no face. The video before may be one without annotation, and it may have none itself."""
+    """Frame 0 shows no face. The video before can be one without annotation, and can have no face in frame 0 either."""
     faces_of[1], faces_of[3] = [SMALL, LARGE], [THIRD]
     names = ("15_0101a", "15_0102b", "15_0103c")
     first, second, third = (raw_video(tmp_path, marked(i), name=n) for i, n in zip((1, 2, 2), names, strict=True))
@@ -458,7 +458,7 @@ def test_a_face_in_the_corner_is_inside_the_image(tmp_path, crops, faces_of):
 
 
 def test_crops_of_upstream_follow_its_rectangle(tmp_path, crops, faces_of):
-    """It may change while the video stays as it is: the video before has come or gone."""
+    """The rectangle can change although the video does not: the video before it was added or removed."""
     raw = raw_video(tmp_path, marked(1))
     for last in (SMALL, THIRD):
         faces_of[1] = [LARGE, last]

@@ -35,7 +35,7 @@ TOLERANCE = 1e-6  # cartToPolar differs that much between versions of OpenCV
 
 
 def still(first, second) -> np.ndarray:
-    """A flow of nothing."""
+    """A flow of zeros: nothing moves."""
     return np.zeros((128, 128, 2), np.float32)
 
 
@@ -281,11 +281,11 @@ def test_expressions_beyond_the_last_frame(make_video):
     video = make_video(
         numbered_frames(6),
         [
-            Expression(2, 4, 6, "negative"),  # offset beyond: its apex is there
-            Expression(2, 6, 8, "negative"),  # apex beyond
-            Expression(2, None, 9, "negative"),  # searched as far as there are frames
-            Expression(6, None, 9, "negative"),  # onset beyond
-            Expression(2, None, 2, "negative"),  # of no length
+            Expression(2, 4, 6, "negative"),  # the offset is after the last frame, the apex is not
+            Expression(2, 6, 8, "negative"),  # the apex is after the last frame
+            Expression(2, None, 9, "negative"),  # searched up to the last frame
+            Expression(6, None, 9, "negative"),  # the onset is after the last frame
+            Expression(2, None, 2, "negative"),  # onset and offset are the same frame
         ],
     )
     images, apexes = recognition_features(video, landmarks(), moving_area(f5=60))
@@ -304,7 +304,7 @@ def test_no_expressions(make_video):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Counts the flows that are computed, with a quick flow in the kernel's place."""
+    """Counts the flows that are computed. A quick flow takes the place of the kernel."""
     counted = []
 
     def flow(first, second):
@@ -336,7 +336,7 @@ def test_n_minus_k_features_of_the_pairs(make_video, calls, extract):
 def test_finished_videos_are_not_computed_again(make_video, calls, extract):
     videos = [make_video(numbered_frames(n), [Expression(1, None, 3, "negative")], name=f"v{n}") for n in (8, 9)]
     first, _ = extract(videos)
-    assert [f.video.expressions[0].searched_apex for f in first] == [1, 1]  # all alike: the first
+    assert [f.video.expressions[0].searched_apex for f in first] == [1, 1]  # all sums are equal, so it is the first
     calls.clear()
     assert extract(videos)[0] == first
     assert calls == []
@@ -365,7 +365,7 @@ def test_what_the_settings_recompute(make_video, calls, extract):
 
     assert pairs(video, k=5) == [(0, 5), (1, 6), (2, 7)]  # (onset, apex) does not depend on k
     assert pairs(replace(video, expressions=(Expression(1, 4, 6, "negative"),))) == [(1, 4)]
-    assert pairs(replace(video, expressions=(Expression(1, 2, 3, "positive"),))) == []  # but the key is another
+    assert pairs(replace(video, expressions=(Expression(1, 2, 3, "positive"),))) == []  # but the key is different
     assert pairs(video, fresh=True) == sorted([(i, i + 3) for i in range(5)] + [(1, 2)])
 
 

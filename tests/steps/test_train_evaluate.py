@@ -42,7 +42,7 @@ def folds(tiny_features, samples):
 
 @pytest.fixture(scope="module")
 def spotted_only(folds):
-    """The third fold, as if nobody had an expression of an evaluated class."""
+    """The third fold, as if no subject had an expression of an evaluated class."""
     return replace(folds[2], recog_train=np.array([], np.int64))
 
 
@@ -136,7 +136,7 @@ def test_one_worker_gives_the_same_bytes_as_two(trained, train, folds, tmp_path)
 
 
 def test_a_fold_does_not_depend_on_what_its_process_did_before(trained, train, folds, tmp_path):
-    """What is kept compiled from fold to fold must not show in the results, whichever fold was first."""
+    """The compiled networks are kept from fold to fold. The results must not depend on which fold came first."""
     train(tmp_path / "before", [folds[1]], seed=5)
     (again,), _ = train(tmp_path, folds[:1])
     assert arrays(again) == arrays(trained[1][0])
@@ -248,7 +248,7 @@ def test_a_fold_without_an_expression_to_train_on_is_refused(tiny_features, fold
 
 
 def without_held_out(features, fold, gone):
-    """Features in which the held-out subject's files are not there."""
+    """Features in which the files of the held-out subject are missing."""
     return tuple(replace(f, spotting=gone, recognition=gone) if i in fold.test else f for i, f in enumerate(features))
 
 

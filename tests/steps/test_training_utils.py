@@ -64,7 +64,7 @@ def test_thinning_is_seeded_and_spreads():
     assert np.array_equal(draws[0], draws[1])
     assert not np.array_equal(draws[0], draws[2])
     drawn = np.bincount(np.concatenate([thin(labels, 5, np.random.default_rng(s)) for s in range(60)]), minlength=200)
-    assert drawn[10:].min() > 0  # every other frame has its chance
+    assert drawn[10:].min() > 0  # each of the other frames can be drawn
 
 
 # Smoothing

@@ -1,7 +1,7 @@
-"""Small datasets to be spoiled, and what is asked of the command line then. The cases stand in `bad_input_*.py`.
+"""Small datasets that are damaged, and what the command line must then report. The cases are in `bad_input_*.py`.
 
-A case makes in `data` a dataset of one video (subject s1, 12 frames of one drawn face), or of two and weights in `w`,
-spoils something, and returns the flags to be given.
+A case makes a dataset in `data`: one video (subject s1, 12 frames of one drawn face), or two videos and weights in `w`.
+It damages something, and returns the flags that are to be given.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ RUN = ("--workers", "1", "--weights_dir", "w")
 
 
 class Case(NamedTuple):
-    """One row of the catalogue.
+    """One case of the catalogue.
 
-    `says`: what the one message must name. `code`: 2 where nothing could be done, 1 where a part was left out, 0 where
-    the input is odd and usable. `as_nobody`: for a user who may not read or write everything. `n_lines`: how many lines
-    the error stream has, of several videos one for each that cannot be read; else one with code 2, and none.
+    `says`: texts that the message must have. `code`: 2 if nothing could be done, 1 if a part was left out, 0 if the
+    input is unusual but can be used. `as_nobody`: run by a user who may not read or write everything. `n_lines`: number
+    of lines in the error stream. By default it is 1 with code 2, else 0. With several videos, each that fails has one.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Case(NamedTuple):
 
 
 class Book(NamedTuple):
-    """A dataset's smallest copy: its workbooks as sheets of rows, where its one expression stands, and its frames."""
+    """The smallest copy of a dataset: its workbooks as sheets, the place of its one expression, and its frames."""
 
     path: str
     sheets: list[list[list]]
@@ -56,7 +56,7 @@ class Book(NamedTuple):
     more: dict[str, list[list[list]]] = {}  # noqa: RUF012  never changed
 
     def write(self, root: Path, changes: dict[int, object] | None = None, path: str | None = None) -> Path:
-        """Write the workbook with some cells of the expression's row changed; returns its path."""
+        """Write the workbook with some cells of the expression's row changed. Returns its path."""
         sheets = [[list(row) for row in rows] for rows in self.sheets]
         for column, value in (changes or {}).items():
             sheets[0][self.row][column] = value
@@ -109,7 +109,7 @@ def encoded(image: np.ndarray, ending: str = ".jpg") -> bytes:
 
 
 def make_dataset(root: Path, name: str = "CASME_sq") -> None:
-    """The smallest copy of a dataset in `root/data`: one video, its frames links of one file."""
+    """Make the smallest copy of a dataset in `root/data`: one video whose frames are links to one file."""
     book = BOOKS[name]
     book.write(root)
     for path, sheets in book.more.items():
@@ -118,7 +118,7 @@ def make_dataset(root: Path, name: str = "CASME_sq") -> None:
 
 
 def add_video(folder: Path, frame: str = "img{:03d}.jpg", content: bytes | None = None, n: int = N_FRAMES) -> Path:
-    """A folder of `n` frames that are links of one file; returns it."""
+    """Make a folder of `n` frames that are links to one file. Returns it."""
     folder.mkdir(parents=True)
     first = folder / frame.format(1)
     first.write_bytes(content if content is not None else encoded(face_image()))
@@ -128,16 +128,16 @@ def add_video(folder: Path, frame: str = "img{:03d}.jpg", content: bytes | None 
 
 
 def put(path: Path, content: bytes) -> Path:
-    """Another file in the place of a linked one."""
+    """Put another file in the place of a link."""
     path.unlink(missing_ok=True)
     path.write_bytes(content)
     return path
 
 
 def add_weights(root: Path) -> Path:
-    """A second subject, s2, with the same frames, and weights for both: DEMO's first ones. Returns the weights' folder.
+    """Add a second subject, s2, with the same frames, and weights for both: DEMO's first ones. Returns their folder.
 
-    All are copies that may be changed but for the frames, which are links.
+    Everything is a copy that may be changed, except the frames, which are links.
     """
     shutil.copytree(root / VIDEO, root / "data/CASME_sq/rawpic/s2/2_0101a", copy_function=os.link)
     (row,), subjects, codes = BOOKS["CASME_sq"].sheets
@@ -151,12 +151,15 @@ def add_weights(root: Path) -> Path:
 
 
 def flags_for(name: str = "CASME_sq") -> tuple[str, ...]:
-    """Flags with which a run reaches the frames without weights."""
+    """Flags of a run that needs no weights to reach the frames."""
     return ("--dataset_name", name, "--train", "True", "--workers", "1")
 
 
 class Seen(NamedTuple):
-    """What the user owns in a workplace: path -> digest and time of change; a link's target, a folder's nothing."""
+    """The user's files in a workplace: path -> digest and time of change.
+
+    For a link it is the target, for a folder nothing.
+    """
 
     files: dict[str, tuple]
 
@@ -182,7 +185,7 @@ class Seen(NamedTuple):
 
 
 def half_written(root: Path) -> list[str]:
-    """Scratch that was left anywhere."""
+    """The scratch that was left in any folder."""
     return [
         os.path.join(folder, name)  # noqa: PTH118
         for folder, folders, names in os.walk(root)
@@ -192,5 +195,5 @@ def half_written(root: Path) -> list[str]:
 
 
 def lines_of(said: str) -> list[str]:
-    """Lines of the error stream, progress bars aside."""
+    """The lines of the error stream, without progress bars."""
     return [line for part in said.splitlines() for line in part.split("\r") if line.strip() and "|" not in line]

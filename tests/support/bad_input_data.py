@@ -37,7 +37,7 @@ GRAY = np.full((120, 160, 3), 90, np.uint8)
 
 
 def frame(content: bytes, name: str = "img007.jpg") -> Spoil:
-    """A run over a video with this file as a frame."""
+    """A run over a video that has this file as a frame."""
 
     def spoil(root: Path) -> Sequence[str]:
         make_dataset(root)
@@ -183,7 +183,7 @@ def scaled(factor: float) -> np.ndarray:
 
 
 def moved(pixels: int) -> np.ndarray:
-    """The face, `pixels` further to the left; the border's colour comes after it."""
+    """The face, moved to the left by `pixels`. The colour of the border follows it."""
     return cv2.copyMakeBorder(face_image()[:, pixels:], 0, 0, 0, pixels, cv2.BORDER_REPLICATE)
 
 
@@ -327,7 +327,7 @@ def closed(name: str, mode: int = 0) -> Spoil:
 
 
 def nothing(root: Path) -> None:
-    """For nobody, the data root is read only as it is."""
+    """The user `nobody` cannot write in the data root in any case."""
 
 
 PLACES = [

@@ -1,4 +1,4 @@
-"""Cases of flags with values that cannot be used; those of `--video` stand in `bad_input_videos.py`."""
+"""Cases of flags whose values cannot be used. Those of `--video` are in `bad_input_videos.py`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ FLAGS += [
     Case("flag without a value", given("--seed"), ("--seed",)),
 ]  # fmt: skip
 
-# Flags that have no use, or say two things. (flags, what the line must hold)
+# Flags that the task does not use, or that contradict each other: (flags, texts that the line must have)
 IDLE = [
     (("--evaluate", "p.csv", "--ground_truth", "g.csv", "--train"), ("--evaluate and --train are two tasks",)),
     (("--evaluate", "p.csv", "--ground_truth", "g.csv", "--video", "a.mp4"), ("--evaluate and --video",)),
@@ -68,7 +68,7 @@ IDLE = [
     (("--fps", "25"), ("--fps is for --video", "leave --fps out")),
     (("--half_length", "0.2"), ("--half_length is for --video",)),
     (("--face", "all"), ("--face is for --video",)),
-    (("--face", "largest"), ("--face is for --video",)),  # its default has no use either
+    (("--face", "largest"), ("--face is for --video",)),  # a flag is refused even if its value is the default
     (("--absolute_threshold", "0.4", "--train"), ("--absolute_threshold is for --video, not for --train",)),
     (("--classes", "a,b"), ("--classes is for --evaluate",)),
     (("--classes", "a,b", "--check"), ("--classes is for --evaluate, not for --check",)),

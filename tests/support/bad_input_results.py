@@ -1,4 +1,4 @@
-"""Cases of weights for videos of one's own, of places for their results, and of results that somebody has changed."""
+"""Cases of weights for the user's own videos, of folders for their results, and of results that a user has changed."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def read_only(root: Path) -> None:
 
 
 def in_the_way(make: Make) -> Spoil:
-    """Something has the name of the folder of results."""
+    """Something else has the name of the folder of results."""
     return place(lambda root: ((root / "out").mkdir(), make(root / "out/a")))
 
 
@@ -144,7 +144,7 @@ PLACES_OF_RESULTS = [
 ]  # fmt: skip
 
 
-# Results that are there
+# Results that exist already
 
 
 def finished(change: Make, *flags: str) -> Spoil:

@@ -14,7 +14,7 @@ from tests.support.bad_input import BOOKS, RUN, Case, add_weights, flags_for, ma
 from tests.support.layouts import write_xls, write_xlsx
 from Utils.datasets.workbooks import column_letter
 
-# Cells: what stands where the onset should, and what is said of it
+# Cells: what the onset's cell has instead, and what the message must say about it
 
 CELLS: dict[str, tuple[object, str]] = {
     "date": (datetime.datetime(2014, 5, 8), "is the date 2014-05-08, not a number"),
@@ -67,7 +67,7 @@ CELL_CASES += [
 
 # Whole workbooks
 
-OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # what a workbook with a password is packed in
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of a workbook with a password
 DOCTYPE = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">%s]><workbook>&h;</workbook>""" % b"".join(
     b'<!ENTITY %c "%s">' % (letter, b"&%c;" % (letter - 1) * 10) for letter in b"bcdefgh"
 )
@@ -195,7 +195,7 @@ FILE_CASES = [
 
 
 def opened_elsewhere(root: Path) -> tuple[str, ...]:
-    """Excel's and LibreOffice's lock files lie beside the workbook."""
+    """Lock files of Excel and LibreOffice are beside the workbook."""
     make_dataset(root)
     (root / "data/CASME_sq/~$code_final.xlsx").write_bytes(b"\x03Ada" + bytes(160))
     (root / "data/CASME_sq/.~lock.code_final.xlsx#").write_text(",ada,here,24.11.2026 00:00,file:///home/ada;")

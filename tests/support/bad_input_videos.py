@@ -1,4 +1,4 @@
-"""Cases of videos of one's own: files, folders of them, folders of frames, and the flags that go with `--video`."""
+"""Cases of the user's own videos: files, folders of them, folders of frames, and the flags that go with `--video`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def zipped() -> bytes:
 
 
 def noisy(suffix: str, n: int = 40) -> Make:
-    """A video whose frames take room, so that half of the file is half of them."""
+    """A video with frames of many bytes, so that half of the file has half of them."""
     images = [np.random.default_rng(i).integers(0, 255, (48, 64, 3), np.uint8) for i in range(n)]
     return write(images, **({"codec": "mjpeg", "pix_fmt": "yuvj420p"} if suffix == ".avi" else {}))
 
@@ -233,7 +233,7 @@ def a_frame(content: bytes | Make) -> Spoil:
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    """A header that says so, in front of the content of one pixel."""
+    """An image whose header states this size, although it has the content of one pixel."""
     small = encoded(np.zeros((1, 1), np.uint8), ".png")
     header = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + small[24:29]
     return small[:12] + header + zlib.crc32(header).to_bytes(4, "big") + small[33:]

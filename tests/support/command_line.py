@@ -1,4 +1,4 @@
-"""`python main.py` as a user gives it, and what it left."""
+"""Runs `python main.py` as a user does, and finds its results."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Faults, one at a time: every request to change something on disk below a folder is numbered, and the n-th one fails.
+"""Makes faults, one at a time. Every request to change something on disk below a folder has a number; the n-th fails.
 
-Python itself reports each such request before it is carried out (`sys.addaudithook`): files opened for writing, made,
-renamed, removed. What is in between, a write that fits only in part, is asked of the system: `RLIMIT_FSIZE`.
+Python reports each such request before it is carried out (`sys.addaudithook`): files that are opened for writing, made,
+renamed or removed. A write that only partly fits on the disk is no such request, so the system makes it fail:
+`RLIMIT_FSIZE`.
 """
 
 from __future__ import annotations
@@ -44,19 +45,19 @@ except ImportError:  # Windows
 
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.link", "os.symlink", "os.truncate"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-ROOM = 40  # bytes that a file may have where the disk is nearly full
+ROOM = 40  # bytes that a file may have if the disk is nearly full
 N_FRAMES = 8
 WORKBOOK = "CASME_sq/code_final.xls"
 
 
 class Request(NamedTuple):
-    """What was asked of the disk, and of which file."""
+    """A request to the disk, and the file that it concerns."""
 
     what: str
     path: str
 
 
-Fault = Callable[[int, Request], None]  # told of every request and its number, from 1, before it is carried out
+Fault = Callable[[int, Request], None]  # it is called with the number of each request, from 1, before it is carried out
 _watched: tuple[str, list[Request], Fault | None] | None = None
 
 
@@ -75,12 +76,12 @@ def _hook(event: str, args: tuple) -> None:
 
 @cache
 def _install() -> None:
-    sys.addaudithook(_hook)  # for the rest of the process: there is no way to take one away
+    sys.addaudithook(_hook)  # until the process ends, because an audit hook cannot be removed
 
 
 @contextmanager
 def watched(root: Path, fault: Fault | None = None) -> Iterator[list[Request]]:
-    """The requests below a folder while the block runs, each told to `fault` first."""
+    """The requests below a folder during the `with` block. `fault` is called for each of them first."""
     global _watched
     _install()
     before, requests = _watched, []
@@ -105,7 +106,7 @@ def unwatched() -> Iterator[None]:
 
 
 def once(number: int) -> Callable[[int], Fault]:
-    """The n-th request fails with this errno, and no other."""
+    """Only the n-th request fails, with this errno."""
 
     def at(n: int) -> Fault:
         def fault(i: int, request: Request) -> None:
@@ -118,7 +119,7 @@ def once(number: int) -> Callable[[int], Fault]:
 
 
 def from_then_on(number: int) -> Callable[[int], Fault]:
-    """The n-th request fails, and all after it: the disk is gone, nothing can be cleaned up."""
+    """The n-th request and all later ones fail: the disk is gone, and nothing can be cleaned up."""
 
     def at(n: int) -> Fault:
         def fault(i: int, request: Request) -> None:
@@ -131,7 +132,7 @@ def from_then_on(number: int) -> Callable[[int], Fault]:
 
 
 def out_of_room(n: int) -> Fault:
-    """From the n-th request on no file may have more than a few bytes: writes fit in part, then fail."""
+    """From the n-th request on, files may only have a few bytes: writes fit in part, then fail."""
 
     def fault(i: int, request: Request) -> None:
         if i == n:
@@ -142,7 +143,7 @@ def out_of_room(n: int) -> Fault:
 
 @contextmanager
 def room_again() -> Iterator[None]:
-    """What `out_of_room` took is given back."""
+    """Undo `out_of_room`."""
     try:
         yield
     finally:
@@ -165,7 +166,10 @@ DISK_FULL, BROKEN_DISK, GONE_DISK = once(errno.ENOSPC), once(errno.EIO), from_th
 
 
 def places(requests: list[Request]) -> list[int]:
-    """Numbers of the requests, from 1, of those that differ only in numbers and random names the first one."""
+    """Numbers of requests, from 1.
+
+    Of those that differ only in numbers and random names, only the first is given.
+    """
     first: dict[tuple[str, str], int] = {}
     for n, request in enumerate(requests, 1):
         alike = re.sub(r"-[0-9a-f]{8}\.\d+-[a-z0-9_]+|[0-9a-f]{20}|\d+(?:-\d+)*", "#", request.path)
@@ -201,7 +205,7 @@ def in_a_child(folder: Path, flags: tuple[str, ...], n: int) -> None:
 
 
 def scratch_in(root: Path) -> list[str]:
-    """What was left of files and folders that were being written."""
+    """Scratch of files and folders that were being written."""
     return [name for _, folders, files in os.walk(root) for name in (*folders, *files) if SCRATCH.fullmatch(name)]
 
 
@@ -209,7 +213,7 @@ def is_scratch(path: Path) -> bool:
     return SCRATCH.fullmatch(path.name) is not None
 
 
-# A small dataset, and what takes long made up
+# A small dataset; slow computations are replaced by made-up results
 
 
 def make_dataset(root: Path) -> None:
@@ -227,7 +231,10 @@ def make_dataset(root: Path) -> None:
 
 
 def stand_in(patch: pytest.MonkeyPatch) -> None:
-    """Faces, flow, networks and figures are made up; all is read, written and put into place by the program's code."""
+    """Faces, flow, networks and figures are made up.
+
+    All files are read, written and renamed by the program's own code.
+    """
 
     def feature(first, second, regions, flow):
         return np.full((42, 42, 3), (float(first.mean()) + 2 * float(second.mean())) / 1000)
@@ -271,7 +278,7 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
 
 
 def stand_in_for_scores(patch: pytest.MonkeyPatch) -> None:
-    """One face in the middle of an own video, with two expressions; networks and report are made up."""
+    """One face in the middle of a user's video, with two expressions. Networks and report are made up."""
 
     def score(source, weights, spotting, which, flow, threads, label):
         n = sum(1 for _ in source)

@@ -18,7 +18,7 @@ KEPT_FLOWS = 1500  # of 131 KB
 
 
 def remembered(flow: Callable, limit: int = KEPT_FLOWS) -> Callable:
-    """A flow function that computes the flow of a pair of images once; it depends on nothing else (test_tvl1.py)."""
+    """A flow function that computes each pair only once. The flow depends on nothing but the pair (test_tvl1.py)."""
     kept: OrderedDict[bytes, np.ndarray] = OrderedDict()
     lock = threading.Lock()
 
@@ -31,7 +31,7 @@ def remembered(flow: Callable, limit: int = KEPT_FLOWS) -> Callable:
         if found is None:
             found = flow(first, second)
         with lock:
-            kept[key.digest()] = found  # the last one used is the last one to go
+            kept[key.digest()] = found  # those that were used last are kept longest
             if len(kept) > limit:
                 kept.popitem(last=False)
         return found.copy()

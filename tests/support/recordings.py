@@ -40,7 +40,7 @@ class Recording:
         return find_expression_peaks(self.smoothed(record), self.k_prime, 0.55, self.one_per_video).tolist()
 
     def _prediction(self, record, peak: int) -> dict:
-        """A row; its emotion comes from the joint network's softmax, which a fold without recognition lacks."""
+        """A row. Its emotion comes from the joint network's softmax; a fold without recognition has none."""
         row = {"subject": record["subject"], "video": record["video"], "apex": peak, "emotion": None}
         row |= {"onset": peak - self.k_prime, "offset": peak + self.k_prime, "score": self.smoothed(record)[peak]}
         softmax = self.scores.get(f"{record['scores'].split('_')[0]}_softmax")

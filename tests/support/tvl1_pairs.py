@@ -30,7 +30,7 @@ def checksum(flow: np.ndarray) -> str:
 
 
 def why_not_opencv() -> str | None:
-    """Why the installed OpenCV's flow is another one than the recorded; None if it is the same."""
+    """Why the flow of the installed OpenCV differs from the recorded one. None if it is the same."""
     version = tuple(int(part) for part in cv2.__version__.split(".")[:3])
     if not (4, 5, 1) <= version < (4, 12):
         return f"OpenCV {cv2.__version__} computes another TV-L1 than 4.5.1-4.11"

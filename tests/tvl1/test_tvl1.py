@@ -20,7 +20,7 @@ from Utils.tvl1 import KERNEL_VERSION, TVL1, compile_kernel, kernel, tables, tvl
 
 
 def texture(seed, dx=0.0, dy=0.0, smoothness=2.0):
-    """A smooth random texture whose contents stand `dx`, `dy` pixels further right and down."""
+    """A smooth random texture, moved to the right by `dx` and down by `dy` pixels."""
     noise = np.random.default_rng(seed).uniform(0, 255, (SIDE + 32, SIDE + 32)).astype(np.float32)
     smooth = cv2.GaussianBlur(noise, (0, 0), smoothness)
     smooth = (smooth - smooth.min()) * (255 / (smooth.max() - smooth.min()))

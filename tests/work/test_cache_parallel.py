@@ -68,7 +68,7 @@ def test_a_folder_appears_when_the_block_ends(tmp_path):
     with atomic_folder(final) as scratch:
         (scratch / "inner").mkdir()
         (scratch / "inner" / "x").write_text("new")
-        assert scratch.name.startswith(".")  # readers of the parent pass it over
+        assert scratch.name.startswith(".")  # what reads the parent folder skips it
         assert not final.exists()
     assert (final / "inner" / "x").read_text() == "new"
     assert os.listdir(final.parent) == ["video"]
@@ -152,7 +152,7 @@ with atomic_folder(Path(sys.argv[1], "video")) as folder, atomic_file(Path(sys.a
 
 
 def test_new_folders_take_the_next_free_name(tmp_path):
-    """Also where another run finishes in the middle of this one."""
+    """Also if another run finishes while this one is writing."""
     wanted = tmp_path / "runs" / "run"
 
     def outer(folder: Path) -> None:
@@ -333,7 +333,7 @@ def test_processes_of_an_earlier_call_work_in_the_folder_of_this_one(tmp_path, m
 
 
 def end_process(unit: tuple[Path, int]) -> int:
-    """End this process the first `times`; as the system does that has no memory left."""
+    """End this process the first `times` times, as a system does if memory runs out."""
     folder, times = unit
     before = len(list(folder.iterdir()))
     if before < times:
@@ -350,7 +350,7 @@ def test_a_process_that_is_ended_is_replaced_once(tmp_path, capsys):
     processes = run_units(end_process, [*finished, (tmp_path / "once", 1)], 2, "features", "video")
     assert len(processes) == 5 and os.getpid() not in processes
     said = capsys.readouterr()
-    assert "a worker process was ended from outside, going on with 2 of them" in said.out + said.err
+    assert "a worker process was ended from outside, continuing with 2 of them" in said.out + said.err
     with pytest.raises(InputError, match=r"^features: \d of 5 videos are finished and kept, .*fewer --workers than 2$"):
         run_units(end_process, [*finished, (tmp_path / "always", 99)], 2, "features", "video")
     assert len(list((tmp_path / "always").iterdir())) == 2
@@ -366,7 +366,7 @@ held: list[bytearray] = []
 
 
 def test_peak_memory_of_processes_is_reported():
-    """Of the processes themselves: what this one holds does not count for them."""
+    """Only the memory of the other processes counts, not that of this one."""
     here = bytearray(600 * 10**6)
     assert peak_memory() > 600e6
     workers = Workers(2)
@@ -375,7 +375,7 @@ def test_peak_memory_of_processes_is_reported():
     main, worker = map(float, re.findall(r"(\d+\.\d) GB", workers.memory_report()))
     assert main >= 0.6 and worker < 0.6
     processes = run_units(hold, [120] * 10, workers, "test", "unit")
-    assert len(set(processes)) <= 2  # a process that has grown is not taken for a leak and replaced
+    assert len(set(processes)) <= 2  # a process that has grown is not replaced as if it leaked
     assert float(re.findall(r"(\d+\.\d) GB", workers.memory_report())[1]) >= 0.4
 
 

@@ -1,4 +1,4 @@
-"""Units on a real Dask cluster of this machine: the same bytes, workers that leave, what is said when it cannot be."""
+"""Units on a real Dask cluster on this machine: the same bytes, workers that leave, and the messages if it fails."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_a_unit_whose_process_ends_is_done_by_another(dask, which, tmp_path):
 def test_a_unit_that_ends_every_process_is_given_up(dask, which, tmp_path):
     with (
         connect(1, dask.address) as workers,
-        pytest.raises(InputError, match=r"several workers ended over the same unit.*memory"),
+        pytest.raises(InputError, match=r"several workers were ended by the same unit.*memory"),
     ):
         run_units(end_process, [(which, tmp_path / "mark", True)], workers, "test", "unit")
 
@@ -188,7 +188,7 @@ def test_workers_that_would_compute_differently_are_refused(dask, different, mon
 def test_workers_that_do_not_see_the_folders_are_refused(dask, tmp_path):
     with connect(1, dask.address, [tmp_path]) as workers:
         for mark in tmp_path.glob(".shared-*.part"):
-            mark.unlink()  # as if their folder of this name were another one
+            mark.unlink()  # as if the workers saw another folder of this name
         with pytest.raises(InputError, match=f"does not see {tmp_path}"):
             run_units(square, [1], workers, "test", "unit")
 
@@ -227,7 +227,7 @@ def test_a_run_ends_that_is_left_alone(which, said, tmp_path, monkeypatch):
         started.stop()
 
 
-# What cannot be
+# Clusters that cannot be used
 
 
 def refused(capsys, *flags: str) -> str:
