@@ -256,13 +256,13 @@ def test_both_tables_are_checked():
 
 
 def test_too_many_pairs_name_the_largest_video(monkeypatch):
-    """v1: 1 x 1 pair, v2: 2 x 3; both together 7."""
+    """v1: 1 x 1 pair, v2: 2 x 4; both together 9."""
     predictions = pd.DataFrame([("s", v, 0, 9, "x") for v in ("v1", "v2", "v2")], columns=REQUIRED_COLUMNS)
-    ground_truth = pd.DataFrame([("s", v, 0, 9, "x") for v in ("v1", "v2", "v2", "v2")], columns=REQUIRED_COLUMNS)
-    monkeypatch.setattr("Utils.evaluation.tables.MAX_PAIRS", 7)
+    ground_truth = pd.DataFrame([("s", v, 0, 9, "x") for v in ("v1", *4 * ["v2"])], columns=REQUIRED_COLUMNS)
+    monkeypatch.setattr("Utils.evaluation.tables.MAX_PAIRS", 9)
     assert len(group_by_video(predictions, ground_truth)) == 2
-    monkeypatch.setattr("Utils.evaluation.tables.MAX_PAIRS", 6)
-    with pytest.raises(InputError, match="s/v2: 2 predictions and 3 annotations are too many"):
+    monkeypatch.setattr("Utils.evaluation.tables.MAX_PAIRS", 8)
+    with pytest.raises(InputError, match="s/v2: 2 predictions and 4 annotations are too many"):
         group_by_video(predictions, ground_truth)
 
 
