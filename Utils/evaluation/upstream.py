@@ -274,7 +274,7 @@ def analysis_lists(
         if prediction.peak >= n_features:
             continue
         guesses.append(_index(prediction.emotion, classes))
-        if not video.annotated or video.annotated[0].onset >= n_features:
+        if video.annotated and video.annotated[0].onset >= n_features:
             continue
         label = FALSE_POSITIVE if j == NOT_MATCHED else _index(video.annotated[j].emotion, classes)
         if label is not None:

@@ -180,6 +180,8 @@ def number_folds(
     if not isinstance(held_out, dict):
         return in_order
     numbers = {str(subject): int(name[1:]) for name, subject in held_out.items() if re.fullmatch(FILE_NAME, name)}
+    if not numbers:
+        return in_order
     # Subjects that are not in `held_out` get numbers that have no files. `find_weights` then reports the subject.
     files = (re.fullmatch(r"s(\d{1,9})\..*", file.name) for file in path.parent.glob("*/s*"))
     last = max([*numbers.values(), *(int(match[1]) for match in files if match)], default=0)

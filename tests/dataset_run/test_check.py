@@ -65,7 +65,7 @@ def test_check_names_bad_frames_and_folders(tmp_path):
     (folder / "img007.jpg").unlink()
     (tmp_path / "CASME_sq/rawpic/s2/2_0102b").mkdir()
     report = check_dataset(CASME_SQ, tmp_path).report.splitlines()
-    assert report[report.index("cannot be used: 1") + 1].startswith(
+    assert report[report.index("cannot be used: 4") + 1].startswith(
         f"  {tmp_path}/CASME_sq/rawpic/s2/2_0102b: no frames"
     )
     start = report.index("frames that cannot be read: 3")

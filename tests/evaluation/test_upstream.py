@@ -251,6 +251,13 @@ def test_the_video_ends_with_its_last_feature():
     assert analysis_lists(within, [0], CLASSES, 60) == ([1], [1])
 
 
+def test_a_false_positive_in_a_video_without_annotation_shifts_nothing():
+    """It adds -1 to G, as a false positive does in any video (--videos all)."""
+    right = [("s1", "v2", 0, 9, "positive"), ("s1", "v3", 0, 9, "negative")]
+    predictions = table_of([("s1", "v1", 0, 9, "surprise"), *right])
+    assert evaluate_upstream(predictions, table_of(right), CLASSES)["pairs"] == [[1, 1], [0, 0]]
+
+
 def test_unknown_emotion_is_a_wrong_prediction():
     video = video_of([(0, 9, None), (20, 29, "anger")], [(0, 9, "negative"), (20, 29, "positive")])
     assert analysis_lists(video, [0, 1], CLASSES, 100) == ([None, None], [0, 1])
