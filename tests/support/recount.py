@@ -189,7 +189,7 @@ def upstream(
         if p.subject not in with_recognition or p.apex >= n_features[video]:
             continue
         guesses.append(p.emotion if p.emotion in classes else None)
-        if video not in first or first[video].onset >= n_features[video]:
+        if video in first and first[video].onset >= n_features[video]:
             continue
         if i not in matched:
             labels.append(None)
