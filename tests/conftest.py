@@ -23,8 +23,8 @@ from load_excel import load_annotations, match_expressions
 from load_images import find_videos
 from prepare_training import average_half_length
 from tests.support.command_line import QUICK, command_line
-from tests.support.paths import GOLDEN
-from tests.support.quicker import freeze_tensorflow, remembered
+from tests.support.paths import GOLDEN, TESTS
+from tests.support.quicker import freeze_what_is_loaded, remembered
 from tests.support.shared import made_once
 from Utils.datasets.table import DATASETS, Dataset
 from Utils.records import Expression, Video
@@ -32,6 +32,27 @@ from Utils.synthetic.clips import ClipSettings
 from Utils.synthetic.dataset import generate
 
 TINY = ClipSettings(frames=60, size=(160, 120), n_me=(1, 2), n_macro=(0, 0), n_speech=(0, 0))
+
+
+# The longest first, in an order that fills two cores: pytest-xdist hands out whole files as they come. CPU seconds.
+LONGEST = (
+    "steps/test_main.py",  # 60
+    "steps/test_main_datasets.py",  # 90
+    "robustness/test_resume.py",  # 100
+    "robustness/test_bad_input.py",  # 65
+    "work/test_cluster.py",
+    "robustness/test_faults.py",
+    "tvl1/test_tvl1.py",
+    "own_video/test_own_video.py",
+    "robustness/test_fuzz.py",
+    "steps/test_demo.py",
+    "robustness/test_faults_video.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {TESTS / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +72,7 @@ def _each_flow_is_computed_once():
 
 
 def pytest_runtest_teardown() -> None:
-    freeze_tensorflow()
+    freeze_what_is_loaded()
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ def new_place(undisturbed, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         shutil.rmtree(root, ignore_errors=True)
         shutil.copytree(undisturbed[0] / "data/CASME_sq/rawpic", root / "data/CASME_sq/rawpic", copy_function=os.link)
-        shutil.copyfile(undisturbed[0] / "data/CASME_sq/code_final.xlsx", root / "data/CASME_sq/code_final.xlsx")
+        shutil.copyfile(undisturbed[0] / "data" / faults.WORKBOOK, root / "data" / faults.WORKBOOK)
         monkeypatch.chdir(root)
         return root
 

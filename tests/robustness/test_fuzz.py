@@ -26,7 +26,7 @@ from Utils.evaluation.tables import classes_of, read_table, write_table
 from Utils.settings import PROJECT
 
 CORPUS = TESTS / "fuzz/corpus"
-SECONDS = 3  # for each of the three targets
+SECONDS = 2  # for each of the three targets
 
 SAVED = sorted(CORPUS.glob("*/*"))
 

@@ -29,7 +29,7 @@ import Utils.dataset_run.folder
 import Utils.networks.backend
 import Utils.own_video.run
 from tests.support.bad_input import BOOKS, encoded, face_image
-from tests.support.layouts import write_xlsx
+from tests.support.layouts import write_xls
 from Utils.own_video.face_tracks import Segment, Track, Tracking
 from Utils.own_video.scoring import FaceScores
 from Utils.settings import PROJECT
@@ -44,6 +44,7 @@ CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.lin
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 ROOM = 40  # bytes that a file may have where the disk is nearly full
 N_FRAMES = 8
+WORKBOOK = "CASME_sq/code_final.xls"
 
 
 class Request(NamedTuple):
@@ -210,10 +211,12 @@ def is_scratch(path: Path) -> bool:
 
 
 def make_dataset(root: Path) -> None:
-    """CASME_sq in `root/data`: two subjects with one video of a drawn face each, one expression in it."""
-    book = BOOKS["CASME_sq"]
-    (row,), subjects, codes = book.sheets
-    write_xlsx(root / "data" / book.path, [[row, [2, *row[1:]]], [*subjects, [2, "s2", 2]], codes])
+    """CASME_sq in `root/data`: two subjects with one video of a drawn face each, one expression in it.
+
+    The workbook is an .xls, which is read five times as quickly as an .xlsx.
+    """
+    (row,), subjects, codes = BOOKS["CASME_sq"].sheets
+    write_xls(root / "data" / WORKBOOK, [[row, [2, *row[1:]]], [*subjects, [2, "s2", 2]], codes])
     for subject in (1, 2):
         for number in range(1, N_FRAMES + 1):
             path = root / f"data/CASME_sq/rawpic/s{subject}/{subject}_0101a/img{number:03d}.jpg"

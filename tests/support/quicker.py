@@ -39,12 +39,17 @@ def remembered(flow: Callable, limit: int = KEPT_FLOWS) -> Callable:
     return look_up
 
 
-def freeze_tensorflow() -> None:
-    """Take TensorFlow's million objects out of what the garbage collector looks through, once they are there.
+_frozen = set()
 
-    Training collects garbage after every network: in a process with all that, a fifth of a second each time.
+
+def freeze_what_is_loaded() -> None:
+    """Take libraries' objects out of what the garbage collector looks through: once, and again with TensorFlow's.
+
+    They stay anyway. Training collects garbage after every network, which takes a fifth of a second with all of them.
     """
-    if "tensorflow" in sys.modules and not gc.get_freeze_count():
+    loaded = "tensorflow" in sys.modules
+    if loaded not in _frozen:
+        _frozen.add(loaded)
         gc.collect()
         gc.freeze()
 

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import Utils.work.parallel
 from tests.support.paths import PROJECT
 from Utils.errors import InputError
 from Utils.work.cache import (
@@ -33,7 +34,7 @@ from Utils.work.cache import (
     write_json,
     write_new_folder,
 )
-from Utils.work.parallel import cores, memory_report, peak_memory, run_units
+from Utils.work.parallel import cores, memory_report, peak_memory, release_workers, run_units
 
 # Whole or not at all
 
@@ -364,8 +365,10 @@ def hold(megabytes: int) -> int:
 held: list[bytearray] = []
 
 
-def test_peak_memory_of_processes_is_reported():
+def test_peak_memory_of_processes_is_reported(monkeypatch):
     """Of the processes themselves: what this one holds does not count for them."""
+    release_workers()  # those of tests that ran before, in which TensorFlow may be loaded
+    monkeypatch.setattr(Utils.work.parallel, "_highest_peak", 0)
     here = bytearray(600 * 10**6)
     assert peak_memory() > 600e6
     run_units(hold, [1] * 4, 2, "test", "unit")

@@ -28,13 +28,17 @@ distributed = pytest.importorskip("distributed", reason="not installed: pip inst
 
 
 class Dask:
-    """A scheduler and its workers, each a process group of its own, in a folder that holds nothing of the project."""
+    """A scheduler and its workers, each a process group of its own, in a folder that holds nothing of the project.
 
-    def __init__(self, folder: Path, n_workers: int) -> None:
+    `nanny`: each worker is started, and started again, by another process, as it is by default.
+    """
+
+    def __init__(self, folder: Path, n_workers: int, nanny: bool = False) -> None:
         self.folder, self.file, self.processes = folder, folder / "scheduler.json", []
         self.start("scheduler", "--host", "127.0.0.1", "--port", str(free_port()), "--no-dashboard")
+        kind = "--nanny" if nanny else "--no-nanny"
         for _ in range(n_workers):
-            self.start("worker", "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder))
+            self.start("worker", kind, "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder))
         wait_for(self.file.is_file, 60)
         if n_workers:
             with distributed.Client(self.address, set_as_default=False) as client:
@@ -78,7 +82,7 @@ def wait_for(condition, seconds: float) -> None:
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory) -> Iterator[Dask]:
     """A scheduler and two workers; a unit that ends two workers is given up."""
-    started = Dask(tmp_path_factory.mktemp("dask"), n_workers=2)
+    started = Dask(tmp_path_factory.mktemp("dask"), n_workers=2, nanny=True)
     yield started
     started.stop()
 
