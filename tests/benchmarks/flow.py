@@ -17,7 +17,7 @@ import llvmlite
 import numba
 import numpy as np
 
-from tests.tvl1.test_tvl1 import recorded_pairs, why_not_opencv
+from tests.support.tvl1_pairs import recorded_pairs, why_not_opencv
 from Utils.tvl1 import KERNEL_VERSION, TVL1, compile_kernel
 from Utils.tvl1.tables import LANES
 

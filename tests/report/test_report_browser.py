@@ -38,19 +38,33 @@ def browser():
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def desktop_page(browser):
+    """The page that most tests open their report in, one after the other: a new one takes a second of work."""
+    with browser.new_context(viewport=DESKTOP) as context:
+        yield context.new_page()
+
+
 @pytest.fixture
-def visit(browser):
+def visit(browser, desktop_page):
     """`visit(path, **context)`: the page; at the end it must have asked for nothing and complained of nothing."""
-    contexts, opened, complaints, requests = [], [], [], []
+    contexts, pages, opened, complaints, requests = [], [], [], [], []
+    heard = {
+        "console": lambda message: complaints.append(message.text),
+        "pageerror": lambda error: complaints.append(str(error)),
+        "dialog": lambda dialog: (complaints.append("a dialog"), dialog.dismiss()),
+        "request": lambda request: requests.append(request.url),
+    }
 
     def open_page(path, **options):
-        contexts.append(browser.new_context(**({"viewport": DESKTOP} | options)))
-        page = contexts[-1].new_page()
+        page = desktop_page
+        if options or opened:  # with a context of its own; so has the second page of a test
+            contexts.append(browser.new_context(**({"viewport": DESKTOP} | options)))
+            page = contexts[-1].new_page()
         page.set_default_timeout(10_000)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (complaints.append("a dialog"), dialog.dismiss()))
-        page.on("request", lambda request: requests.append(request.url))
+        for event, hear in heard.items():
+            page.on(event, hear)
+        pages.append(page)
         opened.append(path.as_uri())
         page.goto(opened[-1])
         return page
@@ -58,6 +72,9 @@ def visit(browser):
     yield open_page
     for context in contexts:
         context.close()
+    if desktop_page in pages:
+        for event, hear in heard.items():
+            desktop_page.remove_listener(event, hear)
     assert [url for url in requests if not url.startswith("data:")] == opened
     assert complaints == []
 

@@ -34,7 +34,7 @@ from Utils.work.cache import (
     write_new_folder,
 )
 from Utils.work.machine import cores, peak_memory
-from Utils.work.parallel import Workers, run_units
+from Utils.work.parallel import Workers, release_workers, run_units
 
 # Whole or not at all
 
@@ -367,6 +367,7 @@ held: list[bytearray] = []
 
 def test_peak_memory_of_processes_is_reported():
     """Only the memory of the other processes counts, not that of this one."""
+    release_workers()  # those of tests that ran before, in which TensorFlow may be loaded
     here = bytearray(600 * 10**6)
     assert peak_memory() > 600e6
     workers = Workers(2)
