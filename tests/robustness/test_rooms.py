@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.support.paths import PROJECT
+from tests.support.paths import PROJECT, TESTS
 
 # Top to bottom: a place imports only places in a level below its own, or, without circles, in its own level.
 STEPS = ("load_images", "load_excel", "face_crop", "feature_extraction", "prepare_training", "train_evaluate")
@@ -115,6 +116,22 @@ def test_imports_go_downwards():
 
 def test_there_is_no_circle():
     assert circle(IMPORTS) == []
+
+
+def test_rooms_do_not_import_in_a_circle_either():
+    """Two rooms of one level, of which each has a module that imports one of the other."""
+    rooms: dict[str, set[tuple[str, str]]] = {}
+    for module, taken in IMPORTS.items():
+        others = {(place_of(other), "") for other, _ in taken if place_of(other) != place_of(module)}
+        rooms.setdefault(place_of(module), set()).update(others)
+    assert circle(rooms) == []
+
+
+def test_no_test_module_imports_another():
+    """Nor does a script in a string: what tests share stands in tests/support."""
+    for path in TESTS.rglob("*.py"):
+        found = re.findall(r"(?:from|import) (tests[.\w]*\.test_\w+)", path.read_text(encoding="utf-8"))
+        assert not found, f"{path.relative_to(PROJECT)}: {', '.join(found)}"
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
