@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from Utils.datasets.table import Dataset
-from Utils.errors import InputError
+from Utils.errors import InputError, reason_of
 from Utils.work.cache import file_hash, read_json
 
 KINDS = ("spot", "recog", "spot_recog")
@@ -23,7 +23,6 @@ PUBLISHED_ENDING = ".hdf5"  # of the authors' files
 ENDINGS = (".weights.h5", PUBLISHED_ENDING)  # the preferred one first
 DESCRIPTION = "weights.json"
 MAX_BYTES = 16 * 2**20  # of all arrays in a file; the published files have 0.1 MB
-LONGEST_REASON = 160  # characters of a library's message that are shown
 FILE_NAME = r"s\d{1,9}"  # of a fold; int() refuses numbers of very many digits
 
 
@@ -255,10 +254,9 @@ def load_network(network, path: Path) -> None:
         if published is None:
             network.load_weights(path)
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:LONGEST_REASON]
         raise InputError(
-            f"{path}: does not fit the {network.name} network with {network.output_shape[-1]} output(s) ({reason}); "
-            "get the file again, or train with --train"
+            f"{path}: does not fit the {network.name} network with {network.output_shape[-1]} output(s) "
+            f"({reason_of(error)}); get the file again, or train with --train"
         ) from None
     if published is not None:
         _set_published(network, published, path)
