@@ -232,7 +232,7 @@ def remarks_on_weights(weights_dir: Path, dataset: Dataset, k_prime: int) -> lis
         facts = {name: description.get(name) for name in facts}
     here = {"k_prime": ("k'", k_prime), "fps": ("frames per second", dataset.fps)}
     return [
-        f"{folder}: weights are for {name} = {facts[fact]}, the data has {value}; scores may be worse for it"
+        f"{folder}: weights are for {name} = {facts[fact]}, the data has {value}; this can make the results worse"
         for fact, (name, value) in here.items()
         if facts[fact] is not None and facts[fact] != value
     ]

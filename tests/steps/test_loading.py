@@ -272,7 +272,8 @@ def test_gap_is_reported_and_frames_count_by_position(tmp_path):
         (tmp_path / f"CASME_sq/rawpic/s1/1_0101a/img{number:03d}.jpg").unlink()
     videos, _, remarks = load("CASME_sq", tmp_path)
     folder = tmp_path / "CASME_sq/rawpic/s1/1_0101a"
-    assert remarks[0] == f"{folder}: 3 frame number(s) missing, the first after img003.jpg; frames count by position"
+    gap = "3 frame number(s) missing, the first after img003.jpg; the frames are used as if none were missing"
+    assert remarks[0] == f"{folder}: {gap}"
     assert len(videos[0].frames) == 7
     assert videos[0].frames[3].name == "img006.jpg"
 
@@ -325,8 +326,8 @@ def test_strangers_are_passed_over_with_a_remark(tmp_path):
     videos, _, remarks = load("CASME_sq", tmp_path)
     assert [v.label for v in videos] == ["s1/1_0101a"]
     assert remarks == [
-        f"{folder}/img001 copy.jpg: not named as a frame, passed over",
-        f"{folder.parents[1]}/backup: not named as a video, passed over (and 1 more folder(s))",
+        f"{folder}/img001 copy.jpg: not named as a frame, skipped",
+        f"{folder.parents[1]}/backup: not named as a video, skipped (and 1 more folder(s))",
     ]
 
 
@@ -421,9 +422,7 @@ def test_second_workbook_is_mentioned(tmp_path):
     write_xlsx(tmp_path / "CASME_sq/CAS(ME)^2code_final.xlsx", [[]])
     (tmp_path / "CASME_sq/code_final.xlsx~").write_bytes(b"")
     _, _, remarks = load("CASME_sq", tmp_path)
-    assert remarks[0].endswith(
-        "code_final.xlsx: used for the annotations; CASME_sq/CAS(ME)^2code_final.xlsx not looked at"
-    )
+    assert remarks[0].endswith("code_final.xlsx: used for the annotations; not used: CASME_sq/CAS(ME)^2code_final.xlsx")
 
 
 def test_newest_of_several_versions(tmp_path):
