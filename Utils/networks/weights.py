@@ -38,7 +38,7 @@ class FoldWeights:
         A file with both networks. If it is given, it is read instead of the other two.
     leaks : bool
         Whether these are published files whose recognition network was trained on the subject that it is tested on.
-    withheld : bool
+    recognition_unused : bool
         Whether the recognition network is not used, because it leaks or was never trained.
     """
 
@@ -46,20 +46,20 @@ class FoldWeights:
     recog: Path | None
     joint: Path | None = None
     leaks: bool = False
-    withheld: bool = False
+    recognition_unused: bool = False
 
     @property
     def recognises(self) -> bool:
         """Whether the recognition network is used.
 
-        It is if it has its own file, or if there is only a joint file, and if it is not withheld.
+        It is if it has its own file, or if there is only a joint file, and if it is not `recognition_unused`.
         """
-        return not self.withheld and (self.recog is not None or self.spot is None)
+        return not self.recognition_unused and (self.recog is not None or self.spot is None)
 
     def fingerprint(self) -> list[str]:
         """SHA-256 of each file, for the key of a fold's results."""
         hashes = [file_hash(path) if path else "" for path in (self.spot, self.recog, self.joint)]
-        return [*hashes, "withheld"] if self.withheld else hashes
+        return [*hashes, "recognition_unused"] if self.recognition_unused else hashes
 
 
 def ending_of(folder: Path) -> str | None:
@@ -100,7 +100,7 @@ def fold_files(weights_dir: Path, dataset: Dataset, name: str) -> FoldWeights | 
         return FoldWeights(spot, recog, joint if spot is None else None)
     only_joint = recog is None and spot is None
     untrained = only_joint and name in {f"s{number}" for number in dataset.folds_without_recognition}
-    return FoldWeights(spot, recog, joint, withheld=untrained)
+    return FoldWeights(spot, recog, joint, recognition_unused=untrained)
 
 
 def find_weights(
@@ -135,7 +135,7 @@ def find_weights(
             "or name another folder with --weights_dir"
         )
     if ending_of(folder) == PUBLISHED_ENDING and number in dataset.leaking_folds:
-        return replace(files, leaks=True, withheld=files.withheld or protocol == "paper")
+        return replace(files, leaks=True, recognition_unused=files.recognition_unused or protocol == "paper")
     return files
 
 

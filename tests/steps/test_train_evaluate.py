@@ -196,10 +196,10 @@ def test_published_weights_that_have_seen_their_subject(trained, train, folds, t
         "s15: the published recognition weights recog.weights.h5 have seen this subject",
     )
     files = FoldWeights(*(folder / f"{kind}.weights.h5" for kind in ("spot", "recog")), leaks=True)
-    for withheld, then in ((True, "its expressions get no emotion"), (False, "they are used, as upstream does")):
-        (result,), remarks = train(tmp_path, folds[:1], weights=[replace(files, withheld=withheld)])
+    for unused, then in ((True, "its expressions get no emotion"), (False, "they are used, as upstream does")):
+        (result,), remarks = train(tmp_path, folds[:1], weights=[replace(files, recognition_unused=unused)])
         assert remarks == [f"{seen}; {then}"]
-        assert result.recognised != withheld
+        assert result.recognised != unused
 
 
 @pytest.mark.parametrize(
