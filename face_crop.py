@@ -179,7 +179,7 @@ def crop_video(job: CropJob) -> Crops:
 
     Raises InputError as `crop_videos` does, but not if the video shows no face.
     """
-    if remark := _foreign_crops(job):
+    if remark := _remark_on_users_crops(job):
         return Crops(_with_crops(job), remark)
     if job.upstream is None or job.upstream.rectangle is None:
         crops = _crop(job, first_face)
@@ -188,7 +188,7 @@ def crop_video(job: CropJob) -> Crops:
     if _paper_rectangle(job) == job.upstream.rectangle:
         return _crop(job, first_face)
     second = replace(job, folder=job.upstream_folder)
-    if remark := _foreign_crops(second):
+    if remark := _remark_on_users_crops(second):
         return Crops(_with_crops(second), remark)
     crops = _crop(second, lambda _: (0, job.upstream.rectangle), rectangle=job.upstream.rectangle)
     return replace(crops, remark=job.upstream.remark)
@@ -237,7 +237,7 @@ def _is_foreign(folder: Path) -> bool:
     return RECORD not in there and bool(there - CLUTTER)
 
 
-def _foreign_crops(job: CropJob) -> str:
+def _remark_on_users_crops(job: CropJob) -> str:
     """A remark if the crops in `job.folder` were not made by this program, else "".
 
     Such crops have no `RECORD`. They belong to the user: they are used as they are, and never overwritten. Raises
@@ -303,28 +303,28 @@ def upstream_cuts(
     rectangle of the video before, in natural order of subjects and videos (the order of `all_videos`).
     """
     frames = run_units(first_frame, videos, workers, "first frames", "video")
-    found = {_place(video): frame for video, frame in zip(videos, frames, strict=True)}
-    positions = {_place(video): i for i, video in enumerate(all_videos)}
+    found = {_video_key(video): frame for video, frame in zip(videos, frames, strict=True)}
+    positions = {_video_key(video): i for i, video in enumerate(all_videos)}
     cuts = []
     for video in videos:
-        faces, source = found[_place(video)].faces, video
-        for before in reversed(all_videos[: positions[_place(video)]]):
+        faces, source = found[_video_key(video)].faces, video
+        for before in reversed(all_videos[: positions[_video_key(video)]]):
             if faces:
                 break
             source = before
             faces = _remembered(before, found).faces
-        cuts.append(_upstream_cut(video, faces, source, found[_place(video)].shape))
+        cuts.append(_upstream_cut(video, faces, source, found[_video_key(video)].shape))
     return cuts
 
 
 def _remembered(video: Video, found: dict[tuple[str, str], FirstFrame]) -> FirstFrame:
     """`first_frame(video)`, which is kept in `found` so that it is detected only once."""
-    if _place(video) not in found:
-        found[_place(video)] = first_frame(video)
-    return found[_place(video)]
+    if _video_key(video) not in found:
+        found[_video_key(video)] = first_frame(video)
+    return found[_video_key(video)]
 
 
-def _place(video: Video) -> tuple[str, str]:
+def _video_key(video: Video) -> tuple[str, str]:
     """What identifies a video in its dataset."""
     return video.subject, video.name
 

@@ -54,7 +54,7 @@ def read_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper")
         paths[what], *others = existing_paths(data_root, candidates, dataset, f"workbook of {what}")
         if others:
             names = ", ".join(str(p.relative_to(data_root)) for p in others)
-            remarks.append(f"{paths[what]}: used for the {what}; {names} not looked at")
+            remarks.append(f"{paths[what]}: used for the {what}; not used: {names}")
     annotations = dataset.read_annotations(paths, dataset.emotions)
     annotations.remarks[:0] = remarks
     return as_upstream(annotations, dataset.upstream_shift) if protocol == "upstream" else annotations
@@ -130,7 +130,7 @@ def _frames_against_rows(video: Video, rows: Sequence[AnnotatedRow]) -> list[str
     if rows and number and int(number[1]) != rows[0].first_frame:
         remarks.append(
             f"{video.frames[0]}: is the first frame, but the annotations count from {rows[0].first_frame} "
-            f"({rows[0].where}); frames count by position"
+            f"({rows[0].where}); it is used as number {rows[0].first_frame}"
         )
     return remarks
 

@@ -114,7 +114,7 @@ def scan_videos(dataset: Dataset, data_root: Path) -> RawVideos:
         raw.videos[key] = Video(subject=match["subject"], name=folder.name, frames=frames)
         raw.remarks += remarks
     if skipped:
-        raw.remarks.append(f"{shown(skipped[0])}: not named as a video, passed over{_and_more(skipped, 'folder(s)')}")
+        raw.remarks.append(f"{shown(skipped[0])}: not named as a video, skipped{_and_more(skipped, 'folder(s)')}")
     return raw
 
 
@@ -199,16 +199,14 @@ def _frames(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[str]
         raise InputError(f"{folder}: no frames in this video folder; copy them there, or remove the folder")
     remarks = []
     if skipped:
-        remarks.append(
-            f"{shown(folder / skipped[0])}: not named as a frame, passed over{_and_more(skipped, 'file(s)')}"
-        )
+        remarks.append(f"{shown(folder / skipped[0])}: not named as a frame, skipped{_and_more(skipped, 'file(s)')}")
     numbers = sorted(by_number)
     missing = numbers[-1] - numbers[0] + 1 - len(numbers)
     if missing:
         after = next(a for a, b in pairwise(numbers) if b != a + 1)
         remarks.append(
             f"{folder}: {missing} frame number(s) missing, the first after {by_number[after].name}; "
-            "frames count by position"
+            "the frames are used as if none were missing"
         )
     return tuple(by_number[n] for n in numbers), remarks
 

@@ -259,11 +259,13 @@ def _compute_fold(job: FoldJob, folder: Path) -> dict:
 
 
 def _require_finite(outputs: Iterable[np.ndarray], job: FoldJob) -> None:
-    """Raise InputError if any output of a network is NaN or infinite."""
-    if all(np.isfinite(array).all() for array in outputs):
+    """Raise InputError if any output of a network is NaN or infinite: the scores first, then the probabilities."""
+    finite = [bool(np.isfinite(array).all()) for array in outputs]
+    if all(finite):
         return
-    if job.weights:
-        raise InputError(f"{job.weights.spot}: gives scores that are not finite; get the weights again")
+    if files := job.weights:
+        used = files.joint or (files.recog if finite[0] else files.spot)
+        raise InputError(f"{used}: gives scores that are not finite; get the weights again")
     raise InputError(
         f"fold {job.fold.number} ({job.fold.held_out} held out): training diverged, its scores are not finite; give a "
         f"lower --learning_rate than {job.hyperparameters.learning_rate:g}"

@@ -240,7 +240,7 @@ def predict_expressions(
     for s in scores:
         for found in spot_video(s.smoothed, s.probabilities, k_prime, p, dataset.one_per_video, protocol):
             emotion = "" if found.class_index is None else dataset.classes[found.class_index]
-            row = _row(s.video, found.onset, found.apex, found.offset, dataset.fps)
+            row = _shared_columns(s.video, found.onset, found.apex, found.offset, dataset.fps)
             rows.append(row | dict(score=found.score, emotion=emotion, confidence=found.confidence))
     return pd.DataFrame(rows, columns=list(PREDICTION_COLUMNS))
 
@@ -251,7 +251,8 @@ def annotated_expressions(videos: Sequence[Video], dataset: Dataset) -> pd.DataF
     If any apex was searched, there is also the column `SEARCHED_APEX`. An apex that is not known is empty (NA).
     """
     rows = [
-        _row(video, e.onset, e.apex, e.offset, dataset.fps) | {"emotion": e.emotion, SEARCHED_APEX: e.searched_apex}
+        _shared_columns(video, e.onset, e.apex, e.offset, dataset.fps)
+        | {"emotion": e.emotion, SEARCHED_APEX: e.searched_apex}
         for video in videos
         for e in video.expressions
     ]
@@ -261,7 +262,7 @@ def annotated_expressions(videos: Sequence[Video], dataset: Dataset) -> pd.DataF
     return pd.DataFrame(rows, columns=columns).astype(whole)
 
 
-def _row(video: Video, onset: int, apex: int | None, offset: int, fps: int) -> dict:
+def _shared_columns(video: Video, onset: int, apex: int | None, offset: int, fps: int) -> dict:
     """The columns that predictions and annotations share."""
     return dict(
         subject=video.subject,

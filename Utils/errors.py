@@ -6,6 +6,7 @@ import re
 
 # Control characters, which a terminal would obey, and surrogates, which are not valid Unicode text
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+LONGEST_REASON = 200  # characters of a library's message that are shown
 
 
 class InputError(Exception):
@@ -18,3 +19,8 @@ class InputError(Exception):
 def shown(text: object) -> str:
     """A path or a message as one printable line. Characters that cannot be shown become escapes such as `\\n`."""
     return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], str(text))
+
+
+def reason_of(error: BaseException) -> str:
+    """A library's message on one line, at most `LONGEST_REASON` characters; the error's type if it has no message."""
+    return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__

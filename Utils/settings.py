@@ -28,7 +28,7 @@ EVERY_TASK = tuple(TASKS)  # flags for folders and for the machine are always ac
 
 # Limits of flags. Most are far above every sensible value, and only catch typing errors.
 MAX_RUNS = 1000
-RATES = (1, 1000)  # frames per second, as in Utils/own_video/rates.py
+LOWEST_RATE, HIGHEST_RATE = 1, 1000  # frames per second; of video files, too
 MAX_SCORE = 100  # spotting scores are about 0 to 1
 MAX_HALF_LENGTH = 10  # seconds; micro-expressions take less than one
 MAX_EPOCHS = 100_000
@@ -162,7 +162,7 @@ class Settings:
     fps: float | None = flag(
         None,
         "frames per second of the folders of images in --video",
-        number(float, *RATES),
+        number(float, LOWEST_RATE, HIGHEST_RATE),
         "RATE",
         tasks=("video", "footage"),
     )

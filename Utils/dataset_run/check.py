@@ -144,7 +144,7 @@ def _compared(published, here) -> str:
 def _rows(annotations: Annotations) -> list[str]:
     """Lines on the workbook's rows: how many are used, how many are skipped for each reason, and each faulty one."""
     lines = ["", f"workbook rows: {len(annotations.rows)} micro-expressions that can be used"]
-    for reason, places in annotations.passed_over.items():
+    for reason, places in annotations.skipped.items():
         shown = f": {'; '.join(places)}" if len(places) <= PLACES_SHOWN else ""
         lines.append(f"  {len(places)} skipped by the protocol, {reason}{shown}")
     return lines + _listed("rows left out because they are faulty", annotations.left_out)

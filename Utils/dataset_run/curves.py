@@ -68,8 +68,8 @@ def video_figures(
                 predictions=curve.predictions,
                 annotations=curve.annotations,
                 classes=dataset.classes,
-                hits=[i for i, _ in curve.matches],
-                found=[j for _, j in curve.matches],
+                matched_predictions=[i for i, _ in curve.matches],
+                matched_annotations=[j for _, j in curve.matches],
             )
         )
     return figures

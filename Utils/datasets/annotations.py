@@ -73,7 +73,7 @@ class Annotations:
         The micro-expressions, in the workbook's order.
     left_out : list of str
         One line for each faulty row: its place and the fault.
-    passed_over : dict of str to list of str
+    skipped : dict of str to list of str
         Reason -> places of the rows that were skipped: macro-expressions, emotions that are not evaluated, ...
     remarks : list of str
         What is unusual about rows that are used.
@@ -85,7 +85,7 @@ class Annotations:
 
     rows: list[AnnotatedRow] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
-    passed_over: dict[str, list[str]] = field(default_factory=dict)
+    skipped: dict[str, list[str]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     named: set[tuple[str, str]] = field(default_factory=set)
     workbook_order: bool = False
@@ -104,9 +104,9 @@ class Annotations:
         except CellError as error:
             self.left_out.append(str(error))
 
-    def pass_over(self, where: str, reason: str) -> None:
+    def skip(self, where: str, reason: str) -> None:
         """Count a row that is skipped."""
-        self.passed_over.setdefault(reason, []).append(where)
+        self.skipped.setdefault(reason, []).append(where)
 
     def add(self, found: AnnotatedRow, row: Row, column: Mapping[str, int]) -> None:
         """Append a micro-expression.
@@ -144,9 +144,9 @@ class Annotations:
     def summary(self) -> list[str]:
         """At most two lines: how many rows were skipped, by reason, and how many were left out."""
         lines = []
-        if self.passed_over:
-            reasons = ", ".join(f"{len(places)} {reason}" for reason, places in self.passed_over.items())
-            lines.append(f"{sum(map(len, self.passed_over.values()))} row(s) skipped by the protocol: {reasons}")
+        if self.skipped:
+            reasons = ", ".join(f"{len(places)} {reason}" for reason, places in self.skipped.items())
+            lines.append(f"{sum(map(len, self.skipped.values()))} row(s) skipped by the protocol: {reasons}")
         if self.left_out:
             lines.append(f"{len(self.left_out)} row(s) left out because they are faulty")
         return lines
@@ -158,13 +158,13 @@ def as_upstream(annotations: Annotations, shift: int) -> Annotations:
     All frame numbers are lowered by `shift`, and an expression that would then begin before frame 0 is skipped. The
     apex is the workbook's number, even if it means "unknown". The workbook's order is kept.
     """
-    rows, passed_over = [], {reason: list(places) for reason, places in annotations.passed_over.items()}
+    rows, skipped = [], {reason: list(places) for reason, places in annotations.skipped.items()}
     for row in annotations.rows:
         e = row.expression
         if e.onset < shift:
-            passed_over.setdefault("onset at the first frame", []).append(row.where)
+            skipped.setdefault("onset at the first frame", []).append(row.where)
             continue
         apex = e.apex if row.apex_number is None else row.apex_number - row.first_frame
         apex = None if apex is None else apex - shift
         rows.append(replace(row, expression=replace(e, onset=e.onset - shift, apex=apex, offset=e.offset - shift)))
-    return replace(annotations, rows=rows, passed_over=passed_over, workbook_order=True)
+    return replace(annotations, rows=rows, skipped=skipped, workbook_order=True)

@@ -53,11 +53,11 @@ def read_casme_sq(workbooks: Mapping[str, Path], emotions: Emotions) -> Annotati
     for row in sheets[0].rows:
         with found.reading(row, place):
             if _is_text(row, name_column, r".+_\d+", column.values()):
-                found.pass_over(row.where, LINE_OF_TEXT)
+                found.skip(row.where, LINE_OF_TEXT)
                 continue
             kind = plain(row.text(type_column, "type"))
             if kind == "macro-expression":
-                found.pass_over(row.where, MACRO)
+                found.skip(row.where, MACRO)
                 continue
             if kind != "micro-expression":
                 shown = repr(row.value(type_column))
@@ -117,18 +117,18 @@ def read_sammlv(workbooks: Mapping[str, Path], emotions: Emotions) -> Annotation
     for row in table.rows:
         with found.reading(row, place):
             if _is_text(row, name_column, name_pattern, column.values()):
-                found.pass_over(row.where, LINE_OF_TEXT)
+                found.skip(row.where, LINE_OF_TEXT)
                 continue
             kind = plain(row.text(type_column, "Type"))
             if kind.startswith("macro"):
-                found.pass_over(row.where, MACRO)
+                found.skip(row.where, MACRO)
                 continue
             if not kind.startswith("micro"):
                 raise row.fault(type_column, f"Type {row.value(type_column)!r} is neither Micro nor Macro")
             subject, video = place(row)
             onset = row.frame(column["onset"], "Onset")
             if onset == 0:
-                found.pass_over(row.where, "onset 0")
+                found.skip(row.where, "onset 0")
                 continue
             apex, offset = row.frame(column["apex"], "Apex"), row.frame(column["offset"], "Offset")
             word_rows = words.get((plain(row.value(name_column)), kind), [])
@@ -172,19 +172,19 @@ def read_casme2(workbooks: Mapping[str, Path], emotions: Emotions) -> Annotation
     for row in table.rows:
         with found.reading(row, place):
             if _is_text(row, name_column, r"EP\w+", column.values()):
-                found.pass_over(row.where, LINE_OF_TEXT)
+                found.skip(row.where, LINE_OF_TEXT)
                 continue
             subject, video = place(row)
             emotion = _emotion(row, emotion_column, emotions)
             if emotion is None:
-                found.pass_over(row.where, f"{plain(row.value(emotion_column))} (not evaluated)")
+                found.skip(row.where, f"{plain(row.value(emotion_column))} (not evaluated)")
                 continue
             if row.value(column["apex"]) == "/":
-                found.pass_over(row.where, "apex /")
+                found.skip(row.where, "apex /")
                 continue
             frames = [row.frame(c, what) - 1 for what, c in column.items()]
             if frames == CASME2_MISLABELLED:
-                found.pass_over(row.where, "labelling error of the release (frames 66, 111, 111)")
+                found.skip(row.where, "labelling error of the release (frames 66, 111, 111)")
                 continue
             found.add(AnnotatedRow(subject, video, Expression(*frames, emotion), row.where), row, column)
     return found
@@ -218,7 +218,7 @@ def read_smic(workbooks: Mapping[str, Path], emotions: Emotions) -> Annotations:
     for row in table.rows:
         with found.reading(row, place):
             if _is_text(row, name_column, name_pattern, column.values()):
-                found.pass_over(row.where, LINE_OF_TEXT)
+                found.skip(row.where, LINE_OF_TEXT)
                 continue
             subject, video = place(row)
             name = row.text(name_column, "Filename")
@@ -232,7 +232,7 @@ def read_smic(workbooks: Mapping[str, Path], emotions: Emotions) -> Annotations:
             found.add(AnnotatedRow(subject, video, expression, row.where, first), row, column)
             for j in further:
                 if row.holds_number([j]):
-                    found.pass_over(row.where, "further expression of a short video")
+                    found.skip(row.where, "further expression of a short video")
     return found
 
 

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from Utils.errors import UNPRINTABLE, InputError
+from Utils.errors import UNPRINTABLE, InputError, reason_of
 
 LARGEST_FRAME = 100_000_000  # far above any real frame number: a larger one is a typing error
 LONGEST_FAULT = 300  # characters of a message about a cell, which itself may hold 32,767
-LONGEST_REASON = 200  # characters of a library's message that are shown
 HEADER_WITHIN = 40  # rows that are not blank in which the header is looked for; SAMM's is near row 14
 XLSX_START, XLS_START = b"PK", b"\xd0\xcf\x11\xe0"  # first bytes: of a ZIP archive, of an OLE2 file
 
@@ -221,7 +220,7 @@ def _read_xlsx(path: Path) -> list[tuple[str, tuple[Row, ...]]]:
         zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, EOFError,
         SyntaxError, RuntimeError, AssertionError,
     ) as error:  # fmt: skip
-        reason = _one_line(error.__cause__ or error)
+        reason = reason_of(error.__cause__ or error)
         raise InputError(f"{path}: cannot be read as an .xlsx workbook ({reason}); is the file complete?") from None
 
 
@@ -257,7 +256,7 @@ def _read_xls(path: Path) -> list[tuple[str, tuple[Row, ...]]]:
         return sheets
     except Exception as error:  # on a broken file xlrd raises struct, assertion, index and decoding errors, and more
         raise InputError(
-            f"{path}: cannot be read as an .xls workbook ({_one_line(error)}); is it complete, and without a password?"
+            f"{path}: cannot be read as an .xls workbook ({reason_of(error)}); is it complete, and without a password?"
         ) from None
 
 
@@ -299,7 +298,3 @@ def column_name(text) -> str:
 def _shown(value) -> str:
     """A cell's value as messages show it."""
     return f"the date {value:%Y-%m-%d}" if isinstance(value, datetime.date) else repr(value)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__

@@ -335,9 +335,9 @@ def _nan_notes(scores: Mapping, name: str) -> list[str]:
         return [f"{name}: no class has pairs both of it and of another, so upstream's averages are not defined"]
     notes = []
     if scores["f1"] is None:
-        notes.append(f"{name}: F1 is 0/0, upstream's NaN")
+        notes.append(f"{name}: F1 is not defined: precision and recall are 0 (upstream gives NaN)")
     if scores["uar"] is None:
-        notes.append(f"{name}: UAR is upstream's NaN, a class is predicted and never annotated")
+        notes.append(f"{name}: UAR is not defined: a class is predicted and never annotated (upstream gives NaN)")
     return notes
 
 

@@ -84,7 +84,7 @@ def train(
     tensors = [keras.ops.convert_to_tensor(array) for array in inputs]
     keras.utils.set_random_seed(seed)
     history = trainer.fit(
-        **_samples(tensors, targets, seed, batch_size, short_epochs),
+        **_fit_arguments(tensors, targets, seed, batch_size, short_epochs),
         epochs=epochs, verbose=0, validation_data=validation, validation_batch_size=PREDICTED_AT_ONCE,
     ).history  # fmt: skip
     network.set_weights(trainer.get_weights())
@@ -92,7 +92,7 @@ def train(
     return history
 
 
-def _samples(inputs: list, targets: np.ndarray, seed: int, batch_size: int, short_epochs: bool) -> dict:
+def _fit_arguments(inputs: list, targets: np.ndarray, seed: int, batch_size: int, short_epochs: bool) -> dict:
     """The samples, as arguments of `keras.Model.fit`.
 
     They are the arrays, or for short epochs one TensorFlow dataset that serves all epochs.

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from Utils.datasets.table import Dataset
-from Utils.errors import InputError
+from Utils.errors import InputError, reason_of
 from Utils.work.cache import file_hash, read_json
 
 KINDS = ("spot", "recog", "spot_recog")
@@ -23,7 +23,6 @@ PUBLISHED_ENDING = ".hdf5"  # of the authors' files
 ENDINGS = (".weights.h5", PUBLISHED_ENDING)  # the preferred one first
 DESCRIPTION = "weights.json"
 MAX_BYTES = 16 * 2**20  # of all arrays in a file; the published files have 0.1 MB
-LONGEST_REASON = 160  # characters of a library's message that are shown
 FILE_NAME = r"s\d{1,9}"  # of a fold; int() refuses numbers of very many digits
 
 
@@ -39,7 +38,7 @@ class FoldWeights:
         A file with both networks. If it is given, it is read instead of the other two.
     leaks : bool
         Whether these are published files whose recognition network was trained on the subject that it is tested on.
-    withheld : bool
+    recognition_unused : bool
         Whether the recognition network is not used, because it leaks or was never trained.
     """
 
@@ -47,20 +46,20 @@ class FoldWeights:
     recog: Path | None
     joint: Path | None = None
     leaks: bool = False
-    withheld: bool = False
+    recognition_unused: bool = False
 
     @property
     def recognises(self) -> bool:
         """Whether the recognition network is used.
 
-        It is if it has its own file, or if there is only a joint file, and if it is not withheld.
+        It is if it has its own file, or if there is only a joint file, and if it is not `recognition_unused`.
         """
-        return not self.withheld and (self.recog is not None or self.spot is None)
+        return not self.recognition_unused and (self.recog is not None or self.spot is None)
 
     def fingerprint(self) -> list[str]:
         """SHA-256 of each file, for the key of a fold's results."""
         hashes = [file_hash(path) if path else "" for path in (self.spot, self.recog, self.joint)]
-        return [*hashes, "withheld"] if self.withheld else hashes
+        return [*hashes, "recognition_unused"] if self.recognition_unused else hashes
 
 
 def ending_of(folder: Path) -> str | None:
@@ -101,7 +100,7 @@ def fold_files(weights_dir: Path, dataset: Dataset, name: str) -> FoldWeights | 
         return FoldWeights(spot, recog, joint if spot is None else None)
     only_joint = recog is None and spot is None
     untrained = only_joint and name in {f"s{number}" for number in dataset.folds_without_recognition}
-    return FoldWeights(spot, recog, joint, withheld=untrained)
+    return FoldWeights(spot, recog, joint, recognition_unused=untrained)
 
 
 def find_weights(
@@ -136,7 +135,7 @@ def find_weights(
             "or name another folder with --weights_dir"
         )
     if ending_of(folder) == PUBLISHED_ENDING and number in dataset.leaking_folds:
-        return replace(files, leaks=True, withheld=files.withheld or protocol == "paper")
+        return replace(files, leaks=True, recognition_unused=files.recognition_unused or protocol == "paper")
     return files
 
 
@@ -233,7 +232,7 @@ def remarks_on_weights(weights_dir: Path, dataset: Dataset, k_prime: int) -> lis
         facts = {name: description.get(name) for name in facts}
     here = {"k_prime": ("k'", k_prime), "fps": ("frames per second", dataset.fps)}
     return [
-        f"{folder}: weights are for {name} = {facts[fact]}, the data has {value}; scores may be worse for it"
+        f"{folder}: weights are for {name} = {facts[fact]}, the data has {value}; this can make the results worse"
         for fact, (name, value) in here.items()
         if facts[fact] is not None and facts[fact] != value
     ]
@@ -255,10 +254,9 @@ def load_network(network, path: Path) -> None:
         if published is None:
             network.load_weights(path)
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:LONGEST_REASON]
         raise InputError(
-            f"{path}: does not fit the {network.name} network with {network.output_shape[-1]} output(s) ({reason}); "
-            "get the file again, or train with --train"
+            f"{path}: does not fit the {network.name} network with {network.output_shape[-1]} output(s) "
+            f"({reason_of(error)}); get the file again, or train with --train"
         ) from None
     if published is not None:
         _set_published(network, published, path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from Utils.errors import InputError
+from Utils.errors import InputError, reason_of
 from Utils.evaluation.tables import megc_table
 from Utils.own_video.footage import GREEN, Finding
 from Utils.records import natural_key
@@ -51,8 +51,9 @@ def read_expressions(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path, keep_default_na=False, dtype={"emotion": str})[list(COLLECTED)]
         return table.astype({"onset": "int64", "offset": "int64"})
     except (ValueError, KeyError, OSError) as error:
-        why = " ".join(str(error).split())
-        raise InputError(f"{path}: is not a table of expressions any more ({why}); remove its folder") from None
+        raise InputError(
+            f"{path}: is not a table of expressions any more ({reason_of(error)}); remove its folder"
+        ) from None
 
 
 def write_collection(outcomes: Sequence[VideoOutcome], synthetic: bool, output_dir: Path) -> None:

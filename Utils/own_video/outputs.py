@@ -100,7 +100,7 @@ def face_name(face: FaceScores, faces: Sequence[FaceScores]) -> str:
     return f"face {face.track.number}" if len(faces) > 1 else ""
 
 
-def pictured(expressions: pd.DataFrame) -> pd.DataFrame:
+def expressions_with_pictures(expressions: pd.DataFrame) -> pd.DataFrame:
     """The expressions of which the report has pictures: the `MAX_PICTURED` with the highest scores."""
     return expressions.nlargest(MAX_PICTURED, "score")
 
@@ -123,7 +123,7 @@ class ReportCrops:
         self._numbers: dict[tuple[int, int, int], int] = {}
         self._kept: set[int] = set()
         tracks = {face.track.number: face.track for face in faces}
-        for row in pictured(expressions).itertuples():
+        for row in expressions_with_pictures(expressions).itertuples():
             rectangle = tracks[row.face].segment_at(row.apex).rectangle
             for frame in {row.onset, row.apex, row.offset}:
                 number = self._numbers.setdefault((row.face, row.apex, frame), len(self._numbers))
@@ -139,7 +139,7 @@ class ReportCrops:
             self._crops[number, ..., GRAY] = gray_crop(frame.image, rectangle)
             self._kept.add(number)
 
-    def pair(self, face: int, apex: int, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
+    def colour_and_gray(self, face: int, apex: int, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
         """The crop of a frame that is onset, apex or offset of an expression, in colour and in gray.
 
         Returns
@@ -176,7 +176,7 @@ def report_curves(
         rows = expressions[expressions["face"] == face.track.number].reset_index(drop=True).assign(subject="")
 
         def pictures(_: str, i: int) -> Pictures | None:
-            pairs = [crops.pair(face.track.number, rows["apex"][i], rows[name][i]) for name in INTERVAL]
+            pairs = [crops.colour_and_gray(face.track.number, rows["apex"][i], rows[name][i]) for name in INTERVAL]
             if not any(pairs):
                 return None
             colour = [None if pair is None else np.ascontiguousarray(pair[0]) for pair in pairs]

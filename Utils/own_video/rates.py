@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from Utils.errors import InputError
+from Utils.settings import HIGHEST_RATE, LOWEST_RATE
 
-LOWEST_RATE, HIGHEST_RATE = 1, 1000  # frames per second that are accepted
 USUAL_RATES = (24, 25, 30, 48, 50, 60, 90, 100, 120, 200, 240, *(r * 1000 / 1001 for r in (24, 30, 60, 120)))
 UNKNOWN_RATE = 25.0  # frames per second if a file gives neither times nor a possible rate; FFmpeg assumes 25, too
 

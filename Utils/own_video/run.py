@@ -57,8 +57,8 @@ OVERLAY = "overlay.mp4"
 LOWEST_FPS = 20  # below this rate k is under two frames, so this is reported; the video is still analysed
 TIMES_SHOWN = 20  # times that a remark lists
 EXPLAINED = (
-    "Frames are 0-based (OpenFace counts from 1). The threshold is relative to each face's own scores, so that a video "
-    "without any expression still tends to fire; --absolute_threshold sets a score below which nothing counts."
+    "Frames are 0-based (OpenFace counts from 1). The threshold is relative to each face's own scores, so that a "
+    "video without any expression often gets some too; --absolute_threshold sets a score below which nothing counts."
 )
 
 
@@ -72,7 +72,7 @@ class VideoJob:
     weights: OwnWeights
     spotting: Spotting
     fps: float | None  # of a folder of frames
-    which: str  # the faces that are followed: "largest" or "all"
+    faces_followed: str  # "largest" or "all"
     flow: str  # "kernel" or "opencv"
     threads: int  # that compute the flow
     fresh: bool  # compute it again, even if it is finished
@@ -108,7 +108,7 @@ def jobs_of(paths: Sequence[Path], settings: Settings, weights: OwnWeights, abou
                 weights=weights,
                 spotting=Spotting(settings.p, settings.absolute_threshold),
                 fps=settings.fps,
-                which=settings.face,
+                faces_followed=settings.face,
                 flow=settings.flow,
                 threads=settings.workers if alone and not settings.scheduler else 1,
                 fresh=settings.fresh,
@@ -176,7 +176,7 @@ def _key(job: VideoJob) -> str:
         version=OWN_VIDEO_VERSION,
         files=files_fingerprint(files),
         fps=job.fps,
-        which=job.which,
+        faces_followed=job.faces_followed,
         flow=[job.flow, KERNEL_VERSION, FEATURE_VERSION],
         p=job.spotting.p,
         absolute_threshold=job.spotting.absolute_threshold,
@@ -242,7 +242,7 @@ def _compute(job: VideoJob, key: str) -> dict:
         ensemble_of(job.weights)  # this loads TensorFlow and the networks, once for each process, so it is not timed
         start = time.perf_counter()
         tracking, faces = score_video(
-            source, job.weights, job.spotting, job.which, job.flow, job.threads, job.name if job.bars else ""
+            source, job.weights, job.spotting, job.faces_followed, job.flow, job.threads, job.name if job.bars else ""
         )
     if not tracking.n_frames:
         raise InputError(f"{job.path}: no frame can be decoded; is the file whole?")

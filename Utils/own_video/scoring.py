@@ -134,7 +134,7 @@ def scored_stretches(track: Track, k: int, minimum: int) -> list[tuple[int, int]
 
 
 @dataclass
-class _Follower:
+class _TrackState:
     """What is kept of one track while its video is read."""
 
     segment_of: np.ndarray  # (n_frames,), int: index into the track's segments, `NO_SEGMENT` where there is none
@@ -148,30 +148,30 @@ def _pairs(frames: Iterable, tracking: Tracking, k: int, minimum: int) -> Iterat
 
     Both crops of a pair are cut with the rectangle of its first frame. `minimum` is that of `scored_stretches`.
     """
-    followers = []
+    states = []
     for track in tracking.tracks:
         segment_of, starts = np.full(tracking.n_frames, NO_SEGMENT), np.zeros(tracking.n_frames, bool)
         for i, segment in enumerate(track.segments):
             segment_of[segment.first : segment.last + 1] = i
         for first, last in scored_stretches(track, k, minimum):
             starts[first : last + 1] = True
-        followers.append(_Follower(segment_of, starts, deque(maxlen=k + 1), {}))
+        states.append(_TrackState(segment_of, starts, deque(maxlen=k + 1), {}))
     for j, frame in enumerate(frames):
         if j >= tracking.n_frames:
             break  # both passes use the same frames
-        for number, (track, follower) in enumerate(zip(tracking.tracks, followers, strict=True)):
-            crop, now = None, follower.segment_of[j]
+        for number, (track, state) in enumerate(zip(tracking.tracks, states, strict=True)):
+            crop, now = None, state.segment_of[j]
             if now != NO_SEGMENT:
                 crop = gray_crop(frame.image, track.segments[now].rectangle)
-                if now not in follower.regions:
-                    follower.regions = {**follower.regions, now: face_regions(predict_landmarks(crop))}
-            follower.crops.append(crop)
+                if now not in state.regions:
+                    state.regions = {**state.regions, now: face_regions(predict_landmarks(crop))}
+            state.crops.append(crop)
             i = j - k
-            if i < 0 or not follower.starts_pair[i]:
+            if i < 0 or not state.starts_pair[i]:
                 continue
-            then = follower.segment_of[i]
+            then = state.segment_of[i]
             second = crop if then == now else gray_crop(frame.image, track.segments[then].rectangle)
-            yield (number, i), follower.crops[0], second, follower.regions[then]
+            yield (number, i), state.crops[0], second, state.regions[then]
 
 
 def _features(pairs: Iterable[tuple], flow, threads: int) -> Iterator[tuple[tuple[int, int], np.ndarray]]:

@@ -18,8 +18,8 @@ import numpy as np
 from Utils.datasets.table import Dataset
 from Utils.errors import UNPRINTABLE, InputError
 from Utils.networks.weights import DESCRIPTION, FILE_NAME, FoldWeights, ending_of, fold_files
-from Utils.own_video.rates import LOWEST_RATE
 from Utils.records import ALL
+from Utils.settings import LOWEST_RATE
 from Utils.work.cache import read_json
 
 MAX_CLASSES = 100  # far more than any dataset has: a longer list is a mistake

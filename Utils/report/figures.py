@@ -102,7 +102,7 @@ class VideoFigure:
         The rows of this video, with the columns of Utils/evaluation/tables.py. Frames can be outside the video.
     classes : sequence of str
         The evaluated emotions. Their order decides their colours.
-    hits, found : collection of int
+    matched_predictions, matched_annotations : collection of int
         The rows of `predictions` and of `annotations` that the evaluation matched.
     """
 
@@ -116,8 +116,8 @@ class VideoFigure:
     predictions: pd.DataFrame
     annotations: pd.DataFrame
     classes: Sequence[str]
-    hits: Collection[int]
-    found: Collection[int]
+    matched_predictions: Collection[int]
+    matched_annotations: Collection[int]
 
 
 class Bar(NamedTuple):
@@ -174,8 +174,8 @@ def _intervals(video: VideoFigure) -> tuple[list[tuple[Interval, bool]], list[tu
     if not grouped:
         return [], []
     rows = grouped[0].in_time_order()
-    predicted = [(interval, interval.row in video.hits) for interval in rows.predicted]
-    return [(interval, interval.row in video.found) for interval in rows.annotated], predicted
+    predicted = [(interval, interval.row in video.matched_predictions) for interval in rows.predicted]
+    return [(interval, interval.row in video.matched_annotations) for interval in rows.annotated], predicted
 
 
 def _pack(intervals: list[tuple[Interval, bool]], span: tuple[float, float]) -> list[Bar]:

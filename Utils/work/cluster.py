@@ -155,18 +155,18 @@ class Cluster:
             except TimeoutError:
                 pass
             except (CancelledError, CommClosedError):
-                raise self._gone() from None
+                raise self._lost_scheduler_error() from None
             try:
                 without_workers = 0.0 if self.count_workers() else without_workers + look_every
             except (OSError, RuntimeError, CommClosedError, TimeoutError):
-                raise self._gone() from None
+                raise self._lost_scheduler_error() from None
             if without_workers >= ALONE_FOR:
                 raise InputError(
                     f"{self._address}: all workers have left; what is finished is kept: start some and give the same "
                     "command again"
                 )
 
-    def _gone(self) -> InputError:
+    def _lost_scheduler_error(self) -> InputError:
         """The error for a scheduler that does not answer any more."""
         return InputError(
             f"{self._address}: the scheduler does not answer any more; what is finished is kept: start it and its "
@@ -186,7 +186,7 @@ class Cluster:
                 "what is finished is kept: start fewer workers on each machine and give the same command again"
             ) from None
         except (CancelledError, CommClosedError):
-            raise self._gone() from None
+            raise self._lost_scheduler_error() from None
         answer = {"refused": answer} if isinstance(answer, str) else pickle.loads(answer)
         if "refused" in answer:
             raise InputError(answer["refused"])

@@ -30,8 +30,7 @@ from face_crop import CropRoots, crop_videos  # noqa: E402  after the set-up
 from feature_extraction import face_regions, feature_image, flow_function  # noqa: E402
 from load_excel import load_annotations, match_expressions  # noqa: E402
 from load_images import find_videos, read_crops  # noqa: E402
-from prepare_training import average_half_length  # noqa: E402
-from train_evaluate import as_inputs  # noqa: E402
+from prepare_training import as_inputs, average_half_length  # noqa: E402
 from training_utils import find_expression_peaks, smooth_scores  # noqa: E402
 from Utils.datasets.table import DATASETS  # noqa: E402
 from Utils.faces.landmarks import predict_landmarks  # noqa: E402

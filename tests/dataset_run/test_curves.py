@@ -49,8 +49,8 @@ def test_figures_and_report_show_the_matches_of_the_runs_protocol(protocol, matc
     first, second = run_curves(run, DEMO, 6, SETTINGS)
     assert (first.matches, second.matches) == (matches, [(0, 0)])
     figures = video_figures(run, DEMO, 6, SETTINGS, Path("figures"))
-    assert [list(figure.hits) for figure in figures] == [[i for i, _ in matches], [0]]
-    assert [list(figure.found) for figure in figures] == [[j for _, j in matches], [0]]
-    assert tp == [len(figure.hits) for figure in figures]
+    assert [list(figure.matched_predictions) for figure in figures] == [[i for i, _ in matches], [0]]
+    assert [list(figure.matched_annotations) for figure in figures] == [[j for _, j in matches], [0]]
+    assert tp == [len(figure.matched_predictions) for figure in figures]
     assert [figure.path.name for figure in figures] == ["s1_a.png", "s1_b.png"]
     assert second.predictions["onset"].tolist() == second.annotations["onset"].tolist() == [3]

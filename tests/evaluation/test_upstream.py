@@ -354,7 +354,7 @@ def test_class_predicted_and_never_annotated_makes_uar_nan_and_counts_0_for_f1()
     predicted = [annotated[0], ("s1", "v2", 0, 9, "surprise")]
     notes = evaluate_upstream(table_of(predicted), table_of(annotated), CLASSES)["notes"]
     assert [note for note in notes if note.startswith("analysis")] == [
-        "analysis: UAR is upstream's NaN, a class is predicted and never annotated"
+        "analysis: UAR is not defined: a class is predicted and never annotated (upstream gives NaN)"
     ]
 
 

@@ -223,9 +223,11 @@ def test_published_folds_that_have_seen_their_subject(tmp_path, protocol):
     leaking, clean = (find_weights(tmp_path, casme, n, "x", protocol) for n in (5, 6))
     own = find_weights(tmp_path / "ours", casme, 10, "x", protocol)
     assert (leaking.leaks, leaking.recognises) == (True, protocol == "upstream")
-    assert find_weights(tmp_path, casme, 5, "x").withheld  # the paper's protocol is the default
+    assert find_weights(tmp_path, casme, 5, "x").recognition_unused  # the paper's protocol is the default
     assert [(w.leaks, w.recognises) for w in (clean, own)] == [(False, True)] * 2
-    assert (leaking.fingerprint() == replace(leaking, withheld=False).fingerprint()) == (protocol == "upstream")
+    assert (leaking.fingerprint() == replace(leaking, recognition_unused=False).fingerprint()) == (
+        protocol == "upstream"
+    )
 
 
 def test_remarks_where_k_prime_or_rate_are_not_those_of_the_data(tmp_path):

@@ -62,7 +62,7 @@ def videos(tmp_path_factory) -> Path:
     cut = write_video(folder / "cut.mp4", face[:20])
     cut.write_bytes(cut.read_bytes()[:-300])
     write_sound(folder / "sound.mp4")
-    (folder / "notes.txt").write_text("passed over")
+    (folder / "notes.txt").write_text("skipped")
     return folder
 
 

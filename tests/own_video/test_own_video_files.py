@@ -51,20 +51,20 @@ def expressions() -> pd.DataFrame:
 def test_crops_are_those_of_the_frames(face, expressions):
     source = Source(30)
     kept = ReportCrops([face], expressions)
-    assert kept.pair(0, 5, 2) is None  # not yet
+    assert kept.colour_and_gray(0, 5, 2) is None  # not yet
     keep_all(kept, source)
     for row in expressions.itertuples():
         for frame in (row.onset, row.apex, row.offset):
-            colour, gray = kept.pair(0, row.apex, frame)
+            colour, gray = kept.colour_and_gray(0, row.apex, frame)
             np.testing.assert_array_equal(colour, cut_face(source.images[frame], RECTANGLE))
             np.testing.assert_array_equal(gray, gray_crop(source.images[frame], RECTANGLE))
-    assert kept.pair(0, 5, 3) is None and kept.pair(1, 5, 2) is None
+    assert kept.colour_and_gray(0, 5, 3) is None and kept.colour_and_gray(1, 5, 2) is None
 
 
 def test_a_frame_that_never_came_has_no_crop(face, expressions):
     kept = ReportCrops([face], expressions)
     keep_all(kept, Source(20))
-    assert kept.pair(0, 22, 18) is not None and kept.pair(0, 22, 22) is None
+    assert kept.colour_and_gray(0, 22, 18) is not None and kept.colour_and_gray(0, 22, 22) is None
     (curve,) = report_curves("a", 30.0, 6, [face], expressions, kept, "kernel", [])
     found = curve.pictures("predicted", 2)
     assert found.onset is not None and found.apex is None and found.offset is None and found.flow is None

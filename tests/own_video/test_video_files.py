@@ -130,7 +130,7 @@ def test_a_tick_as_long_as_a_frame_is_no_rounding():
     assert (found, variable) == (25, True)
 
 
-def test_frames_that_come_too_fast_are_passed_over(tmp_path):
+def test_frames_that_come_too_fast_are_skipped(tmp_path):
     times = [0, 40, 80, 90, 100, 110, 120, 160, 200, 240, 280, 320]
     source = open_video(write_video(tmp_path / "a.mkv", numbered(12), times=times))
     assert source.fps == 25

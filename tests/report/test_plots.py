@@ -251,9 +251,17 @@ def test_true_positives_are_those_that_are_given(drawn):
     # predicted    [=====].....[====].......     [0, 6]: IoU 5/11, [12, 17]
     #              ....[=======]............     [4, 12]: IoU 7/11
     rows = [(4, 8, 12, "positive"), (0, 3, 6, "positive"), (12, 14, 17, "positive")]
-    matched = drawn(n=25, predictions=rows, annotations=[(2, 6, 10, "negative")], hits=[0], found=[0])
+    matched = drawn(
+        n=25, predictions=rows, annotations=[(2, 6, 10, "negative")], matched_predictions=[0], matched_annotations=[0]
+    )
     assert [(round(b.apex), b.solid) for b in bars(matched)] == [(6, True), (3, False), (8, True), (14, False)]
-    other = drawn(n=25, predictions=rows, annotations=[(2, 6, 10, "negative")], hits=[1, 2], found=[0])
+    other = drawn(
+        n=25,
+        predictions=rows,
+        annotations=[(2, 6, 10, "negative")],
+        matched_predictions=[1, 2],
+        matched_annotations=[0],
+    )
     assert [(round(b.apex), b.solid) for b in bars(other)] == [(6, True), (3, True), (8, False), (14, True)]
     assert other.texts[1].get_text() == "1 annotated, 3 predicted, 2 true positives"
     assert [inside == edge for *_, edge, inside in dots(other.axes[0])] == [True, False, True]  # in time order
@@ -416,7 +424,12 @@ def test_the_heading_names_the_video_and_counts(drawn):
     title, counts = drawn(**TYPICAL).texts
     assert title.get_text() == "CAS(ME)^2  s15/0102"
     assert counts.get_text() == "3 annotated, 4 predicted, 2 true positives"
-    one = dict(annotations=[(40, 46, 52, "negative")], predictions=[(40, 46, 52, "negative")], hits=[0], found=[0])
+    one = dict(
+        annotations=[(40, 46, 52, "negative")],
+        predictions=[(40, 46, 52, "negative")],
+        matched_predictions=[0],
+        matched_annotations=[0],
+    )
     assert drawn(**one).texts[1].get_text() == "1 annotated, 1 predicted, 1 true positive"
     assert drawn(title="v" * 300).texts[0].get_text() == "v" * 59 + "…"
 

@@ -107,7 +107,7 @@ def sheets(draw, name: str) -> list[Sheet]:
 @pytest.mark.parametrize("name", GOOD_ROWS)
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_any_row_is_used_left_out_or_passed_over(name, data):
+def test_any_row_is_used_left_out_or_skipped(name, data):
     dataset, given_sheets = DATASETS[name], data.draw(sheets(name))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Utils.datasets.readers, "open_workbook", lambda path: given_sheets)
@@ -117,7 +117,7 @@ def test_any_row_is_used_left_out_or_passed_over(name, data):
             return
     check_annotations(dataset, found)
     rows = len(given_sheets[0].rows) - bool(HEADERS[name])
-    assert len(found.rows) + len(found.left_out) + sum(map(len, found.passed_over.values())) == rows
+    assert len(found.rows) + len(found.left_out) + sum(map(len, found.skipped.values())) == rows
 
 
 @pytest.mark.parametrize("name", GOOD_ROWS)

@@ -48,8 +48,8 @@ def below_the_sheet(lines):
 
 # What comes out of each layout
 
-SMIC_PASSED_OVER = {"further expression of a short video": 1, "line of text": 2}
-PASSED_OVER = {
+SMIC_SKIPPED = {"further expression of a short video": 1, "line of text": 2}
+SKIPPED = {
     "CASME_sq": {"macro-expression": 2, "line of text": 1},
     "SAMMLV": {"macro-expression": 2, "onset 0": 1},
     "CASME2": {
@@ -58,7 +58,7 @@ PASSED_OVER = {
         "labelling error of the release (frames 66, 111, 111)": 1,
         "line of text": 1,
     },
-    **dict.fromkeys(SMIC, SMIC_PASSED_OVER),
+    **dict.fromkeys(SMIC, SMIC_SKIPPED),
 }
 
 SMIC_FAULTS = [
@@ -116,7 +116,7 @@ ABSENT = {
 def test_expressions_of_each_layout(name, second_spelling, faults):
     videos, annotations, _ = load(name, shared_layout(name, second_spelling, faults))
     assert list(expressions(videos).items()) == list(EXPRESSIONS[name].items())
-    assert {reason: len(places) for reason, places in annotations.passed_over.items()} == PASSED_OVER[name]
+    assert {reason: len(places) for reason, places in annotations.skipped.items()} == SKIPPED[name]
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -131,7 +131,7 @@ def test_faulty_rows_are_left_out_and_named(name):
 def test_message_names_workbook_and_sheet():
     _, annotations, _ = load("CASME2", shared_layout("CASME2", faults=True))
     assert annotations.left_out[0].startswith("CASME2_label_Ver_2.xls, sheet 'Sheet1', row 13, column A: ")
-    assert annotations.passed_over["apex /"] == ["CASME2_label_Ver_2.xls, sheet 'Sheet1', row 6"]
+    assert annotations.skipped["apex /"] == ["CASME2_label_Ver_2.xls, sheet 'Sheet1', row 6"]
     assert annotations.summary()[0].startswith("4 row(s) skipped by the protocol: 1 apex /, 1 fear (not evaluated)")
 
 
@@ -187,7 +187,7 @@ def test_dlib_finds_the_rendered_faces(subject, start):
 def test_upstream_subtracts_one_more_in_smic_and_drops_onset_at_first_frame(name):
     videos, annotations, _ = load(name, shared_layout(name), "upstream")
     assert list(expressions(videos).items()) == list(UPSTREAM_EXPRESSIONS[name].items())
-    assert below_the_sheet(annotations.passed_over["onset at the first frame"]) == ["row 7"]
+    assert below_the_sheet(annotations.skipped["onset at the first frame"]) == ["row 7"]
 
 
 def test_upstream_takes_the_apex_as_it_stands():
@@ -272,7 +272,8 @@ def test_gap_is_reported_and_frames_count_by_position(tmp_path):
         (tmp_path / f"CASME_sq/rawpic/s1/1_0101a/img{number:03d}.jpg").unlink()
     videos, _, remarks = load("CASME_sq", tmp_path)
     folder = tmp_path / "CASME_sq/rawpic/s1/1_0101a"
-    assert remarks[0] == f"{folder}: 3 frame number(s) missing, the first after img003.jpg; frames count by position"
+    gap = "3 frame number(s) missing, the first after img003.jpg; the frames are used as if none were missing"
+    assert remarks[0] == f"{folder}: {gap}"
     assert len(videos[0].frames) == 7
     assert videos[0].frames[3].name == "img006.jpg"
 
@@ -316,7 +317,7 @@ def test_one_video_twice(tmp_path):
         find_videos(CASME_SQ, tmp_path)
 
 
-def test_strangers_are_passed_over_with_a_remark(tmp_path):
+def test_unknown_names_are_skipped_with_a_remark(tmp_path):
     make_small(tmp_path, [small_clip("s1/1_0101a"), small_clip("s1/old"), small_clip("backup")], [small_row(1, "0101")])
     folder = tmp_path / "CASME_sq/rawpic/s1/1_0101a"
     (folder / "img001 copy.jpg").write_bytes(b"")
@@ -325,8 +326,8 @@ def test_strangers_are_passed_over_with_a_remark(tmp_path):
     videos, _, remarks = load("CASME_sq", tmp_path)
     assert [v.label for v in videos] == ["s1/1_0101a"]
     assert remarks == [
-        f"{folder}/img001 copy.jpg: not named as a frame, passed over",
-        f"{folder.parents[1]}/backup: not named as a video, passed over (and 1 more folder(s))",
+        f"{folder}/img001 copy.jpg: not named as a frame, skipped",
+        f"{folder.parents[1]}/backup: not named as a video, skipped (and 1 more folder(s))",
     ]
 
 
@@ -421,9 +422,7 @@ def test_second_workbook_is_mentioned(tmp_path):
     write_xlsx(tmp_path / "CASME_sq/CAS(ME)^2code_final.xlsx", [[]])
     (tmp_path / "CASME_sq/code_final.xlsx~").write_bytes(b"")
     _, _, remarks = load("CASME_sq", tmp_path)
-    assert remarks[0].endswith(
-        "code_final.xlsx: used for the annotations; CASME_sq/CAS(ME)^2code_final.xlsx not looked at"
-    )
+    assert remarks[0].endswith("code_final.xlsx: used for the annotations; not used: CASME_sq/CAS(ME)^2code_final.xlsx")
 
 
 def test_newest_of_several_versions(tmp_path):

@@ -23,6 +23,7 @@ from training_utils import VideoScores, annotated_expressions, predict_expressio
 from Utils.datasets.table import DATASETS
 from Utils.errors import InputError
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
+from Utils.networks.backend import seed_keras
 from Utils.networks.weights import FoldWeights, find_weights
 from Utils.settings import Settings
 
@@ -195,10 +196,37 @@ def test_published_weights_that_have_seen_their_subject(trained, train, folds, t
         "s15: the published recognition weights recog.weights.h5 have seen this subject",
     )
     files = FoldWeights(*(folder / f"{kind}.weights.h5" for kind in ("spot", "recog")), leaks=True)
-    for withheld, then in ((True, "its expressions get no emotion"), (False, "they are used, as upstream does")):
-        (result,), remarks = train(tmp_path, folds[:1], weights=[replace(files, withheld=withheld)])
+    for unused, then in ((True, "its expressions get no emotion"), (False, "they are used, as upstream does")):
+        (result,), remarks = train(tmp_path, folds[:1], weights=[replace(files, recognition_unused=unused)])
         assert remarks == [f"{seen}; {then}"]
-        assert result.recognised != withheld
+        assert result.recognised != unused
+
+
+@pytest.mark.parametrize(
+    ("too_large", "read", "named"),
+    [
+        ("spot_conv", ("spot_recog",), "spot_recog"),
+        ("spot_conv", ("spot", "spot_recog"), "spot_recog"),
+        ("spot_conv", ("spot", "recog"), "spot"),
+        ("recog_conv", ("spot", "recog"), "recog"),
+    ],
+)
+def test_scores_that_are_not_finite_name_the_file_that_was_read(train, folds, tmp_path, too_large, read, named):
+    """Weights near the largest float32 are finite, but their sums are not."""
+    seed_keras(0)
+    from define_model import joint_network, recognition_network, spotting_network  # after the backend is set up
+
+    spotting = spotting_network()
+    recognition = recognition_network(spotting, 3)
+    networks = dict(spot=spotting, recog=recognition, spot_recog=joint_network(spotting, recognition))
+    layer = networks["spot_recog"].get_layer(too_large)
+    layer.set_weights([np.full_like(array, 3e38) for array in layer.get_weights()])
+    for kind in read:
+        networks[kind].save_weights(tmp_path / f"{kind}.weights.h5")
+    files = FoldWeights(*(tmp_path / f"{kind}.weights.h5" if kind in read else None for kind in KINDS))
+    with pytest.raises(InputError) as error:
+        train(tmp_path / "cache", folds[:1], weights=[files])
+    assert str(error.value).startswith(f"{tmp_path / named}.weights.h5: gives scores that are not finite")
 
 
 # The held-out subject's curves, and the fold that holds nobody out

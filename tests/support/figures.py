@@ -32,8 +32,8 @@ RAW, INK = "#b4bcc4", "#222222"
 TYPICAL = dict(
     annotations=[(40, 46, 52, "negative"), (120, 127, 133, "surprise"), (228, 234, 240, "others")],
     predictions=[(38, 44, 50, "negative"), (66, 72, 78, "surprise"), (122, 128, 134, "positive"), (287, 293, 299, "")],
-    hits=(0, 2),
-    found=(0, 1),
+    matched_predictions=(0, 2),
+    matched_annotations=(0, 1),
 )
 
 
@@ -48,19 +48,20 @@ def video_figure(
     n: int = 297,
     predictions: Sequence[Sequence] = (),
     annotations: Sequence[Sequence] = (),
-    hits: Collection[int] = (),
-    found: Collection[int] = (),
+    matched_predictions: Collection[int] = (),
+    matched_annotations: Collection[int] = (),
     k_prime: int = 6,
     **changes,
 ) -> VideoFigure:
     """What a video's figure shows, for random scores; rows are (onset, apex, offset, emotion).
 
-    `hits` are the rows of `predictions` that are true positives, `found` the rows of `annotations` that were found.
+    `matched_predictions` are the rows of `predictions` that are true positives, `matched_annotations` the rows of
+    `annotations` that were found.
     This is the only place in the tests that makes a VideoFigure.
     """
     raw = np.random.default_rng(1).normal(0.2, 0.1, n).astype(np.float32)
     smoothed = smooth_scores(raw, k_prime)
-    matches = dict(hits=hits, found=found)
+    matches = dict(matched_predictions=matched_predictions, matched_annotations=matched_annotations)
     settings = dict(
         path=path,
         title="CAS(ME)^2  s15/0102",
