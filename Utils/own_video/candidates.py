@@ -19,7 +19,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from Utils.own_video.displacement import EYES, GROUP_INDICES, GROUPS, HEAD, LIGHT, MISFIT, MOVED, N_REGIONS
+from Utils.own_video.displacement import EYES, GROUP_INDICES, GROUPS, HEAD, LIGHT, MISFIT, MOVED, N_REGIONS, REGIONS
 
 RATE = 30.0  # samples per second
 TAUS = (4, 7, 11)  # samples: half widths of the pulses that are looked for, 0.13 to 0.37 s
@@ -189,9 +189,7 @@ def _what_moves(moved: np.ndarray, sizes: np.ndarray) -> list[float]:
     energy = size**2
     total = energy.sum() + TINY**2
     top = np.sort(sizes, axis=1)[:, -3:].mean(1) + TINY
-    left = [i for i, name in enumerate(_names()) if name.endswith("left")]
-    right = [i for i, name in enumerate(_names()) if name.endswith("right")]
-    sides = energy[left].sum(), energy[right].sum()
+    sides = [energy[[name.endswith(side) for name in REGIONS]].sum() for side in ("left", "right")]
     return [
         np.log(size.max() + TINY),
         0.5 * np.log(total),
@@ -202,10 +200,6 @@ def _what_moves(moved: np.ndarray, sizes: np.ndarray) -> list[float]:
         *(moved[i, 1].sum() / (size.sum() + TINY) for i in GROUP_INDICES.values()),
         abs(sides[0] - sides[1]) / (sum(sides) + TINY**2),
     ]
-
-
-def _names() -> list[str]:
-    return [name for names in GROUPS.values() for name in names]
 
 
 def _course(rise: _Side, fall: _Side, wide_rise: _Side, wide_fall: _Side, course: np.ndarray, apex: int) -> list[float]:

@@ -1,11 +1,11 @@
 """How far each part of a face has moved, in pixels: curves over a whole video that keep the size of the movement.
 
-The networks see only movement that is normalised to [0, 1]. Here, each frame is compared with the first frame of a short
+The networks see only movement that is normalised to [0, 1]. Here, each frame is compared with the first one of a short
 window, so that a still face gives nothing and a large movement is large. The motion of the head, an affine map of the
 whole face, is taken out; what remains is averaged over small regions at brows, lids, cheeks, nose, mouth and chin. At
 the end of a window its curve is continued by the next window's, which begins with the frame that ended the last one.
 
-The flow is that of Lucas and Kanade in pyramids (Bouguet, 2001; OpenCV) at the points of a grid. For such mean movements
+The flow is that of Lucas and Kanade in pyramids (Bouguet, 2001; OpenCV) at the points of a grid. For mean movements
 of a few pixels it was as exact as TV-L1 and ten times faster (docs/own_video.md).
 """
 
@@ -36,7 +36,7 @@ SPREAD = 42.0  # gray levels of one local standard deviation in the equalised cr
 # Robust fit of the head's motion: Tukey's weights on the residuals, in pixels
 ROUNDS, LEAST_SCALE, TUKEY = 4, 0.25, 4.685
 
-# Regions: name -> (dlib's landmarks whose mean is the middle, shift of the middle in eye distances, to the right and down)
+# Regions: name -> (landmarks whose mean is the middle, shift of the middle in eye distances to the right and down)
 REGIONS: dict[str, tuple[tuple[int, ...], tuple[float, float]]] = {
     "brow outer left": ((18,), (0.0, -0.02)),
     "brow inner left": ((21,), (0.0, -0.02)),
@@ -185,7 +185,7 @@ def measure(reference: Reference, crop: np.ndarray) -> np.ndarray:
 
 
 def _robust_fit(design: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """The affine motion (3, 2) that most points (m, 3) follow with their flow (m, 2): iterated, with Tukey's weights."""
+    """The affine motion (3, 2) that most points (m, 3) follow with their flow (m, 2). Tukey's weights, iterated."""
     weights = np.ones(len(design), np.float32)
     ridge = 1e-3 * np.eye(3, dtype=np.float32)
     for _ in range(ROUNDS):
@@ -198,7 +198,7 @@ def _robust_fit(design: np.ndarray, flow: np.ndarray) -> np.ndarray:
 
 
 def _eye_contrast(crop: np.ndarray, places: np.ndarray, head: np.ndarray) -> float:
-    """How much darker the dark part of an eye is than its middle tone, gray levels; small when the lid covers the iris."""
+    """How much darker an eye's dark part is than its middle tone, gray levels: little when the lid covers the iris."""
     centred = (places - CROP_SIZE / 2) / (CROP_SIZE / 2)
     at = places + head[0] + centred @ head[1:]
     values = cv2.remap(crop, at[:, 0].astype(np.float32), at[:, 1].astype(np.float32), cv2.INTER_LINEAR)[:, 0]
@@ -228,28 +228,28 @@ class CurveMeter:
         """Whether this frame is measured."""
         return frame % self.step == 0
 
-    def add(self, frame: int, crop: np.ndarray | None, of_before: np.ndarray | None = None) -> None:
+    def end(self) -> None:
+        """The face is gone, or a new scene begins: the next sample begins a new curve."""
+        self._reference = None
+
+    def add(self, frame: int, crop: np.ndarray, of_before: np.ndarray | None = None) -> None:
         """Measure a frame.
 
         Parameters
         ----------
         frame : int
             One that `wants` asks for; frames come in order.
-        crop : ndarray, (128, 128), uint8, or None
-            The face, cut with the rectangle that holds from now on. None: it is not there, and the curve ends.
+        crop : ndarray, (128, 128), uint8
+            The face, cut with the rectangle that holds from now on.
         of_before : ndarray, (128, 128), uint8, optional
-            The same face, cut with the rectangle of the frames before, if that is another one.
+            The same face, cut with the rectangle of the latest sample, if that is another one.
         """
-        i = frame // self.step
-        if crop is None:
-            self._reference = None
-            return
         if self._reference is None:
             self._begin(crop)
             self._start[:] = 0
         sample = measure(self._reference, crop if of_before is None else of_before)
         sample[: HEAD.stop] += self._start[: HEAD.stop]
-        self.curves[i] = sample
+        self.curves[frame // self.step] = sample
         self._since += 1
         travelled = float(np.hypot(*(sample[HEAD][:2] - self._start[HEAD][:2])))
         if of_before is not None or self._since >= self._window or travelled > FAR:
@@ -259,5 +259,3 @@ class CurveMeter:
     def _begin(self, crop: np.ndarray) -> None:
         self._reference = make_reference(crop)
         self._since = 0
-
-

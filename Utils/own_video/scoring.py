@@ -22,7 +22,9 @@ from feature_extraction import face_regions, feature_image, flow_function
 from training_utils import TIME_DIGITS, smooth_scores, spotted_intervals, threshold
 from Utils.faces.landmarks import predict_landmarks
 from Utils.faces.rectangles import Rectangle, cut_face
+from Utils.own_video.displacement import CurveMeter
 from Utils.own_video.face_tracks import Track, Tracking, runs_of, track_faces
+from Utils.own_video.video_files import Frame
 from Utils.own_video.weights import OwnWeights, ensemble_of
 
 BATCH = 256  # features that are predicted at once
@@ -56,6 +58,10 @@ class FaceScores:
         First and last feature (inclusive) of each part that is scored.
     threshold : float or None
         The score that a peak must reach. None if nothing is scored.
+    curves : ndarray, (n_samples, columns), float32
+        How far each part of the face has moved, from `CurveMeter`. NaN where the face is not there.
+    step : int
+        Frames from one sample of the curves to the next.
     """
 
     track: Track
@@ -64,6 +70,8 @@ class FaceScores:
     probabilities: np.ndarray
     stretches: list[tuple[int, int]]
     threshold: float | None
+    curves: np.ndarray
+    step: int
 
 
 def gray_crop(image: np.ndarray, rectangle: Rectangle) -> np.ndarray:
@@ -113,12 +121,14 @@ def score_video(source, weights: OwnWeights, spotting: Spotting, which: str, flo
     shape = (len(tracking.tracks), tracking.n_frames)
     raw = np.full(shape, np.nan)
     probabilities = np.full((*shape, len(weights.classes)), np.nan, np.float32)
-    pairs = _pairs(tqdm(source, desc="  scores", **bar), tracking, k, minimum=2 * k_prime)
+    meters = [CurveMeter(tracking.n_frames, source.fps) for _ in tracking.tracks]
+    seen = _measured(_faces(tqdm(source, desc="  scores", **bar), tracking), tracking, meters)
+    pairs = _pairs(seen, tracking, k, minimum=2 * k_prime)
     for places, features in _batches(_features(pairs, flow_function(flow), threads)):
         rows, columns = np.array(places).T
         raw[rows, columns], probabilities[rows, columns] = ensemble.predict(features)
     faces = [
-        _face_scores(track, raw[i], probabilities[i], k_prime, spotting)
+        _face_scores(track, raw[i], probabilities[i], k_prime, spotting, meters[i])
         for i, track in enumerate(tracking.tracks)
         if np.isfinite(raw[i]).any()
     ]
@@ -133,45 +143,75 @@ def scored_stretches(track: Track, k: int, minimum: int) -> list[tuple[int, int]
     return [(first, last - k) for first, last in track.stretches() if last - k - first + 1 >= minimum]
 
 
-@dataclass
-class _TrackState:
-    """What is kept of one track while its video is read."""
-
-    segment_of: np.ndarray  # (n_frames,), int: index into the track's segments, `NO_SEGMENT` where there is none
-    starts_pair: np.ndarray  # (n_frames,), bool: whether feature i is scored
-    crops: deque  # those of the latest k + 1 frames, None where there is no face
-    regions: dict[int, tuple[slice, ...]]  # index of a segment -> the face's regions, from its first frame
+FrameFaces = tuple[Frame, list[np.ndarray | None]]  # a frame, and the crop of each track; None where it is not there
 
 
-def _pairs(frames: Iterable, tracking: Tracking, k: int, minimum: int) -> Iterator[tuple]:
+def _segment_numbers(track: Track, n_frames: int) -> np.ndarray:
+    """For each frame the index into the track's segments, `NO_SEGMENT` where there is none, (n_frames,) int."""
+    numbers = np.full(n_frames, NO_SEGMENT)
+    for i, segment in enumerate(track.segments):
+        numbers[segment.first : segment.last + 1] = i
+    return numbers
+
+
+def _faces(frames: Iterable[Frame], tracking: Tracking) -> Iterator[FrameFaces]:
+    """The crops of all faces in each frame. Both passes over a video use the same frames."""
+    segments = [_segment_numbers(track, tracking.n_frames) for track in tracking.tracks]
+    for j, frame in enumerate(frames):
+        if j >= tracking.n_frames:
+            break
+        yield (
+            frame,
+            [
+                None if of[j] == NO_SEGMENT else gray_crop(frame.image, track.segments[of[j]].rectangle)
+                for track, of in zip(tracking.tracks, segments, strict=True)
+            ],
+        )
+
+
+def _measured(faces: Iterable[FrameFaces], tracking: Tracking, meters: list[CurveMeter]) -> Iterator[FrameFaces]:
+    """Pass the faces on, and let the meter of each track measure them."""
+    segments = [_segment_numbers(track, tracking.n_frames) for track in tracking.tracks]
+    latest = [NO_SEGMENT] * len(meters)
+    for j, (frame, crops) in enumerate(faces):
+        for number, (meter, crop) in enumerate(zip(meters, crops, strict=True)):
+            track, now = tracking.tracks[number], segments[number][j]
+            if now == NO_SEGMENT or j in track.cuts:
+                meter.end()
+                latest[number] = NO_SEGMENT
+            if crop is None or not meter.wants(j):
+                continue
+            before = None
+            if latest[number] not in (NO_SEGMENT, now):  # the rectangle has changed since the latest sample
+                before = gray_crop(frame.image, track.segments[latest[number]].rectangle)
+            meter.add(j, crop, before)
+            latest[number] = now
+        yield frame, crops
+
+
+def _pairs(faces: Iterable[FrameFaces], tracking: Tracking, k: int, minimum: int) -> Iterator[tuple]:
     """((track, i), crop of frame i, crop of frame i + k, regions) for every scored pair, in order of frames.
 
     Both crops of a pair are cut with the rectangle of its first frame. `minimum` is that of `scored_stretches`.
     """
-    states = []
-    for track in tracking.tracks:
-        segment_of, starts = np.full(tracking.n_frames, NO_SEGMENT), np.zeros(tracking.n_frames, bool)
-        for i, segment in enumerate(track.segments):
-            segment_of[segment.first : segment.last + 1] = i
+    segments = [_segment_numbers(track, tracking.n_frames) for track in tracking.tracks]
+    starts_pair = np.zeros((len(tracking.tracks), tracking.n_frames), bool)
+    for number, track in enumerate(tracking.tracks):
         for first, last in scored_stretches(track, k, minimum):
-            starts[first : last + 1] = True
-        states.append(_TrackState(segment_of, starts, deque(maxlen=k + 1), {}))
-    for j, frame in enumerate(frames):
-        if j >= tracking.n_frames:
-            break  # both passes use the same frames
-        for number, (track, state) in enumerate(zip(tracking.tracks, states, strict=True)):
-            crop, now = None, state.segment_of[j]
-            if now != NO_SEGMENT:
-                crop = gray_crop(frame.image, track.segments[now].rectangle)
-                if now not in state.regions:
-                    state.regions = {**state.regions, now: face_regions(predict_landmarks(crop))}
-            state.crops.append(crop)
-            i = j - k
-            if i < 0 or not state.starts_pair[i]:
+            starts_pair[number, first : last + 1] = True
+    latest: list[deque] = [deque(maxlen=k + 1) for _ in tracking.tracks]  # crops of the latest k + 1 frames
+    regions: dict[tuple[int, int], tuple[slice, ...]] = {}  # of (track, segment): from its first frame
+    for j, (frame, crops) in enumerate(faces):
+        for number, (track, crop) in enumerate(zip(tracking.tracks, crops, strict=True)):
+            now, i = segments[number][j], j - k
+            if crop is not None and (number, now) not in regions:
+                regions[number, now] = face_regions(predict_landmarks(crop))
+            latest[number].append(crop)
+            if i < 0 or not starts_pair[number, i]:
                 continue
-            then = state.segment_of[i]
+            then = segments[number][i]
             second = crop if then == now else gray_crop(frame.image, track.segments[then].rectangle)
-            yield (number, i), state.crops[0], second, state.regions[then]
+            yield (number, i), latest[number][0], second, regions[number, then]
 
 
 def _features(pairs: Iterable[tuple], flow, threads: int) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
@@ -201,7 +241,7 @@ def _batches(features: Iterable[tuple]) -> Iterator[tuple[list, np.ndarray]]:
 
 
 def _face_scores(
-    track: Track, raw: np.ndarray, probabilities: np.ndarray, k_prime: int, spotting: Spotting
+    track: Track, raw: np.ndarray, probabilities: np.ndarray, k_prime: int, spotting: Spotting, meter: CurveMeter
 ) -> FaceScores:
     """Smooth the scores of one face, and compute its threshold over all its parts."""
     stretches = runs_of(np.isfinite(raw))
@@ -211,7 +251,7 @@ def _face_scores(
     height = threshold(smoothed[np.isfinite(smoothed)], spotting.p)
     if spotting.absolute_threshold is not None:
         height = max(height, spotting.absolute_threshold)
-    return FaceScores(track, raw, smoothed, probabilities, stretches, height)
+    return FaceScores(track, raw, smoothed, probabilities, stretches, height, meter.curves, meter.step)
 
 
 def spot_expressions(

@@ -1,0 +1,172 @@
+"""The expressions of a video by the second look: candidates of all faces, what each of them is, and which are reported.
+
+A candidate is a place where a part of the face moves and comes back (`candidates.py`), or a peak of the networks'
+smoothed score. The verifier gives the probability that it is a micro-expression, and its borders. The networks give the
+emotion. What is not reported is kept too, with the kind that it most likely is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.signal import find_peaks
+
+from training_utils import TIME_DIGITS, majority_class
+from Utils.own_video.candidates import FEATURES, Measured, measure_candidates
+from Utils.own_video.face_tracks import Track, runs_of
+from Utils.own_video.scoring import EXPRESSION_COLUMNS, SCORE_DIGITS, FaceScores
+from Utils.own_video.verify import KINDS, MICRO, Verifier, keep_apart
+
+SECOND_LOOK_COLUMNS = (*EXPRESSION_COLUMNS, "kind", "motion_px", "p_micro", "duration_s", "flags")
+LOW_QUANTILE = 0.6  # of a face's smoothed scores: peaks of the score above it are candidates
+PIXEL_DIGITS = 3  # decimal places of pixels in tables
+NEAR_CHANCE = 0.15  # confidence above chance, 1 / number of classes, below which an emotion is unclear
+UNCLEAR = "unclear emotion"
+
+# When a flag is set: what was measured, and from which value on
+HEAD_MOVES = 2.0  # pixels of the 128-pixel crop that the head travels during the candidate
+EYES_CLOSE = 0.35  # share of the eyes' contrast that is lost
+LIGHT_CHANGES = 0.3  # tenths of the face's brightness
+COVERED = 1.0  # log of the growth of what the flow does not explain
+SMALL_FACE = 100  # pixels of the video
+EDGE_S = 0.3  # seconds from the end of what is seen of the face
+
+
+@dataclass(frozen=True)
+class SecondLook:
+    """How candidates become expressions."""
+
+    verifier: Verifier
+    false_alarms: float  # expected a minute of a neutral video
+    absolute_threshold: float | None = None  # a score that an expression must reach in addition
+
+    @property
+    def threshold(self) -> float:
+        """The least `p_micro` that is reported."""
+        return self.verifier.threshold(self.false_alarms)[0]
+
+
+def look_again(
+    video: str, faces: Iterable[FaceScores], classes: Sequence[str], k: int, look: SecondLook, fps: float, n_frames: int
+) -> pd.DataFrame:
+    """The candidates of all faces, in order of faces and time.
+
+    Parameters
+    ----------
+    video : str
+        Its name, for the table.
+    faces : iterable of FaceScores
+    classes : sequence of str
+    k : int
+        Distance of the two frames of a pair, at the video's rate.
+    look : SecondLook
+    fps : float
+        Frames per second.
+    n_frames : int
+
+    Returns
+    -------
+    DataFrame
+        The columns are `SECOND_LOOK_COLUMNS`. Those that are reported have the kind "micro". `motion_px` is in pixels
+        of the 128-pixel crop, the head's motion taken out; `duration_s` is offset - onset. `flags` are words that are
+        separated by "; ", in the order of `_flags`.
+    """
+    rows = []
+    for face in faces:
+        for first, last in runs_of(np.isfinite(face.curves[:, 0])):
+            rows += _of_stretch(face, first, last, classes, k, look, fps, n_frames)
+    table = pd.DataFrame([{"video": video} | row for row in rows], columns=list(SECOND_LOOK_COLUMNS))
+    numbers = dict.fromkeys(("score", "confidence", "motion_px", "p_micro", "duration_s"), float)
+    return table.astype(numbers).sort_values(["face", "onset", "offset"], kind="stable", ignore_index=True)
+
+
+def reported(candidates: pd.DataFrame) -> pd.DataFrame:
+    """The rows of micro-expressions."""
+    return candidates[candidates["kind"] == KINDS[MICRO]].reset_index(drop=True)
+
+
+def _of_stretch(face: FaceScores, first: int, last: int, classes, k, look: SecondLook, fps, n_frames) -> list[dict]:
+    """The rows of the samples `first` to `last` (inclusive) of a face's curves."""
+    start, rate = first * face.step, fps / face.step
+    end = min(n_frames - 1, last * face.step)
+    if not any(a <= end and start <= b + k for a, b in face.stretches):
+        return []  # too short to be scored
+    measured = measure_candidates(face.curves[first : last + 1], rate, _score_peaks(face, start, end, k, fps))
+    if not len(measured.at):
+        return []
+    probabilities = look.verifier.probabilities(measured.features)
+    onset_s, offset_s = look.verifier.intervals(measured)
+    onsets, apexes, offsets = (
+        np.clip(np.round(seconds * fps).astype(int) + start, start, end)
+        for seconds in (onset_s, measured.at, offset_s)
+    )
+    onsets, offsets = np.minimum(onsets, apexes), np.maximum(offsets, apexes)
+    scores = [_score_at(face, apex - k // 2) for apex in apexes]
+    p = probabilities[:, MICRO]
+    if look.absolute_threshold is not None:
+        p = np.where(np.nan_to_num(scores, nan=-np.inf) >= look.absolute_threshold, p, 0.0)
+    kept = set(keep_apart(onsets.astype(float), offsets + 1.0, p, look.threshold).tolist())
+    others = np.delete(np.array(KINDS), MICRO)[np.delete(probabilities, MICRO, axis=1).argmax(axis=1)]
+    rows = []
+    for i in range(len(measured.at)):
+        emotion, confidence = _emotion(face, onsets[i], apexes[i], k, classes)
+        frames = dict(onset=int(onsets[i]), apex=int(apexes[i]), offset=int(offsets[i]))
+        rows.append(
+            dict(
+                face=face.track.number,
+                **frames,
+                **{f"{name}_s": round(frame / fps, TIME_DIGITS) for name, frame in frames.items()},
+                score=round(scores[i], SCORE_DIGITS),
+                emotion=emotion,
+                confidence=round(confidence, SCORE_DIGITS),
+                kind=KINDS[MICRO] if i in kept else str(others[i]),
+                motion_px=round(float(measured.motion[i]), PIXEL_DIGITS),
+                p_micro=round(float(probabilities[i, MICRO]), PIXEL_DIGITS),
+                duration_s=round((offsets[i] - onsets[i]) / fps, TIME_DIGITS),
+                flags="; ".join(_flags(measured, i, face.track, frames, (start, end), confidence, len(classes), fps)),
+            )
+        )
+    return rows
+
+
+def _score_peaks(face: FaceScores, start: int, end: int, k: int, fps: float) -> np.ndarray:
+    """Seconds from frame `start` to the apexes that belong to the peaks of the smoothed score, up to frame `end`."""
+    smoothed = np.nan_to_num(face.smoothed[start : end + 1], nan=-np.inf)
+    scored = face.smoothed[np.isfinite(face.smoothed)]
+    if not len(scored) or len(smoothed) < 3:
+        return np.zeros(0)
+    peaks = find_peaks(smoothed, height=np.quantile(scored, LOW_QUANTILE))[0]
+    return (peaks + k) / fps
+
+
+def _score_at(face: FaceScores, frame: int) -> float:
+    """The smoothed score of the pair that begins at a frame; NaN if it is not scored."""
+    return float(face.smoothed[min(max(0, frame), len(face.smoothed) - 1)])
+
+
+def _emotion(face: FaceScores, onset: int, apex: int, k: int, classes: Sequence[str]) -> tuple[str, float]:
+    """The class that most pairs of the rise vote for, and its mean probability; "" and NaN if nothing is recognised."""
+    last = max(onset + 1, apex - k // 2)
+    window = face.probabilities[onset:last]
+    window = window[np.isfinite(window).all(axis=1)]
+    vote = majority_class(window, len(window), len(window)) if len(window) else None
+    return ("", float("nan")) if vote is None else (classes[vote[0]], vote[1])
+
+
+def _flags(measured: Measured, i: int, track: Track, frames: dict, seen: tuple[int, int], confidence, n_classes, fps):
+    """What users should know about a candidate, in words."""
+    value = dict(zip(FEATURES, measured.features[i], strict=True))
+    segment = track.segment_at(frames["apex"])
+    flags = {
+        "head moves": np.exp(value["head travel"]) > HEAD_MOVES,
+        "eyes close": max(value["left eye closes"], value["right eye closes"]) > EYES_CLOSE,
+        "light changes": max(value["light pulse"], value["light step"]) > LIGHT_CHANGES,
+        "something covers the face": value["largest misfit"] > COVERED,
+        "small face": segment is not None and segment.rectangle[2] - segment.rectangle[0] < SMALL_FACE,
+        "at the edge": min(frames["onset"] - seen[0], seen[1] - frames["offset"]) < EDGE_S * fps,
+        UNCLEAR: confidence < 1 / n_classes + NEAR_CHANCE,
+    }
+    return [name for name, is_set in flags.items() if is_set]

@@ -1,0 +1,225 @@
+"""Fits, calibrates and checks the verifier (`Utils/own_video/verify.py`) on the candidates of SYNTH."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from Utils.own_video.candidates import FEATURES
+from Utils.own_video.verify import CLIPPED, KINDS, MICRO, VERIFY_VERSION, Verifier, keep_apart
+from Utils.synth_run.clips import ClipData
+from Utils.synth_run.labels import IGNORED, Labelled, labelled, mirrored, stretch_of, with_drawn_events
+
+HIDDEN = (48, 24)  # neurons of the hidden layers
+WEIGHT_DECAY = 0.02
+COPIES = 3  # of each clip to train on, with drawn events
+DRAWN = 31  # number of the random stream that draws them
+NETWORKS = 3  # of which the best on the clips to check with is kept: none is trained on them
+RATES = tuple(np.geomspace(0.05, 60, 60))  # false alarms a minute in the table
+RESAMPLED = 1000  # bootstrap samples of the clips
+CONFIDENCE = (2.5, 97.5)  # percentiles
+HIT = 0.5  # intersection over union from which on an event is found
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The content of `verify.json`, and the figures of the clips to check with."""
+
+    content: dict
+    figures: dict
+
+
+def training_candidates(clips: Sequence[ClipData], copies: int = COPIES) -> list[Labelled]:
+    """The candidates of the clips to train on: each clip, its mirror image, and copies with drawn events."""
+    found = []
+    for data in clips:
+        curves, rate, events = stretch_of(data)
+        found += [labelled(curves, rate, events), labelled(mirrored(curves), rate, events)]
+        rng = np.random.default_rng([DRAWN, data.clip["number"]])
+        for copy in range(copies):
+            made, drawn = with_drawn_events(mirrored(curves) if copy % 2 else curves, rate, events, rng)
+            found.append(labelled(made, rate, drawn))
+    return found
+
+
+def fit(
+    train: Sequence[Labelled], check: Sequence[Labelled], neutral: Sequence[bool], classes: Sequence[str], seed: int
+) -> Fitted:
+    """Fit the verifier.
+
+    Parameters
+    ----------
+    train, check : sequence of Labelled
+        `check` are clips of other faces, on which calibration, threshold and figures are measured.
+    neutral : sequence of bool
+        Whether a clip of `check` has no micro-expression: false alarms are counted in these.
+    classes : sequence of str
+        The emotions of the weights that the file is for.
+    seed : int
+    """
+    from sklearn.isotonic import IsotonicRegression
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.preprocessing import StandardScaler
+
+    features, kinds = _together(train)
+    scaler = StandardScaler().fit(features)
+    x = np.clip(scaler.transform(features), -CLIPPED, CLIPPED)
+    held, held_kinds = _together(check)
+    best = None
+    for k in range(NETWORKS):
+        network = MLPClassifier(
+            HIDDEN, alpha=WEIGHT_DECAY, batch_size=256, max_iter=60, early_stopping=True, validation_fraction=0.1,
+            n_iter_no_change=8, random_state=seed + k,
+        ).fit(x, kinds)  # fmt: skip
+        verifier = _verifier(scaler, network, np.array([[0.0, 1.0], [0.0, 1.0]]), np.zeros((2, 4)), classes)
+        p = verifier.probabilities(held)[:, MICRO]
+        loss = _log_loss(p, held_kinds == MICRO)
+        if best is None or loss < best[0]:
+            best = loss, network, p
+    _, network, p = best
+    isotonic = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(p, held_kinds == MICRO)
+    places = np.linspace(0, 1, 41)
+    calibration = np.array([places, _smooth(isotonic.predict(places))])
+    borders = _fit_borders(train)
+    verifier = _verifier(scaler, network, calibration, borders, classes)
+    table = false_alarm_table(verifier, [c for c, n in zip(check, neutral, strict=True) if n], seed)
+    verifier = _verifier(scaler, network, calibration, borders, classes, table)
+    content = {
+        "version": VERIFY_VERSION,
+        "features": list(FEATURES),
+        "kinds": list(KINDS),
+        "classes": list(classes),
+        "mean": _rounded(scaler.mean_),
+        "scale": _rounded(scaler.scale_),
+        "layers": [
+            {"weights": _rounded(w), "bias": _rounded(b)}
+            for w, b in zip(network.coefs_, network.intercepts_, strict=True)
+        ],
+        "calibration": _rounded(calibration),
+        "borders": _rounded(borders),
+        "false_alarms": _rounded(table),
+    }
+    return Fitted(content, figures_of(verifier, check, neutral))
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """Without the steps of an isotonic fit, so that no two probabilities become one; still ascending."""
+    kernel = np.ones(5) / 5
+    padded = np.r_[np.repeat(values[0], 2), values, np.repeat(values[-1], 2)]
+    smooth = np.convolve(padded, kernel, mode="valid")
+    return np.clip(smooth + np.linspace(0, 1e-3, len(values)), 0, 1)
+
+
+def _rounded(array: np.ndarray) -> list:
+    return np.round(np.asarray(array, float), 6).tolist()
+
+
+def _together(clips: Sequence[Labelled]) -> tuple[np.ndarray, np.ndarray]:
+    """Features and kinds of all candidates but the ignored ones."""
+    features = np.concatenate([c.measured.features for c in clips])
+    kinds = np.concatenate([c.kinds for c in clips])
+    return features[kinds != IGNORED], kinds[kinds != IGNORED]
+
+
+def _verifier(scaler, network, calibration, borders, classes, table=None) -> Verifier:
+    known = network.classes_  # a kind that no candidate has is never predicted
+    layers = [(w, b) for w, b in zip(network.coefs_, network.intercepts_, strict=True)]
+    if len(known) < len(KINDS):
+        raise ValueError(f"candidates show only {len(known)} of {len(KINDS)} kinds: more clips are needed")
+    table = np.array([[1.0, 0, 0, 0]]) if table is None else table
+    return Verifier(scaler.mean_, scaler.scale_, tuple(layers), calibration, borders, table, tuple(classes))
+
+
+def _log_loss(p: np.ndarray, right: np.ndarray) -> float:
+    p = np.clip(p, 1e-4, 1 - 1e-4)
+    return float(-np.mean(np.where(right, np.log(p), np.log(1 - p))))
+
+
+def _fit_borders(clips: Sequence[Labelled]) -> np.ndarray:
+    """Weights (2, 4) of `Verifier.borders`: robust least squares (Huber) over the micro-expressions."""
+    from sklearn.linear_model import HuberRegressor
+
+    fitted = []
+    for side in (0, 1):
+        rows, wanted = [], []
+        for c in clips:
+            micro = c.kinds == MICRO
+            apex, truth = c.measured.at[micro], c.truth[micro]
+            rows.append(c.measured.sides[micro, side])
+            wanted.append(apex - truth[:, 0] if side == 0 else truth[:, 1] - apex)
+        model = HuberRegressor(alpha=1e-6, epsilon=1.5, max_iter=500).fit(np.concatenate(rows), np.concatenate(wanted))
+        fitted.append([model.intercept_, *model.coef_])
+    return np.array(fitted)
+
+
+def reported(verifier: Verifier, clip: Labelled, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """The events that are reported as micro-expressions: (onset, offset) in seconds (n, 2), and their candidates (n,)."""
+    if not len(clip.kinds):
+        return np.zeros((0, 2)), np.zeros(0, int)
+    p = verifier.probabilities(clip.measured.features)[:, MICRO]
+    onset, offset = verifier.intervals(clip.measured)
+    kept = keep_apart(onset, offset, p, threshold)
+    return np.column_stack([onset, offset])[kept], kept
+
+
+def false_alarm_table(verifier: Verifier, neutral: Sequence[Labelled], seed: int) -> np.ndarray:
+    """Rows of (threshold, false alarms a minute, 2.5 and 97.5 percentile), as `Verifier.false_alarms`.
+
+    The percentiles are over bootstrap samples of the clips.
+    """
+    minutes = np.array([clip.seconds for clip in neutral]) / 60
+    thresholds = np.unique(np.r_[np.linspace(0.02, 0.98, 97), 0.99, 0.995, 0.999])[::-1]
+    counts = np.array([[len(reported(verifier, clip, t)[1]) for clip in neutral] for t in thresholds])
+    rng = np.random.default_rng(seed)
+    samples = rng.integers(len(neutral), size=(RESAMPLED, len(neutral)))
+    rates = counts[:, samples].sum(2) / minutes[samples].sum(1)
+    low, high = np.percentile(rates, CONFIDENCE, axis=1)
+    of_all = np.maximum.accumulate(counts.sum(1) / minutes.sum())  # a lower threshold never has fewer
+    return np.column_stack([thresholds, of_all, low, np.maximum(high, of_all)])
+
+
+def figures_of(verifier: Verifier, check: Sequence[Labelled], neutral: Sequence[bool], per_minute: float = 1.0) -> dict:
+    """What the verifier does on the clips to check with, at the default rate of false alarms."""
+    threshold, low, high = verifier.threshold(per_minute)
+    found = wrong = missed = n_candidates = 0
+    overlaps, on = [], dict.fromkeys(KINDS, 0)
+    for clip in check:
+        events, kept = reported(verifier, clip, threshold)
+        common = np.clip(
+            np.minimum(events[:, None, 1], clip.events[None, :, 1])
+            - np.maximum(events[:, None, 0], clip.events[None, :, 0]), 0, None,
+        )  # fmt: skip
+        length = lambda rows: rows[:, 1] - rows[:, 0]  # noqa: E731
+        overlap = common / (length(events)[:, None] + length(clip.events)[None] - common + 1e-9)
+        hits = overlap >= HIT
+        found += int(hits.any(0).sum())
+        missed += int((~hits.any(0)).sum())
+        wrong += len(kept) - int(hits.any(0).sum())
+        overlaps += overlap.max(0)[hits.any(0)].tolist() if len(kept) else []
+        for i in kept[~hits.any(1)]:
+            on[KINDS[clip.kinds[i]] if clip.kinds[i] != IGNORED else "micro"] += 1
+        n_candidates += len(clip.kinds)
+    p = np.concatenate([verifier.probabilities(c.measured.features)[:, MICRO] for c in check if len(c.kinds)])
+    kinds = np.concatenate([c.kinds for c in check])
+    p, right = p[kinds != IGNORED], kinds[kinds != IGNORED] == MICRO
+    return {
+        "threshold": threshold, "false_alarms": per_minute, "interval": [low, high],
+        "clips": len(check), "neutral": int(sum(neutral)), "candidates": n_candidates,
+        "found": found, "wrong": wrong, "missed": missed,
+        "f1": 2 * found / max(1, 2 * found + wrong + missed),
+        "mean_iou": float(np.mean(overlaps)) if overlaps else None,
+        "wrong_on": {kind: n for kind, n in on.items() if n},
+        "reliability": _reliability(p, right),
+    }  # fmt: skip
+
+
+def _reliability(p: np.ndarray, right: np.ndarray) -> list[list[float]]:
+    """Rows of (mean probability, share that were right, number) in ten bins of equal width; empty bins are left out."""
+    bins = np.minimum((p * 10).astype(int), 9)
+    return [
+        [float(p[bins == b].mean()), float(right[bins == b].mean()), int((bins == b).sum())]
+        for b in range(10)
+        if (bins == b).any()
+    ]
