@@ -1,7 +1,7 @@
 """What a person of SYNTH wears on the skin and before it: lines of age, beards; glasses, hair over the brows.
 
-Lines and beards are painted on the head's texture and move with the skin. Glasses and hair over the brows are a layer of
-their own that moves with the head only. Colours are BGR, 0 to 255; layers are multiplied by their alpha.
+Lines and beards are painted on the head's texture and move with the skin. Glasses and hair over the brows are a layer
+of their own that moves with the head only. Colours are BGR, 0 to 255; layers are multiplied by their alpha.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _paint_glasses(
         if not glasses.below:
             part = part[np.argsort(part[:, 0])]
         rim = canvas.line(part, glasses.rim, 0.003)
-        outer = centre + [side * glasses.half_width, -0.35 * glasses.half_height]
+        outer = centre + np.array([side * glasses.half_width, -0.35 * glasses.half_height])
         temple = np.array([outer, [side * width * 0.99, y - 0.03]])
         rim = np.maximum(rim, canvas.line(temple, max(glasses.rim, 0.016), 0.003))
         _lay(worn, glasses.colour * (1 + 0.3 * (canvas.y < y - 0.9 * glasses.half_height))[..., None], rim * 0.96)

@@ -1,8 +1,8 @@
 """The people of SYNTH: the identities of `identity.py`, with a sex, an age, side light, glasses, beards and fringes.
 
 A person begins as `make_identity(seed)`. What is added is drawn from a random stream of its own, so that the
-identities themselves (those of DEMO) stay as they are. All figures are rough proportions of faces (men: lower and thicker
-brows, a broader jaw; old age: everything sinks a little), chosen by eye, not measured on people.
+identities themselves (those of DEMO) stay as they are. All figures are rough proportions of faces (men: lower and
+thicker brows, a broader jaw; old age: everything sinks a little), chosen by eye, not measured on people.
 """
 
 from __future__ import annotations
