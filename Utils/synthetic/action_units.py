@@ -121,7 +121,7 @@ class Motion:
         rows, columns = np.mgrid[0 : self.shape[0], 0 : self.shape[1]].astype(np.float32)
         self._rows, self._columns = rows, columns
         grid = np.stack([columns, rows], -1) * STEP + (STEP - 1) / 2
-        grid = (grid + 0.5) / canvas.scale + [canvas.left, canvas.top]
+        grid = self._grid = (grid + 0.5) / canvas.scale + [canvas.left, canvas.top]
 
         controls, names = _control_points(identity)
         spread = _gaussians(controls, controls) + RIDGE * np.eye(len(controls))
@@ -143,10 +143,24 @@ class Motion:
         columns, rows = np.clip(canvas.to_pixels(identity.landmarks), 0, np.array(canvas.shape[::-1]) - 1).astype(int).T
         return coarse.astype(np.float32), depth[rows, columns] - depth[canvas.height // 2, canvas.width // 2]
 
-    def field(self, action_units: Mapping[str, np.ndarray], yaw: float, pitch: float) -> np.ndarray:
+    def local_warp(self, centre: np.ndarray, sigma: np.ndarray, shift: np.ndarray) -> np.ndarray:
+        """A movement around one place, for `field`: a Gaussian hill. Float32 (rows, columns, 2), pixels of the texture.
+
+        Parameters
+        ----------
+        centre, sigma, shift : ndarray, shape (2,)
+            Place, width, and displacement at the centre, each (right, down), face units.
+        """
+        hill = np.exp(-0.5 * (((self._grid - centre) / sigma) ** 2).sum(-1))
+        return (hill[..., None] * np.asarray(shift) * self.scale).astype(np.float32)
+
+    def field(
+        self, action_units: Mapping[str, np.ndarray], yaw: float, pitch: float, warp: np.ndarray | None = None
+    ) -> np.ndarray:
         """Backward displacement on the coarse grid, in pixels of the texture, float32 (rows, columns, 2).
 
-        The picture at x shows the point that is at x - field(x) when the face is at rest.
+        The picture at x shows the point that is at x - field(x) when the face is at rest. `warp` is a sum of what
+        `local_warp` returns.
         """
         forward = np.empty((*self.shape, 2), np.float32)
         np.multiply(self._parallax, np.float32(yaw), out=forward[..., 0])
@@ -155,6 +169,8 @@ class Motion:
             for side, intensity in zip(SIDES, pair, strict=True):
                 if intensity and (name, side) in self._fields:
                     forward += np.float32(intensity) * self._fields[name, side]
+        if warp is not None:
+            forward += warp
         return self._invert(forward)
 
     def _invert(self, forward: np.ndarray) -> np.ndarray:

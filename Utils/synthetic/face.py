@@ -7,7 +7,7 @@ For example:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,7 +17,7 @@ import numpy as np
 from Utils.synthetic.action_units import STEP, ActionUnits, Motion, both_sides, openings
 from Utils.synthetic.canvas import Canvas
 from Utils.synthetic.eyes import make_eyes
-from Utils.synthetic.head import paint_background, paint_bust, paint_head
+from Utils.synthetic.head import HeadTexture, paint_background, paint_bust, paint_head
 from Utils.synthetic.identity import Identity
 from Utils.synthetic.mouth import Mouth, paint_opening
 
@@ -28,6 +28,7 @@ UNIT_SHARE = 0.46  # default size of a face unit, as a share of the picture's he
 LOWER_LIP = [55, 56, 57, 58, 59, 65, 66, 67]  # landmarks
 LOWER_LIP_SHARE = [0.6, 0.9, 1, 0.9, 0.6, 0.9, 1, 0.9]  # how much of the gap below the lip line each of them moves
 UPPER_INNER_LIP = [61, 62, 63]  # landmarks
+WORN_DEPTH = 0.06  # depth of what is worn before the face against the relief's middle, face units: parallax
 PAINT, NOISE_FIELD = 11, 5  # seeds of the random streams: of a head's textures (with the identity's seed), of the noise
 
 
@@ -67,6 +68,10 @@ class Face:
         Pixels per face unit in the picture. By default `UNIT_SHARE` of the height.
     supersampling : float
         Resolution of the texture, divided by the resolution of the picture.
+    dress : callable, optional
+        Called with the identity, the texture's canvas and the head before its eyes are made. It may paint on the
+        head's layer, in place. It returns what is worn before the face and moves with the head, not with the skin
+        (glasses, hair over the brows), as such a layer, or None.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class Face:
         size: tuple[int, int] = (320, 240),
         unit: float | None = None,
         supersampling: float = 1.5,
+        dress: Callable[[Identity, Canvas, HeadTexture], np.ndarray | None] | None = None,
     ) -> None:
         self.identity, self.size = identity, size
         self.unit = unit or size[1] * UNIT_SHARE
@@ -86,6 +92,7 @@ class Face:
 
         rng = np.random.default_rng([PAINT, identity.seed])
         head = paint_head(identity, self._canvas, rng)
+        self._worn = dress(identity, self._canvas, head) if dress else None
         self._texture = head.layer.copy()  # the eyes are redrawn in it
         self._sources, self._moved = np.empty_like(self._grid), np.empty_like(self._texture)  # scratch
         self._eyes = make_eyes(identity, self._canvas, head)
@@ -156,8 +163,14 @@ class Face:
         blink: Sequence[float] = (0.0, 0.0),
         gaze: Sequence[float] = (0.0, 0.0),
         pose: Pose | None = None,
+        warp: np.ndarray | None = None,
     ) -> np.ndarray:
         """The head alone, placed in the picture; the parameters are those of `render`.
+
+        Parameters
+        ----------
+        warp : ndarray, optional
+            More movement of the skin: a sum of what `local_warp` returns.
 
         Returns
         -------
@@ -168,7 +181,7 @@ class Face:
         lids, gap_up, gap_down = openings(pairs)
         for eye, (upper, lower), closed in zip(self._eyes, lids, blink, strict=True):
             eye.draw(self._texture, upper * (1 - closed), lower, gaze)
-        field = self._field(pairs, pose)
+        field = self._field(pairs, pose, warp)
         sources = np.subtract(self._grid, field, out=self._sources)
         opening = self._mouth.opening(gap_up, gap_down, field)
         if opening is not None:
@@ -177,7 +190,13 @@ class Face:
         cv2.remap(self._texture, sources, None, cv2.INTER_LINEAR, dst=texture, borderMode=border)
         if opening is not None:
             paint_opening(texture, opening)
-        return cv2.warpAffine(texture, self._placement(pose), self.size, flags=cv2.INTER_LINEAR, borderValue=0)
+        placement = self._placement(pose)
+        layer = cv2.warpAffine(texture, placement, self.size, flags=cv2.INTER_LINEAR, borderValue=0)
+        return layer if self._worn is None else self._wear(layer, placement, pose)
+
+    def local_warp(self, centre: Sequence[float], sigma: Sequence[float], shift: Sequence[float]) -> np.ndarray:
+        """A movement of the skin around one place, for `layer`. The parameters are those of `Motion.local_warp`."""
+        return self._motion.local_warp(np.asarray(centre), np.asarray(sigma), np.asarray(shift))
 
     def landmarks(self, action_units: ActionUnits | None = None, pose: Pose | None = None) -> np.ndarray:
         """The 68 landmarks in pixels of the picture, shape (68, 2). They do not follow lids that open and close."""
@@ -189,9 +208,18 @@ class Face:
         placement = self._placement(pose)
         return self._canvas.to_pixels(points) @ placement[:, :2].T + placement[:, 2]
 
-    def _field(self, pairs: Mapping[str, np.ndarray], pose: Pose) -> np.ndarray:
+    def _wear(self, layer: np.ndarray, placement: np.ndarray, pose: Pose) -> np.ndarray:
+        """Lay what is worn over the head's layer, in place. It is stiff: a turn of the head only shifts it."""
+        shift = np.array([pose.yaw, pose.pitch]) * WORN_DEPTH * self._canvas.scale
+        stiff = np.column_stack([placement[:, :2], placement[:, 2] + placement[:, :2] @ shift])
+        worn = cv2.warpAffine(self._worn, stiff, self.size, flags=cv2.INTER_LINEAR, borderValue=0)
+        layer *= (1 - worn[..., 3:] / 255).astype(np.float32)
+        layer += worn
+        return layer
+
+    def _field(self, pairs: Mapping[str, np.ndarray], pose: Pose, warp: np.ndarray | None) -> np.ndarray:
         """Backward displacement at the texture's resolution, in its pixels, float32 (height, width, 2)."""
-        coarse = self._motion.field(pairs, pose.yaw, pose.pitch)
+        coarse = self._motion.field(pairs, pose.yaw, pose.pitch, warp)
         size = coarse.shape[1] * STEP, coarse.shape[0] * STEP  # at least the texture's size
         fine = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
         return fine[: self._canvas.height, : self._canvas.width]
