@@ -223,3 +223,21 @@ DATASETS: dict[str, Dataset] = {
         _smic("SMIC_NIR", "NIR", fps=25, k=3, published=(8, 71, 71)),
     )
 }
+
+# Weights for the user's own videos, made by `python -m Utils.synth_run`. There is no dataset on disk to run on.
+SYNTH = Dataset(
+    name="SYNTH",
+    title="SYNTH (rendered faces)",
+    raw_dirs=(),
+    crop_dir="",
+    workbooks={},
+    read_annotations=read_casme_sq,
+    emotions=THREE_EMOTIONS,
+    video_folder="",
+    frame_name="",
+    fps=30,
+    k=3,
+    k_prime=6,
+    generated=True,
+)
+WEIGHTS = DATASETS | {SYNTH.name: SYNTH}  # what --dataset_name can name with --video

@@ -94,14 +94,15 @@ def _of_stretch(face: FaceScores, first: int, last: int, classes, k, look: Secon
     end = min(n_frames - 1, last * face.step)
     if not any(a <= end and start <= b + k for a, b in face.stretches):
         return []  # too short to be scored
-    measured = measure_candidates(face.curves[first : last + 1], rate, _score_peaks(face, start, end, k, fps))
+    measured = measure_candidates(
+        face.curves[first : last + 1], rate, score_peaks(face.smoothed[start : end + 1], k, fps)
+    )
     if not len(measured.at):
         return []
     probabilities = look.verifier.probabilities(measured.features)
     onset_s, offset_s = look.verifier.intervals(measured)
     onsets, apexes, offsets = (
-        np.clip(np.round(seconds * fps).astype(int) + start, start, end)
-        for seconds in (onset_s, measured.at, offset_s)
+        np.clip(np.round(seconds * fps).astype(int) + start, start, end) for seconds in (onset_s, measured.at, offset_s)
     )
     onsets, offsets = np.minimum(onsets, apexes), np.maximum(offsets, apexes)
     scores = [_score_at(face, apex - k // 2) for apex in apexes]
@@ -132,13 +133,15 @@ def _of_stretch(face: FaceScores, first: int, last: int, classes, k, look: Secon
     return rows
 
 
-def _score_peaks(face: FaceScores, start: int, end: int, k: int, fps: float) -> np.ndarray:
-    """Seconds from frame `start` to the apexes that belong to the peaks of the smoothed score, up to frame `end`."""
-    smoothed = np.nan_to_num(face.smoothed[start : end + 1], nan=-np.inf)
-    scored = face.smoothed[np.isfinite(face.smoothed)]
-    if not len(scored) or len(smoothed) < 3:
+def score_peaks(smoothed: np.ndarray, k: int, fps: float) -> np.ndarray:
+    """Seconds, from the first pair, to the apexes that belong to the high peaks of a smoothed score.
+
+    `smoothed` (n,) is NaN where nothing is scored; `k` is in frames, `fps` in frames per second.
+    """
+    scored = smoothed[np.isfinite(smoothed)]
+    if len(scored) < 3:
         return np.zeros(0)
-    peaks = find_peaks(smoothed, height=np.quantile(scored, LOW_QUANTILE))[0]
+    peaks = find_peaks(np.nan_to_num(smoothed, nan=-np.inf), height=np.quantile(scored, LOW_QUANTILE))[0]
     return (peaks + k) / fps
 
 

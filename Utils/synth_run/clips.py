@@ -6,8 +6,8 @@
                                      apexes.npy      features of (onset, apex) and around, (r, 42, 42, 3) float16
                                      clip.json       the facts, the events, and the emotion of each of the r
 
-Of a clip to train on, the features of the frames that show a micro-expression are kept, and of others a few; of a clip
-to check with, all.
+Pairs begin at every `pair_step`-th frame. Of a clip to train on, those that show a micro-expression are kept, and of
+others a few; of a clip to check with, all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from Utils.synthetic.synth import SynthClip, clip_frames, synth_clip
 
 from feature_extraction import FEATURE_VERSION, face_regions, feature_image
 from prepare_training import pseudo_labels
@@ -27,6 +26,7 @@ from Utils.own_video.displacement import CurveMeter
 from Utils.own_video.face_tracks import track_faces
 from Utils.own_video.scoring import gray_crop
 from Utils.records import Expression
+from Utils.synthetic.synth import SynthClip, clip_frames, synth_clip
 from Utils.tvl1 import KERNEL_VERSION, tvl1_flow
 from Utils.work.cache import atomic_folder, is_array, key_of, read_json, write_array, write_json
 
@@ -77,6 +77,11 @@ def frames_at(fps: float) -> tuple[int, int]:
     return tuple(max(1, int(seconds * fps + 0.5)) for seconds in (K_S, HALF_LENGTH_S))
 
 
+def pair_step(fps: float) -> int:
+    """Every how many frames a pair begins: at high frame rates, neighbours are alike."""
+    return max(1, frames_at(fps)[0] // 3)
+
+
 def make_clip(job: ClipJob) -> ClipData | None:
     """Do the work on one clip, or take its finished results. None if no face was found in it."""
     clip = synth_clip(job.number, job.seed, job.seconds)
@@ -113,6 +118,9 @@ def _compute(clip: SynthClip, folder: Path) -> dict:
     for i in range(first, last + 1):
         if meter.wants(i):
             meter.add(i, crops[i])
+    write_array(
+        folder / "crops.npy", np.array([crops[i] for i in range(first, last + 1) if meter.wants(i)], np.uint8)
+    )  # DEV
     write_array(folder / "curves.npy", meter.curves)
     pairs = _choose_pairs(clip, first, last)
     regions = face_regions(predict_landmarks(crops[first]))
@@ -147,10 +155,9 @@ def _choose_pairs(clip: SynthClip, first: int, last: int) -> list[tuple[int, int
     n = last - k + 1
     micro = [Expression(e.onset, e.apex, e.offset, e.emotion) for e in clip.events if e.kind == "micro"]
     labels = pseudo_labels(max(n, 0), micro, k_prime)
-    places = np.arange(first, n)
+    thinned = np.arange(first, n, pair_step(clip.fps))
     if clip.split == "check":
-        return [(int(i), int(labels[i])) for i in places]
-    thinned = places[:: max(1, k // 3)]  # at high frame rates, neighbours are alike
+        return [(int(i), int(labels[i])) for i in thinned]
     busy = np.zeros(max(n, 0), bool)
     for e in clip.events:
         if e.kind != "micro":

@@ -11,6 +11,7 @@ from Utils.own_video.candidates import FEATURES
 from Utils.own_video.verify import CLIPPED, KINDS, MICRO, VERIFY_VERSION, Verifier, keep_apart
 from Utils.synth_run.clips import ClipData
 from Utils.synth_run.labels import IGNORED, Labelled, labelled, mirrored, stretch_of, with_drawn_events
+from Utils.work.parallel import Workers, run_units
 
 HIDDEN = (48, 24)  # neurons of the hidden layers
 WEIGHT_DECAY = 0.02
@@ -27,20 +28,31 @@ HIT = 0.5  # intersection over union from which on an event is found
 class Fitted:
     """The content of `verify.json`, and the figures of the clips to check with."""
 
+    verifier: Verifier
     content: dict
     figures: dict
 
+    def summary(self) -> str:
+        """One line on the clips to check with."""
+        f = self.figures
+        return (
+            f"SYNTH, clips to check with (rendered): F1 {f['f1']:.3f}, {f['found']} found, {f['wrong']} wrong, "
+            f"{f['missed']} missed, mean IoU {f['mean_iou']:.2f}, threshold {f['threshold']:.2f}"
+        )
 
-def training_candidates(clips: Sequence[ClipData], copies: int = COPIES) -> list[Labelled]:
+
+def training_candidates(clips: Sequence[ClipData], workers: Workers | int) -> list[Labelled]:
     """The candidates of the clips to train on: each clip, its mirror image, and copies with drawn events."""
-    found = []
-    for data in clips:
-        curves, rate, events = stretch_of(data)
-        found += [labelled(curves, rate, events), labelled(mirrored(curves), rate, events)]
-        rng = np.random.default_rng([DRAWN, data.clip["number"]])
-        for copy in range(copies):
-            made, drawn = with_drawn_events(mirrored(curves) if copy % 2 else curves, rate, events, rng)
-            found.append(labelled(made, rate, drawn))
+    return [found for of_clip in run_units(_of_clip, clips, workers, "candidates", "clip") for found in of_clip]
+
+
+def _of_clip(data: ClipData) -> list[Labelled]:
+    curves, rate, events = stretch_of(data)
+    found = [labelled(curves, rate, events), labelled(mirrored(curves), rate, events)]
+    rng = np.random.default_rng([DRAWN, data.clip["number"]])
+    for copy in range(COPIES):
+        made, drawn = with_drawn_events(mirrored(curves) if copy % 2 else curves, rate, events, rng)
+        found.append(labelled(made, rate, drawn))
     return found
 
 
@@ -101,7 +113,7 @@ def fit(
         "borders": _rounded(borders),
         "false_alarms": _rounded(table),
     }
-    return Fitted(content, figures_of(verifier, check, neutral))
+    return Fitted(verifier, content, figures_of(verifier, check, neutral))
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
@@ -180,33 +192,39 @@ def false_alarm_table(verifier: Verifier, neutral: Sequence[Labelled], seed: int
     return np.column_stack([thresholds, of_all, low, np.maximum(high, of_all)])
 
 
+def _overlaps(found: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Intersection over union of intervals (n, 2) and (m, 2) in seconds, (n, m)."""
+    low = np.maximum(found[:, None, 0], true[None, :, 0])
+    common = np.clip(np.minimum(found[:, None, 1], true[None, :, 1]) - low, 0, None)
+    lengths = (found[:, 1] - found[:, 0])[:, None] + (true[:, 1] - true[:, 0])[None]
+    return common / (lengths - common + 1e-9)
+
+
+def count_events(verifier: Verifier, clip: Labelled, threshold: float) -> tuple[int, int, int]:
+    """(found, wrong, missed) micro-expressions of a clip. Of several on one, all but one are wrong."""
+    events, kept = reported(verifier, clip, threshold)
+    hit = (_overlaps(events, clip.events) >= HIT).any(0)
+    return int(hit.sum()), len(kept) - int(hit.sum()), int((~hit).sum())
+
+
 def figures_of(verifier: Verifier, check: Sequence[Labelled], neutral: Sequence[bool], per_minute: float = 1.0) -> dict:
     """What the verifier does on the clips to check with, at the default rate of false alarms."""
     threshold, low, high = verifier.threshold(per_minute)
-    found = wrong = missed = n_candidates = 0
-    overlaps, on = [], dict.fromkeys(KINDS, 0)
+    on, overlaps = dict.fromkeys(KINDS, 0), []
+    found, wrong, missed = np.sum([count_events(verifier, clip, threshold) for clip in check], axis=0).tolist()
     for clip in check:
         events, kept = reported(verifier, clip, threshold)
-        common = np.clip(
-            np.minimum(events[:, None, 1], clip.events[None, :, 1])
-            - np.maximum(events[:, None, 0], clip.events[None, :, 0]), 0, None,
-        )  # fmt: skip
-        length = lambda rows: rows[:, 1] - rows[:, 0]  # noqa: E731
-        overlap = common / (length(events)[:, None] + length(clip.events)[None] - common + 1e-9)
-        hits = overlap >= HIT
-        found += int(hits.any(0).sum())
-        missed += int((~hits.any(0)).sum())
-        wrong += len(kept) - int(hits.any(0).sum())
-        overlaps += overlap.max(0)[hits.any(0)].tolist() if len(kept) else []
-        for i in kept[~hits.any(1)]:
-            on[KINDS[clip.kinds[i]] if clip.kinds[i] != IGNORED else "micro"] += 1
-        n_candidates += len(clip.kinds)
+        overlap = _overlaps(events, clip.events)
+        hit = (overlap >= HIT).any(0)
+        overlaps += overlap.max(0)[hit].tolist() if len(kept) else []
+        for i in kept[~(overlap >= HIT).any(1)]:
+            on[KINDS[clip.kinds[i]] if clip.kinds[i] != IGNORED else KINDS[MICRO]] += 1
     p = np.concatenate([verifier.probabilities(c.measured.features)[:, MICRO] for c in check if len(c.kinds)])
     kinds = np.concatenate([c.kinds for c in check])
     p, right = p[kinds != IGNORED], kinds[kinds != IGNORED] == MICRO
     return {
         "threshold": threshold, "false_alarms": per_minute, "interval": [low, high],
-        "clips": len(check), "neutral": int(sum(neutral)), "candidates": n_candidates,
+        "clips": len(check), "neutral": int(sum(neutral)), "candidates": len(kinds),
         "found": found, "wrong": wrong, "missed": missed,
         "f1": 2 * found / max(1, 2 * found + wrong + missed),
         "mean_iou": float(np.mean(overlaps)) if overlaps else None,

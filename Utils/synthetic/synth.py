@@ -45,7 +45,7 @@ SHAPES, WIDE = (
     ((1.0, 0.4), (4 / 3, 0.45), (16 / 9, 0.15)),
     280,
 )  # width per height: chance; no wide pictures of faces above
-MICRO_COUNTS = (0.08, 0.30, 0.34, 0.28)  # chances of 0, 1, 2 and 3 micro-expressions in an expressive clip of 10 s
+MICRO_COUNTS = (0.05, 0.2, 0.3, 0.28, 0.17)  # chances of 0 to 4 micro-expressions in an expressive clip of 10 s
 SWAY_PX, SWAY_HZ, ZOOM_SHARE, LIT_SHARE = 4.0, (0.05, 0.35), 0.03, 0.12
 FRAME, EXPRESSIONS, OTHER, BLINKS, GAZE, HEAD, LIGHT, CAMERA, PHOTO, NOISE = range(31, 41)  # numbers of random streams
 
