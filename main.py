@@ -240,8 +240,8 @@ def analyse_videos(settings: Settings) -> int:
     import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
     from feature_extraction import prepare_flow
     from Utils.own_video.collection import SYNTHETIC, print_outcomes
+    from Utils.own_video.paths import find_videos_to_run
     from Utils.own_video.run import jobs_of, run_videos
-    from Utils.own_video.video_files import find_videos_to_run
     from Utils.own_video.weights import weights_for_videos
     from Utils.work.cache import remove_leftovers, require_writable
     from Utils.work.machine import cores, git_revision, versions
@@ -272,7 +272,7 @@ def analyse_videos(settings: Settings) -> int:
 def check_videos(settings: Settings) -> int:
     """Say whether the footage of videos is good enough; exit codes as `analyse_videos`. Nothing is written."""
     from Utils.own_video.footage import inspect_footage, worst
-    from Utils.own_video.video_files import find_videos_to_run
+    from Utils.own_video.paths import find_videos_to_run
     from Utils.own_video.weights import weights_for_videos
 
     paths = find_videos_to_run(settings.video)

@@ -115,6 +115,21 @@ def track_faces(
     return tracker.finish()
 
 
+def shows_face(image: np.ndarray) -> bool:
+    """Whether there is a face in a frame, (height, width, 3) uint8 BGR."""
+    return bool(detect_faces(_reduced(image, _scale_for(image))))
+
+
+def _scale_for(image: np.ndarray) -> float:
+    """The factor, at most 1, by which a frame is scaled down before faces are looked for."""
+    return min(1.0, DETECTION_SIDE / max(image.shape[:2]))
+
+
+def _reduced(image: np.ndarray, scale: float) -> np.ndarray:
+    """The frame scaled down by a factor; the frame itself if it is 1."""
+    return image if scale == 1 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
 class _Tracker:
     """Follows faces from one detection to the next.
 
@@ -136,10 +151,8 @@ class _Tracker:
         """Take the next frame."""
         if not self.n:
             self.size = image.shape[1], image.shape[0]
-            self.scale = min(1.0, DETECTION_SIDE / max(self.size))
-        small = image
-        if self.scale < 1:
-            small = cv2.resize(image, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_AREA)
+            self.scale = _scale_for(image)
+        small = _reduced(image, self.scale)
         if self._is_cut(small):
             self._detect_last()
             self.cuts.append(self.n)

@@ -269,7 +269,9 @@ def scored_share(tracking: Tracking, k: int, k_prime: int) -> float:
 
 
 def inspect_footage(path: Path, fps: float | None, which: str, weights: OwnWeights) -> tuple[list[Finding], list[str]]:
-    """Look at a video without scoring it: `main.py --video PATH --check`. It is decoded twice.
+    """Look at a video without scoring it: `main.py --video PATH --check`.
+
+    It is decoded twice, or three times if its rate is variable.
 
     Parameters
     ----------

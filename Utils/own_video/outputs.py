@@ -26,7 +26,9 @@ INTERVAL = ("onset", "apex", "offset")
 BGR, GRAY, BGR_AND_GRAY = slice(0, 3), 3, 4
 
 
-def frames_table(tracking: Tracking, faces: Sequence[FaceScores], classes: Sequence[str], fps: float) -> pd.DataFrame:
+def frames_table(
+    tracking: Tracking, faces: Sequence[FaceScores], classes: Sequence[str], fps: float, source_frames: Sequence[int]
+) -> pd.DataFrame:
     """A row for each frame and face, and one row with `success` 0 for each frame in which no face is followed.
 
     Parameters
@@ -36,17 +38,19 @@ def frames_table(tracking: Tracking, faces: Sequence[FaceScores], classes: Seque
     classes : sequence of str
     fps : float
         Frames per second.
+    source_frames : sequence of int
+        `Frame.source_frame` of each frame.
 
     Returns
     -------
     DataFrame
         frame (from 0), timestamp (seconds), face (number from 0), success (1 if the face is followed), score,
-        score_smoothed, p_<class> (probability), left, top, right, bottom (pixels of the video). The score of the pair
-        (i, i + k) is in the row of frame i. What is not known is empty (NaN or NA).
+        score_smoothed, p_<class> (probability), left, top, right, bottom (pixels of the video), source_frame. The
+        score of the pair (i, i + k) is in the row of frame i. What is not known is empty (NaN or NA).
     """
     scored = {face.track.number: face for face in faces}
     columns = ["frame", "timestamp", "face", "success", "score", "score_smoothed"]
-    columns += [f"p_{c}" for c in classes] + ["left", "top", "right", "bottom"]
+    columns += [f"p_{c}" for c in classes] + ["left", "top", "right", "bottom", "source_frame"]
     parts = []
     for track in tracking.tracks:
         face = scored.get(track.number)
@@ -62,6 +66,7 @@ def frames_table(tracking: Tracking, faces: Sequence[FaceScores], classes: Seque
     for first, last in tracking.without_face:
         parts.append(pd.DataFrame({"frame": np.arange(first, last + 1), "success": 0}))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    table["source_frame"] = np.asarray(source_frames, int)[table["frame"].to_numpy(int)]
     table["timestamp"] = (table["frame"] / fps).round(TIME_DIGITS)
     table = table.reindex(columns=columns).sort_values(["frame", "face"], kind="stable", ignore_index=True)
     return table.astype(dict.fromkeys(("face", "left", "top", "right", "bottom"), "Int64"))

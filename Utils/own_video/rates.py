@@ -48,13 +48,11 @@ def require_times(path: Path, times: np.ndarray) -> None:
         raise InputError(f"{path}: the time {jump}; convert the file with a video tool")
 
 
-def measure_rate(name: str, times: np.ndarray, tick: float) -> tuple[float, bool, str]:
+def measure_rate(times: np.ndarray, tick: float) -> tuple[float, bool]:
     """The frame rate for the times of a video's frames.
 
     Parameters
     ----------
-    name : str
-        The video's name, for the remark.
     times : ndarray of float64, (n,)
         Seconds, ascending, n >= 2.
     tick : float
@@ -65,8 +63,6 @@ def measure_rate(name: str, times: np.ndarray, tick: float) -> tuple[float, bool
     fps : float
         Frames per second: a usual rate if one is near enough.
     variable : bool
-    remark : str
-        On a variable rate, else "".
     """
     intervals = np.diff(times)
     n, span = len(intervals), float(times[-1] - times[0])
@@ -76,10 +72,44 @@ def measure_rate(name: str, times: np.ndarray, tick: float) -> tuple[float, bool
     away = np.abs(times - times[0] - mean * np.arange(n + 1))
     if even.all() and (away <= rounding + DRIFT * mean).all():
         in_place = min(NEAR, DRIFT / n)  # with the usual rate, the last frame is still within DRIFT of its place
-        return usual_rate(1 / mean, min(max(in_place, rounding / span), NEAR_ROUNDED)), False, ""
-    fps = usual_rate(1 / float(np.median(intervals)), NEAR_VARIABLE, whole_first=True)
-    low, high = 1 / intervals.max(), 1 / intervals.min()
-    return fps, True, f"{name}: its frame rate is variable ({low:.3g} to {high:.3g} per second): resampled to {fps:.4g}"
+        return usual_rate(1 / mean, min(max(in_place, rounding / span), NEAR_ROUNDED)), False
+    return _median_rate(intervals), True
+
+
+def rate_with_face(times: np.ndarray, moments: np.ndarray, seen: np.ndarray) -> float | None:
+    """The frame rate of the parts of a video of variable rate that show a face. None if no part does.
+
+    An interval between two frames counts if the moments before and after it, at which a face was looked for, both show
+    one. The first and the last moment stand for what is beyond them.
+
+    Parameters
+    ----------
+    times : ndarray of float64, (n,)
+        Those of the video's frames: seconds, ascending.
+    moments : ndarray of float64, (m,)
+        Seconds, ascending.
+    seen : ndarray of bool, (m,)
+        Whether there is a face at each moment.
+    """
+    if not seen.any():
+        return None
+    after = np.searchsorted(moments, (times[:-1] + times[1:]) / 2)
+    last = len(moments) - 1
+    with_face = seen[np.clip(after - 1, 0, last)] & seen[np.clip(after, 0, last)]
+    return _median_rate(np.diff(times)[with_face]) if with_face.any() else None
+
+
+def _median_rate(intervals: np.ndarray) -> float:
+    """The frame rate for the median of intervals (seconds)."""
+    return usual_rate(1 / float(np.median(intervals)), NEAR_VARIABLE, whole_first=True)
+
+
+def remark_on_rate(name: str, times: np.ndarray, fps: float, with_face: bool) -> str:
+    """A remark on a variable rate: from `times` (seconds) to `fps`, which may be that of the parts `with_face`."""
+    intervals = np.diff(times)
+    slowest_to_fastest = f"{1 / intervals.max():.3g} to {1 / intervals.min():.3g} per second"
+    where = ", the rate where there is a face" if with_face else ""
+    return f"{name}: its frame rate is variable ({slowest_to_fastest}): resampled to {fps:.4g}{where}"
 
 
 def rate_without_times(name: str, declared: float, n: int) -> tuple[float, str]:

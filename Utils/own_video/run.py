@@ -51,7 +51,7 @@ from Utils.work.cache import (
 )
 from Utils.work.parallel import Workers, run_units
 
-OWN_VIDEO_VERSION = 2  # part of a video's key: raise it when the results for the same video change
+OWN_VIDEO_VERSION = 3  # part of a video's key: raise it when the results for the same video change
 DONE = "settings.json"  # written last: a folder that has it is finished
 OVERLAY = "overlay.mp4"
 LOWEST_FPS = 20  # below this rate k is under two frames, so this is reported; the video is still analysed
@@ -236,7 +236,7 @@ def _compute(job: VideoJob, key: str) -> dict:
     """
     from Utils.networks.backend import seed_keras, without_chatter
 
-    source = open_video(job.path, job.fps)
+    source = open_video(job.path, job.fps, job.bars)
     with without_chatter():
         seed_keras(0)
         ensemble_of(job.weights)  # this loads TensorFlow and the networks, once for each process, so it is not timed
@@ -247,11 +247,12 @@ def _compute(job: VideoJob, key: str) -> dict:
     if not tracking.n_frames:
         raise InputError(f"{job.path}: no frame can be decoded; is the file whole?")
     k, k_prime = job.weights.frames_at(source.fps)
-    expressions = spot_expressions(job.name, faces, job.weights.classes, k_prime, source.fps, tracking.n_frames)
+    shown_frames = source.source_frames[: tracking.n_frames]  # as the latest pass over the video found them
+    expressions = spot_expressions(job.name, faces, job.weights.classes, k_prime, source.fps, shown_frames)
     remarks = [*source.remarks, *source.problems, *tracking_remarks(tracking, k, k_prime, source.fps)]
     with atomic_folder(job.folder) as folder:
         expressions.to_csv(folder / "expressions.csv", index=False)
-        frames = frames_table(tracking, faces, job.weights.classes, source.fps)
+        frames = frames_table(tracking, faces, job.weights.classes, source.fps, shown_frames)
         frames.to_csv(folder / "frames.csv", index=False, float_format="%.8g")
         media = job.folder / OVERLAY if job.path.is_dir() else job.path  # no player can show a folder of images
         write_elan(folder / f"{job.name}.eaf", media, job.folder / f"{job.name}.eaf", expressions, faces, source.fps)

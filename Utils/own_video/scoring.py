@@ -8,7 +8,7 @@ training videos, at the frame rate of this video.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -33,6 +33,7 @@ SCORE_DIGITS = 6  # decimal places of scores and confidences in tables
 NO_SEGMENT = -1  # stands for the index of a segment where a track has none
 EXPRESSION_COLUMNS = (
     "video", "face", "onset", "apex", "offset", "onset_s", "apex_s", "offset_s", "score", "emotion", "confidence",
+    "source_frame",
 )  # fmt: skip
 
 
@@ -255,7 +256,12 @@ def _face_scores(
 
 
 def spot_expressions(
-    video: str, faces: Iterable[FaceScores], classes: tuple[str, ...], k_prime: int, fps: float, n_frames: int
+    video: str,
+    faces: Iterable[FaceScores],
+    classes: tuple[str, ...],
+    k_prime: int,
+    fps: float,
+    source_frames: Sequence[int],
 ) -> pd.DataFrame:
     """The expressions of all faces, in order of faces and time.
 
@@ -269,14 +275,15 @@ def spot_expressions(
         Frames at the video's rate.
     fps : float
         Frames per second.
-    n_frames : int
+    source_frames : sequence of int
+        `Frame.source_frame` of each frame of the video.
 
     Returns
     -------
     DataFrame
         The columns are `EXPRESSION_COLUMNS`. Frames are 0-based and inclusive, those that end in `_s` are seconds. An
-        interval is [peak - k', peak + k'], clamped to the video. `emotion` is "" and `confidence` NaN if no network
-        recognises.
+        interval is [peak - k', peak + k'], clamped to the video. `source_frame` is that of the apex. `emotion` is ""
+        and `confidence` NaN if no network recognises.
     """
     rows = []
     for face in faces:
@@ -289,7 +296,7 @@ def spot_expressions(
                 frames = dict(
                     onset=max(0, first + found.onset),
                     apex=first + found.apex,
-                    offset=min(n_frames - 1, first + found.offset),
+                    offset=min(len(source_frames) - 1, first + found.offset),
                 )
                 rows.append(
                     dict(
@@ -300,6 +307,7 @@ def spot_expressions(
                         score=round(found.score, SCORE_DIGITS),
                         emotion="" if found.class_index is None else classes[found.class_index],
                         confidence=round(found.confidence, SCORE_DIGITS),
+                        source_frame=source_frames[frames["apex"]],
                     )
                 )
     table = pd.DataFrame(rows, columns=list(EXPRESSION_COLUMNS))

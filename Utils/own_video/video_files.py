@@ -4,13 +4,14 @@
         frame.index, frame.time, frame.image
 
 Times are those of the packets. The number of frames in the header is never used. From a video of variable rate, the
-frame that is on the screen is taken at every multiple of 1 / fps seconds. Audio is ignored. Only the given file is
-read: formats that name other files or addresses (playlists) are refused.
+frame that is on the screen is taken at every multiple of 1 / fps seconds; the rate is that of the parts with a face.
+Audio is ignored. Only the given file is read: formats that name other files or addresses (playlists) are refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -20,29 +21,29 @@ import cv2
 import numpy as np
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
+from tqdm import tqdm
 
-from Utils.errors import InputError, shown
+from Utils.errors import InputError
 from Utils.faces.images import read_image
+from Utils.own_video.face_tracks import shows_face
 from Utils.own_video.image_folders import IMAGE_SUFFIXES, images_in, remark_on_numbers, require_files
 from Utils.own_video.rates import (
     measure_rate,
+    rate_with_face,
     rate_without_times,
     remark_on_end,
+    remark_on_rate,
     require_rate,
     require_times,
 )
-from Utils.records import natural_key
 
-SUFFIXES = (
-    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf",
-    ".ogv", ".ts", ".vob", ".webm", ".wmv",
-)  # fmt: skip
 # FFmpeg's names of the formats that are read: those in which one file is the whole video
 FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,mjpeg,m4v,gif"
 MAX_PIXELS = 8192 * 8192  # of a frame: 64 megapixels, as for images (Utils/__init__.py)
 LATE = 0.1  # share of an interval by which a frame may come late and still be on the screen: times may be whole ms
 DECODER_THREADS = 2  # for each video; several videos may be read at the same time
 MAX_BROKEN = 1000  # packets that cannot be decoded, after which the rest is not tried if there is no frame yet
+FACE_EVERY = 1.0  # seconds between the frames in which a face is looked for, to find the rate of a video
 NO_TICK = Fraction(1, 1000)  # seconds; the unit of times if the stream does not give it
 
 
@@ -58,11 +59,15 @@ class Frame:
         `index / fps`, seconds.
     image : ndarray of uint8, (height, width, 3)
         BGR.
+    source_frame : int
+        Which of the file's decoded frames, or of a folder's images, this is, from 0. It is `index` unless the file's
+        rate is variable or frames are missing.
     """
 
     index: int
     time: float
     image: np.ndarray
+    source_frame: int
 
 
 @dataclass
@@ -84,6 +89,8 @@ class FrameSource:
         What was found before decoding.
     problems : list of str
         What the latest iteration found.
+    source_frames : array of int
+        `Frame.source_frame` of each frame that the latest iteration gave.
     images : tuple of Path
         The frames of a folder; empty for a video file.
     codec : str
@@ -100,13 +107,17 @@ class FrameSource:
     resampled: bool = False
     remarks: tuple[str, ...] = ()
     problems: list[str] = field(default_factory=list)
+    source_frames: array = field(default_factory=lambda: array("q"))
     images: tuple[Path, ...] = ()
     codec: str = ""
     bits_per_pixel: float | None = None
 
     def __iter__(self) -> Iterator[Frame]:
         self.problems.clear()
-        return self._read_images() if self.images else self._decode()
+        self.source_frames = array("q")
+        for frame in self._read_images() if self.images else self._decode():
+            self.source_frames.append(frame.source_frame)
+            yield frame
 
     def _read_images(self) -> Iterator[Frame]:
         for i, path in enumerate(self.images):
@@ -116,7 +127,7 @@ class FrameSource:
                     f"{path}: is {image.shape[1]}x{image.shape[0]} pixels, the first image {self.width}x{self.height}; "
                     "a video's frames must have one size"
                 )
-            yield Frame(i, i / self.fps, image)
+            yield Frame(i, i / self.fps, image, i)
 
     def _decode(self) -> Iterator[Frame]:
         """Decoded frames at the constant rate.
@@ -125,26 +136,55 @@ class FrameSource:
         """
         start, held, i = None, None, 0  # time of the first frame; the frame before; index of the next frame to give
         last, missing = 0.0, 0  # latest time since the start; frames that a constant rate lacks
-        for time, image in self._decoded():
+        number = 0  # of the decoded frame
+        for number, (time, image) in enumerate(self._decoded()):
             start = time if start is None else start
             last = max(last, time - start)
             place = int(np.ceil(last * self.fps - LATE)) if self.resampled else round(last * self.fps)
             for gap in range(i, place):
                 if held is not None:
                     missing += not self.resampled
-                    yield Frame(gap, gap / self.fps, held)
+                    yield Frame(gap, gap / self.fps, held, number - 1)
             i, held = max(i, place), image
             if not self.resampled:
-                yield Frame(i, i / self.fps, image)
+                yield Frame(i, i / self.fps, image, number)
                 i += 1
         if held is not None and self.resampled:
-            yield Frame(i, i / self.fps, held)
+            yield Frame(i, i / self.fps, held, number)
         if missing:
             self.problems.append(f"{self.path.name}: {missing} frame(s) are missing; the frame before is repeated")
 
-    def _decoded(self) -> Iterator[tuple[float, np.ndarray]]:
-        """(seconds, image) of all frames that can be decoded, in the decoder's order of display."""
+    def faces_seen(self, bar: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Look for a face in a frame about every second (`FACE_EVERY`). This decodes the whole video.
+
+        `bar`: show progress.
+
+        Returns
+        -------
+        moments : ndarray of float64, (n,)
+            Seconds, as the file gives the times of its frames.
+        seen : ndarray of bool, (n,)
+            Whether any face was found.
+        """
+        frames = tqdm(
+            self._decoded(FACE_EVERY),
+            desc="  frame rate",
+            total=round(self.n_estimated / self.fps / FACE_EVERY) + 1,
+            unit=" detection",
+            dynamic_ncols=True,
+            disable=not bar,
+        )
+        found = [(time, shows_face(image)) for time, image in frames]
+        self.problems.clear()  # the iterations report them
+        return np.array([time for time, _ in found]), np.array([face for _, face in found], bool)
+
+    def _decoded(self, every: float = 0.0) -> Iterator[tuple[float, np.ndarray]]:
+        """(seconds, image) of all frames that can be decoded, in the decoder's order of display.
+
+        With `every`, frames are left out that come less than so many seconds after the one before that was given.
+        """
         broken = damaged = resized = count = 0
+        due = -np.inf  # seconds
         reformatter = VideoReformatter()
         with _open(self.path) as container:
             stream = _pictures(self.path, container)
@@ -163,15 +203,18 @@ class FrameSource:
                     continue
                 for decoded in frames:
                     damaged += decoded.is_corrupt
-                    image = upright(decoded, reformatter)
-                    if image.shape[:2] != (self.height, self.width):
-                        image, resized = cv2.resize(image, (self.width, self.height)), resized + 1
                     ticks = decoded.dts if by_order else decoded.pts
                     if ticks is not None:
                         time = float(ticks * decoded.time_base)
                     else:
                         time = 0.0 if latest is None else latest + 1 / self.fps
                     latest, count = time, count + 1
+                    if time < due:
+                        continue
+                    due = time + every if every else due
+                    image = upright(decoded, reformatter)
+                    if image.shape[:2] != (self.height, self.width):
+                        image, resized = cv2.resize(image, (self.width, self.height)), resized + 1
                     yield time, image
         if broken:
             self.problems.append(f"{self.path.name}: {broken} packet(s) cannot be decoded")
@@ -188,8 +231,11 @@ def upright(frame: av.VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
-def open_video(path: Path, fps: float | None = None) -> FrameSource:
-    """Open a video or a folder of images. Of a video, all packets are read, but only the first frame is decoded.
+def open_video(path: Path, fps: float | None = None, bar: bool = False) -> FrameSource:
+    """Open a video or a folder of images.
+
+    Of a video, all packets are read, but only the first frame is decoded. If the rate is variable, all frames are
+    decoded, to measure the rate where there is a face (`FrameSource.faces_seen`).
 
     Parameters
     ----------
@@ -197,6 +243,8 @@ def open_video(path: Path, fps: float | None = None) -> FrameSource:
         A video file, or a folder of images, which are read in natural order of their names.
     fps : float, optional
         Frames per second of a folder of images.
+    bar : bool
+        Show progress if the whole video is decoded.
 
     Raises
     ------
@@ -217,7 +265,7 @@ def open_video(path: Path, fps: float | None = None) -> FrameSource:
         raise InputError(f"{path}: the file is empty (0 bytes); copy it again")
     try:
         with _open(path) as container:
-            return _inspect(path, container)
+            return _inspect(path, container, bar)
     except av.FFmpegError as error:
         raise InputError(f"{path}: is not a video that can be read ({_reason(error)})") from None
     except (OSError, MemoryError) as error:
@@ -246,8 +294,8 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
-def _inspect(path: Path, container) -> FrameSource:
-    """What is known about a video from its packets and its first frame."""
+def _inspect(path: Path, container, bar: bool) -> FrameSource:
+    """What is known about a video from its packets and its first frame; of variable rate, from all frames."""
     stream = _pictures(path, container)
     if stream.width * stream.height > MAX_PIXELS:
         size = f"{stream.width}x{stream.height} pixels"
@@ -268,25 +316,33 @@ def _inspect(path: Path, container) -> FrameSource:
     require_times(path, times)
     times = np.unique(times)
     if len(times) > 1:
-        fps, resampled, remark = measure_rate(path.name, times, tick)
+        (fps, resampled), remark = measure_rate(times, tick), ""
     else:
-        fps, remark = rate_without_times(path.name, declared, n)
-        resampled = False
-    require_rate(path, fps)
-    remarks = (remark, remark_on_end(path.name, times, _duration(stream, container)))
-    n_frames = round((times[-1] - times[0]) * fps) + 1 if resampled else max(len(times), n)
+        (fps, remark), resampled = rate_without_times(path.name, declared, n), False
     height, width = _first_image(path).shape[:2]
-    return FrameSource(
+    source = FrameSource(
         path,
         fps,
         width,
         height,
-        n_frames,
+        _n_resampled(times, fps) if resampled else max(len(times), n),
         resampled,
-        tuple(filter(None, remarks)),
         codec=stream.codec_context.codec.canonical_name,
         bits_per_pixel=8 * n_bytes / (max(1, n) * width * height),
     )
+    if resampled:
+        fps_with_face = rate_with_face(times, *source.faces_seen(bar))
+        source.fps = fps_with_face or fps
+        source.n_estimated = _n_resampled(times, source.fps)
+        remark = remark_on_rate(path.name, times, source.fps, fps_with_face is not None)
+    require_rate(path, source.fps)
+    source.remarks = tuple(filter(None, [remark, remark_on_end(path.name, times, _duration(stream, container))]))
+    return source
+
+
+def _n_resampled(times: np.ndarray, fps: float) -> int:
+    """How many frames a video of variable rate has at the rate `fps`. `times` are in seconds."""
+    return round((times[-1] - times[0]) * fps) + 1
 
 
 def _duration(stream: av.VideoStream, container) -> float:
@@ -320,33 +376,3 @@ def _open_folder(folder: Path, fps: float | None) -> FrameSource:
     height, width = read_image(images[0]).shape[:2]
     remarks = tuple(filter(None, [remark_on_numbers(images)]))
     return FrameSource(folder, fps, width, height, len(images), remarks=remarks, images=images)
-
-
-def find_videos_to_run(paths: Sequence[Path]) -> list[Path]:
-    """The videos that paths from the command line stand for.
-
-    A file stands for itself, a folder of videos for its videos in natural order, a folder of images for one video. A
-    video that is named twice is returned once.
-
-    Raises
-    ------
-    InputError
-        A path does not exist or cannot be read, or a folder has neither videos nor images.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            try:
-                inside = sorted(path.iterdir(), key=lambda p: natural_key(p.name))
-            except OSError as error:
-                raise InputError(f"{shown(path)}: cannot be read ({error.strerror})") from None
-            videos = [p for p in inside if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
-            videos = [p for p in videos if not p.is_dir()]  # links to nothing stay: they are reported later
-            if not videos and not images_in(path):
-                raise InputError(f"{shown(path)}: holds neither videos ({', '.join(SUFFIXES)}) nor images")
-            found += videos or [path]
-        elif path.exists():
-            found.append(path)
-        else:
-            raise InputError(f"{shown(path)}: no such file or folder; give what --video should read")
-    return list(dict.fromkeys(found))

@@ -42,7 +42,7 @@ class Clip:
         return len(self.images)
 
     def __iter__(self) -> Iterator[Frame]:
-        return (Frame(i, i / self.fps, image) for i, image in enumerate(self.images))
+        return (Frame(i, i / self.fps, image, i) for i, image in enumerate(self.images))
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def main() -> None:
                 tracking, faces = score_video(clip, weights, Spotting(0.55), "largest", "kernel", 2, "")
             for level in LEVELS:
                 high = [replace(f, threshold=max(f.threshold, level or -np.inf)) for f in faces]
-                table = spot_expressions("", high, weights.classes, k_prime, clip.fps, tracking.n_frames)
+                table = spot_expressions("", high, weights.classes, k_prime, clip.fps, range(tracking.n_frames))
                 if expressive:
                     hits = match_intervals(table[["onset", "offset"]].to_numpy(), truth)
                     found[level] += len(hits)

@@ -38,7 +38,7 @@ def measured(images, fps=30.0, rectangle=RECTANGLE, scored=1.0, bits=0.1, codec=
     tracking = Tracking(len(images), (Track(0, (Segment(0, len(images) - 1, rectangle),)),), (), ())
     meter = FootageMeter(tracking, fps, resampled)
     for i, image in enumerate(images):
-        meter.add(Frame(i, i / fps, image))
+        meter.add(Frame(i, i / fps, image, i))
     findings = meter.findings(scored, bits, codec)
     assert all(bool(f.advice) == (f.level != GREEN) for f in findings)  # advice where there is something to do
     return {f.name: (f.level, f.value) for f in findings}
@@ -156,7 +156,7 @@ def test_advice_on_exposure_fits_the_fault(images, share, part, words):
     spoiled[:rows] = 0 if part == "black" else 255
     tracking = Tracking(1, (Track(0, (Segment(0, 0, (0, 0, *spoiled.shape[1::-1])),)),), (), ())
     meter = FootageMeter(tracking, 30)
-    meter.add(Frame(0, 0, spoiled))
+    meter.add(Frame(0, 0, spoiled, 0))
     (found,) = (f for f in meter.findings(1.0) if f.name == "exposure")
     assert found.level == RED and words in found.advice
 
@@ -184,7 +184,7 @@ def test_head_motion(images, step, level):
 def test_without_a_face_only_the_video_is_measured(images):
     meter = FootageMeter(Tracking(5, (), (), ((0, 4),)), 30)
     for i, image in enumerate(images[:5]):
-        meter.add(Frame(i, i / 30, image))
+        meter.add(Frame(i, i / 30, image, i))
     findings = meter.findings(0.0, 0.1, "h264")
     assert [f.name for f in findings] == ["frame rate", "compression", "time with a scored face"]
     assert worst(findings) == RED and worst(findings[:2]) == GREEN
@@ -243,7 +243,9 @@ def test_the_check_also_says_what_is_odd_about_the_file(tmp_path, capsys):
     times = np.cumsum([0, *([33, 33, 100] * 10)])[:30].tolist()  # milliseconds: a variable rate
     path = write_video(tmp_path / "vfr.mkv", images, 30, times=times)
     assert main.main(["--video", str(path), "--check"]) == 0
-    assert "frame rate is variable" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "frame rate is variable" in said and "resampled to 30, the rate where there is a face" in said
+    assert "green: frame rate 30 frames per second" in said
 
 
 def test_results_and_report_have_the_findings(clip, tmp_path, capsys):

@@ -124,6 +124,8 @@ def test_expressions_and_frames_agree(analysed):
         assert frames["frame"].drop_duplicates().tolist() == list(range(about["n_frames"]))
         np.testing.assert_allclose(frames["timestamp"], frames["frame"] / about["fps"], atol=1e-4)
         scores = frames.set_index(["face", "frame"])["score_smoothed"]
+        shown = frames.drop_duplicates("frame").set_index("frame")["source_frame"]
+        assert table["source_frame"].tolist() == shown.loc[table["apex"]].tolist()
         for row in table.itertuples():
             around = scores[row.face].loc[max(0, row.apex - 1) : row.apex + 1]
             assert row.score == pytest.approx(around[row.apex], abs=1e-5) and row.score == pytest.approx(
@@ -146,6 +148,9 @@ def test_turned_and_variable_and_gray_are_the_same_face(analysed):
     phone = json.loads((analysed / "phone/settings.json").read_text())
     assert "variable" in " ".join(phone["remarks"]) and phone["fps"] == 30
     assert phone["n_frames"] > FACE.frames
+    assert face["source_frame"].equals(face["frame"])
+    shown = frames_of(analysed / "phone")["source_frame"]
+    assert shown.tolist()[:10] == [0, 1, 2, 3, 3, 4, 5, 6, 7, 7] and shown.iloc[-1] == FACE.frames - 1
     assert frames_of(analysed / "grey")["success"].all()
 
 

@@ -26,7 +26,7 @@ class Source:
         self.images = list(face_clip()[0][:n])
 
     def __iter__(self):
-        return (Frame(i, i / self.fps, image) for i, image in enumerate(self.images))
+        return (Frame(i, i / self.fps, image, i) for i, image in enumerate(self.images))
 
 
 def keep_all(kept: ReportCrops, source: Source) -> None:

@@ -11,10 +11,11 @@ import pytest
 from av.stream import Disposition
 
 from tests.support.paths import SHARED
-from tests.support.video_clips import number_of, numbered, turn, write_sound, write_video
+from tests.support.video_clips import face_clip, number_of, numbered, texture, turn, write_sound, write_video
 from Utils.errors import InputError
-from Utils.own_video.rates import measure_rate
-from Utils.own_video.video_files import FrameSource, find_videos_to_run, open_video
+from Utils.own_video.paths import find_videos_to_run
+from Utils.own_video.rates import measure_rate, rate_with_face
+from Utils.own_video.video_files import FrameSource, open_video
 
 VIDEOS = SHARED / "video"
 
@@ -38,6 +39,7 @@ def test_a_constant_rate_passes_as_it_is(tmp_path, suffix, fps):
     assert (source.width, source.height, source.n_estimated, source.resampled) == (64, 48, 31, False)
     assert numbers(source) == list(range(31))
     assert numbers(source) == list(range(31)), "every iteration begins anew"
+    assert list(source.source_frames) == list(range(31))
     assert (source.remarks, source.problems) == ((), [])
 
 
@@ -99,15 +101,15 @@ def test_frames_stay_in_their_places_in_a_long_video():
     """29.96 per second is 29.97 for some frames, but not for an hour: the last would be 1.2 s off."""
     for fps, n, expected in ((29.96, 40, 30000 / 1001), (29.96, 108_000, 29.96), (30000 / 1001, 108_000, 30000 / 1001)):
         times = np.round(np.arange(n) / fps, 3)
-        found, variable, _ = measure_rate("a", times, 0.001)
+        found, variable = measure_rate(times, 0.001)
         assert not variable and abs(times[-1] * found - (n - 1)) <= 0.6
         assert found == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_rate_that_changes_little_but_for_long_is_variable():
     times = np.cumsum(np.r_[0, np.full(5000, 0.033), np.full(5000, 0.0336)])
-    found, variable, remark = measure_rate("a", times, 1e-5)
-    assert variable and found == 30 and "variable (29.8 to 30.3 per second)" in remark
+    found, variable = measure_rate(times, 1e-5)
+    assert variable and found == 30
 
 
 # Variable rate
@@ -121,12 +123,13 @@ def test_a_variable_rate_becomes_constant(tmp_path):
     source = open_video(write_video(tmp_path / "a.mkv", numbered(9), times=times))
     assert (source.fps, source.resampled, source.n_estimated) == (30, True, 13)
     assert numbers(source) == [0, 1, 2, 3, 3, 3, 4, 4, 4, 5, 6, 7, 8]
+    assert [frame.source_frame for frame in source] == numbers(source) == list(source.source_frames)
     assert "variable (10 to 30.3 per second): resampled to 30" in source.remarks[0]
 
 
 def test_a_tick_as_long_as_a_frame_is_no_rounding():
     """AVI and some MP4 count frames: one that was dropped makes no slower video of constant rate."""
-    found, variable, _ = measure_rate("a", np.delete(np.arange(100), 50) / 25, 1 / 25)
+    found, variable = measure_rate(np.delete(np.arange(100), 50) / 25, 1 / 25)
     assert (found, variable) == (25, True)
 
 
@@ -134,7 +137,45 @@ def test_frames_that_come_too_fast_are_skipped(tmp_path):
     times = [0, 40, 80, 90, 100, 110, 120, 160, 200, 240, 280, 320]
     source = open_video(write_video(tmp_path / "a.mkv", numbered(12), times=times))
     assert source.fps == 25
-    assert numbers(source) == [0, 1, 2, 6, 7, 8, 9, 10, 11]
+    assert numbers(source) == [0, 1, 2, 6, 7, 8, 9, 10, 11] == list(source.source_frames)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_the_rate_of_a_variable_rate_is_that_of_the_parts_with_a_face(tmp_path, suffix):
+    """3 s without a face at 60 frames per second, then 3 s with one at 20: most intervals are those at 60."""
+    times = [*(round(i * 1000 / 60) for i in range(180)), *range(3000, 6000, 50)]
+    images = texture(180) + list(face_clip()[0][:60])
+    source = open_video(write_video(tmp_path / f"late{suffix}", images, times=times))
+    assert source.fps == pytest.approx(20) and (source.resampled, source.n_estimated) == (True, 120)
+    assert source.remarks[0].endswith("per second): resampled to 20, the rate where there is a face")
+    shown = [frame.source_frame for frame in source]
+    assert shown == [*range(0, 180, 3), *range(180, 240)]
+    assert source.problems == []
+
+
+def test_without_a_face_the_rate_is_that_of_all_frames(tmp_path):
+    times = [*(round(i * 1000 / 60) for i in range(180)), *range(3000, 6000, 50)]
+    source = open_video(write_video(tmp_path / "nobody.mkv", texture(240), times=times))
+    assert (source.fps, source.resampled) == (60, True)
+    assert source.remarks[0].endswith("per second): resampled to 60")
+    shown = [frame.source_frame for frame in source]
+    assert shown[:180] == list(range(180)) and shown[180:183] == [180, 180, 180]
+
+
+def test_an_interval_shows_a_face_if_the_moments_around_it_do():
+    """
+    seconds           0         1         2         3
+    frames            |  | |  | |   |   |   |   |   |
+    face looked for   x         x           x
+    """
+    times = np.array([0, 0.25, 0.5, 0.75, 1, 1.4, 1.8, 2.2, 2.6, 3])
+    moments = np.array([0, 1, 2.2])
+    assert rate_with_face(times, moments, np.array([False, True, True])) == pytest.approx(2.5)
+    assert rate_with_face(times, moments, np.array([True, True, False])) == pytest.approx(4)
+    assert rate_with_face(times, moments, np.array([False, True, False])) is None, "too short to be sure"
+    assert rate_with_face(times, moments, np.zeros(3, bool)) is None
+    assert rate_with_face(times, np.array([]), np.array([], bool)) is None
+    assert rate_with_face(times, moments[:1], np.ones(1, bool)) == pytest.approx(2.5), "one moment stands for all"
 
 
 def test_a_time_that_jumps_by_hours_is_refused(tmp_path):
@@ -224,6 +265,8 @@ def test_broken_packets_are_held_over_and_said(tmp_path):
     found = numbers(source)
     (broken,) = (i for i, number in enumerate(found) if i != number)
     assert found == [broken - 1 if i == broken else i for i in range(30)]
+    decoded = [i for i in range(30) if i != broken]
+    assert [decoded[number] for number in source.source_frames] == found
     assert source.problems == [
         "a.avi: 1 packet(s) cannot be decoded",
         "a.avi: 1 frame(s) are missing; the frame before is repeated",
@@ -316,6 +359,7 @@ def test_a_folder_of_images(tmp_path):
     (tmp_path / ".img6.png").write_bytes(b"hidden")
     source = open_video(tmp_path, fps=100)
     assert numbers(source) == [0, 1, 2, 3, 4, 5, 9, 10, 11]
+    assert list(source.source_frames) == list(range(9))
     with pytest.raises(InputError, match="--fps"):
         open_video(tmp_path)
     for fps in (0, -25, 1001, float("nan"), float("inf")):
