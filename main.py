@@ -12,7 +12,7 @@ import errno
 import sys
 from dataclasses import dataclass, replace
 
-from Utils.datasets.table import DATASETS, Dataset
+from Utils.datasets.table import DATASETS, WEIGHTS, Dataset
 from Utils.errors import InputError, shown
 from Utils.records import PROTOCOLS
 from Utils.settings import Settings, parse_settings
@@ -242,15 +242,17 @@ def analyse_videos(settings: Settings) -> int:
     from Utils.own_video.collection import SYNTHETIC, print_outcomes
     from Utils.own_video.paths import find_videos_to_run
     from Utils.own_video.run import jobs_of, run_videos
+    from Utils.own_video.second_look import second_look_of
     from Utils.own_video.weights import weights_for_videos
     from Utils.work.cache import remove_leftovers, require_writable
     from Utils.work.machine import cores, git_revision, versions
     from Utils.work.parallel import connect
 
-    dataset = DATASETS[settings.dataset_name]
+    dataset = WEIGHTS[settings.dataset_name]
     settings = replace(settings, workers=settings.workers or cores())
     paths = find_videos_to_run(settings.video)
     weights = weights_for_videos(settings.weights_source, dataset, settings.half_length)
+    look = second_look_of(settings, dataset, weights)
     require_writable(settings.output_dir, "--output_dir")
     remove_leftovers(settings.output_dir)
     print(f"MEAN on {len(paths)} video(s), {len(weights.networks)} network(s) of {dataset.title}")
@@ -259,7 +261,7 @@ def analyse_videos(settings: Settings) -> int:
     prepare_flow(settings.flow)
     about = dict(weights=f"{dataset.title}, {len(weights.networks)} network(s)", versions=versions())
     with connect(settings.workers, settings.scheduler, (settings.output_dir,)) as workers:
-        jobs = jobs_of(paths, settings, weights, about | {"git_revision": git_revision()})
+        jobs = jobs_of(paths, settings, weights, look, about | {"git_revision": git_revision()})
         outcomes = run_videos(jobs, settings.output_dir, workers)
     print_outcomes(outcomes)
     print_memory(workers)
@@ -276,7 +278,7 @@ def check_videos(settings: Settings) -> int:
     from Utils.own_video.weights import weights_for_videos
 
     paths = find_videos_to_run(settings.video)
-    weights = weights_for_videos(settings.weights_source, DATASETS[settings.dataset_name], settings.half_length)
+    weights = weights_for_videos(settings.weights_source, WEIGHTS[settings.dataset_name], settings.half_length)
     n_failed = 0
     for path in paths:
         try:

@@ -24,11 +24,14 @@ TASKS = {
     "predict": "a run on a dataset",
 }
 RUN = ("train", "predict")
+SECOND_LOOK, PAPER_RULE = "verified", "paper"  # values of --spotting
+FOR_VIDEOS = "SYNTH"  # weights that --video takes by default, and that are for nothing else
 EVERY_TASK = tuple(TASKS)  # flags for folders and for the machine are always accepted, because scripts often give them
 
 # Limits of flags. Most are far above every sensible value, and only catch typing errors.
 MAX_RUNS = 1000
 LOWEST_RATE, HIGHEST_RATE = 1, 1000  # frames per second; of video files, too
+FALSE_ALARMS = (0.01, 60)  # a minute
 MAX_SCORE = 100  # spotting scores are about 0 to 1
 MAX_HALF_LENGTH = 10  # seconds; micro-expressions take less than one
 MAX_EPOCHS = 100_000
@@ -120,7 +123,8 @@ class Settings:
 
     dataset_name: str = flag(
         "DEMO",
-        "dataset to use; DEMO is part of the program: synthetic faces, generated on first use",
+        "dataset to use; DEMO is part of the program: synthetic faces, generated on first use; with --video, the "
+        "weights to use (default there: SYNTH, which was trained for videos)",
         tasks=("video", "footage", "check", *RUN),
     )
     train: bool = flag(
@@ -172,10 +176,24 @@ class Settings:
         choices=("largest", "all"),
         tasks=("video", "footage"),
     )
+    spotting: str = flag(
+        SECOND_LOOK,
+        "how expressions in a --video are chosen: by a second look at every candidate, which measures how far the face "
+        "moves (verified), or by the paper's threshold on the networks' score alone (paper)",
+        choices=(SECOND_LOOK, PAPER_RULE),
+        tasks=("video",),
+    )
+    false_alarms: float = flag(
+        1.0,
+        "false alarms that you accept in a minute of a video without micro-expressions; fewer also means that more "
+        "micro-expressions are missed",
+        number(float, *FALSE_ALARMS),
+        "N",
+        tasks=("video",),
+    )
     absolute_threshold: float | None = flag(
         None,
-        "score that an expression in a --video must reach in addition to T, so that videos without "
-        "expressions give fewer predictions",
+        "score of the networks that an expression in a --video must reach in addition",
         number(float, -MAX_SCORE, MAX_SCORE),
         "SCORE",
         tasks=("video",),
@@ -340,9 +358,11 @@ def parse_settings(argv: list[str] | None = None, datasets: Sequence[str] = ()) 
             text += f" (default: {f.default})"
         about = dict(f.metadata["argument"])
         if f.name == "dataset_name" and datasets:
-            about["choices"] = tuple(datasets)
+            about["choices"] = (*datasets, FOR_VIDEOS)
         parser.add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=text, **about)
     given = vars(parser.parse_args(argv))
+    if given.get("video"):
+        given.setdefault("dataset_name", FOR_VIDEOS)
     settings = Settings(**given | {"video": tuple(given.get("video", ()))})
     if problem := _flags_problem(settings, given) or _values_problem(settings):
         parser.error(problem)
@@ -366,6 +386,12 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
             if task == "predict":
                 return f"--{f.name} is for {owners}: add that flag, or leave --{f.name} out"
             return f"--{f.name} is for {owners}, not for {TASKS[task]}: leave it out"
+    if settings.dataset_name == FOR_VIDEOS and task not in ("video", "footage"):
+        return f"--dataset_name {FOR_VIDEOS}: these weights are for --video, there is no such dataset to run on"
+    if task == "video" and "p" in given and settings.spotting != PAPER_RULE:
+        return f"--p is for --spotting {PAPER_RULE}: add that flag, or leave --p out"
+    if "false_alarms" in given and settings.spotting == PAPER_RULE:
+        return f"--false_alarms is not for --spotting {PAPER_RULE}: leave it out"
     if (settings.evaluate is None) != (settings.ground_truth is None):
         return "--evaluate and --ground_truth go together: two CSV files"
     return ""

@@ -107,15 +107,15 @@ def measure_candidates(curves: np.ndarray, fps: float, extra: np.ndarray | None 
     sizes = np.hypot(of_taus[..., 0], of_taus[..., 1])  # (taus, n, regions)
     strength = np.sort(sizes, axis=2)[..., -3:].mean(2).max(0)
     peaks = find_peaks(np.r_[0, strength, 0], height=LEAST_PULSE, distance=LEAST_DISTANCE)[0] - 1
-    if extra is not None and len(extra):
-        more = np.clip(np.round(np.asarray(extra) * RATE).astype(int), 0, len(grid) - 1)
-        more = np.array([m - 4 + int(strength[max(0, m - 4) : m + 5].argmax()) if m >= 4 else m for m in more])
-        new = [m for m in np.unique(more) if not len(peaks) or np.abs(peaks - m).min() >= LEAST_DISTANCE]
-        peaks = np.sort(np.r_[peaks, np.array(new, int)])
-    if not len(peaks):
-        return _nothing()
+    places = np.clip(np.round(np.asarray([] if extra is None else extra) * RATE), 0, len(grid) - 1).astype(int)
     noise = _noise(grid[:, MOVED])
-    rows = [_measure_one(grid, of_taus, sizes, strength, peaks, int(peak), noise) for peak in peaks]
+    rows = []
+    for peak in (*peaks, *places):
+        row = _measure_one(grid, of_taus, sizes, strength, peaks, int(peak), noise)
+        if len(rows) < len(peaks) or all(abs(row[0] - other[0]) >= LEAST_DISTANCE for other in rows):
+            rows.append(row)
+    if not rows:
+        return _nothing()
     at, sides, motion, features = (np.array(column, float) for column in zip(*rows, strict=True))
     return Measured(at / RATE, sides / RATE, motion, features)
 

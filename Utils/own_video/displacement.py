@@ -28,6 +28,9 @@ BORDER = 4  # pixels at the edge of the crop without points
 LK_WINDOW, LK_LEVELS, LK_STEPS, LK_EPSILON = 15, 3, 15, 0.01
 LARGEST = 15.0  # pixels: points that seem to have moved further are left out
 
+FEWEST_POINTS = 12  # that must be found again for a fit of the head's motion
+LOST_ERROR = 60.0  # gray levels: the error that a point counts with that is not found again
+
 # Contrast is made equal everywhere first, so that light does not count as motion
 BROAD = 8.0  # pixels, standard deviation of the Gaussian that gives the local mean and contrast
 LEAST_CONTRAST = 5.0  # gray levels: flatter places are not amplified further
@@ -155,7 +158,7 @@ def _eye_places(eye: np.ndarray) -> np.ndarray:
 def measure(reference: Reference, crop: np.ndarray) -> np.ndarray:
     """One sample of the curves, (N_COLUMNS,) float32: how `crop`, (128, 128) uint8, differs from the reference."""
     sample = np.zeros(N_COLUMNS, np.float32)
-    moved, _, error = cv2.calcOpticalFlowPyrLK(
+    moved, found, error = cv2.calcOpticalFlowPyrLK(
         reference.crop,
         equalised(crop),
         reference.points,
@@ -165,19 +168,20 @@ def measure(reference: Reference, crop: np.ndarray) -> np.ndarray:
         criteria=(cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, LK_STEPS, LK_EPSILON),
     )
     flow = moved - reference.points
-    usable = np.isfinite(flow).all(1) & (np.abs(flow).max(1) < LARGEST)
-    if usable.sum() < 3 * 4:
-        usable[:] = True
-        flow = np.nan_to_num(np.clip(flow, -LARGEST, LARGEST))
+    usable = (found[:, 0] == 1) & np.isfinite(flow).all(1) & (np.abs(flow).max(1) < LARGEST)
+    flow = np.where(usable[:, None], flow, 0)
+    if usable.sum() < FEWEST_POINTS:
+        usable[:] = True  # nothing of the face is found again: no movement, and a large misfit
     centred = (reference.points - CROP_SIZE / 2) / (CROP_SIZE / 2)
     design = np.column_stack([np.ones(len(centred), np.float32), centred])
     head = _robust_fit(design[usable], flow[usable])
     rest = flow - design @ head
     weights = reference.weights * usable
     total = weights.sum(1) + 1e-6
-    sample[MOVED] = ((weights @ np.where(usable[:, None], rest, 0)) / total[:, None]).ravel()
+    sample[MOVED] = ((weights @ rest) / total[:, None]).ravel()
     sample[HEAD] = (*head[0], (head[1, 1] - head[2, 0]) / 2, (head[1, 0] + head[2, 1]) / 2)
-    misfit = (weights @ np.nan_to_num(error[:, 0])) / total
+    error = np.where(found[:, 0] == 1, np.clip(np.nan_to_num(error[:, 0]), 0, 255), LOST_ERROR)
+    misfit = (reference.weights @ error) / (reference.weights.sum(1) + 1e-6)
     sample[MISFIT] = [misfit[indices].mean() for indices in GROUP_INDICES.values()]
     sample[EYES] = [_eye_contrast(crop, places, head) for places in reference.eyes]
     sample[LIGHT] = crop[BORDER:-BORDER, BORDER:-BORDER].mean()

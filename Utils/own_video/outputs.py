@@ -19,6 +19,8 @@ from Utils.own_video.video_files import Frame
 from Utils.report.contents import Curve, Pictures
 
 MAX_PICTURED = 300  # expressions with pictures in a report: they take 85 KB each
+MAX_SET_ASIDE = 500  # candidates in a report's list of what was set aside
+NOTHING_PX = 0.3  # pixels of the 128-pixel crop
 UNNAMED = "micro-expression"  # the label of an expression that is not recognised
 INTERVAL = ("onset", "apex", "offset")
 
@@ -70,6 +72,18 @@ def frames_table(
     table["timestamp"] = (table["frame"] / fps).round(TIME_DIGITS)
     table = table.reindex(columns=columns).sort_values(["frame", "face"], kind="stable", ignore_index=True)
     return table.astype(dict.fromkeys(("face", "left", "top", "right", "bottom"), "Int64"))
+
+
+def set_aside_rows(candidates: pd.DataFrame) -> list[dict]:
+    """The candidates that are no micro-expressions as the report lists them: time, kind, measurements and flags.
+
+    Movements of `NOTHING_PX` or less that look like nothing are left to `candidates.csv`.
+    """
+    chosen = candidates[candidates["kind"] != "micro"]
+    chosen = chosen[(chosen["kind"] != "nothing") | (chosen["motion_px"] > NOTHING_PX)]
+    chosen = chosen.nlargest(MAX_SET_ASIDE, ["p_micro", "motion_px"]).sort_values(["face", "onset"])
+    names = ("face", "onset_s", "offset_s", "kind", "motion_px", "p_micro", "flags")
+    return [dict(zip(names, row, strict=True)) for row in chosen[list(names)].itertuples(index=False)]
 
 
 def write_elan(

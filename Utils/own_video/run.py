@@ -1,6 +1,9 @@
 """The user's own videos, from files to files. Each video gets a folder of results; several also get common tables.
 
-<output_dir>/<video>/expressions.csv    a row for each spotted expression (EXPRESSION_COLUMNS in scoring.py)
+<output_dir>/<video>/expressions.csv    a row for each spotted expression (SECOND_LOOK_COLUMNS in second_look.py; with
+                                        --spotting paper EXPRESSION_COLUMNS in scoring.py)
+                     candidates.csv     the same for every candidate, with what it most likely is (not with
+                                        --spotting paper)
                      frames.csv         a row for each frame and face
                      <video>.eaf        for ELAN, with a tier for each face
                      overlay.mp4        the video with box, score and emotion
@@ -31,10 +34,12 @@ from Utils.own_video.outputs import (
     overlay_faces,
     picture_remarks,
     report_curves,
+    set_aside_rows,
     write_elan,
 )
 from Utils.own_video.overlay import codec_remarks, overlay_writer
 from Utils.own_video.scoring import Spotting, score_video, scored_stretches, spot_expressions
+from Utils.own_video.second_look import SecondLook, look_again, reported
 from Utils.own_video.video_files import open_video
 from Utils.own_video.weights import OwnWeights, ensemble_of
 from Utils.report.pages import write_report
@@ -56,10 +61,6 @@ DONE = "settings.json"  # written last: a folder that has it is finished
 OVERLAY = "overlay.mp4"
 LOWEST_FPS = 20  # below this rate k is under two frames, so this is reported; the video is still analysed
 TIMES_SHOWN = 20  # times that a remark lists
-EXPLAINED = (
-    "Frames are 0-based (OpenFace counts from 1). The threshold is relative to each face's own scores, so that a "
-    "video without any expression often gets some too; --absolute_threshold sets a score below which nothing counts."
-)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class VideoJob:
     name: str  # in tables, titles and names of files
     folder: Path  # where the results go
     weights: OwnWeights
-    spotting: Spotting
+    spotting: Spotting | SecondLook  # the paper's rule, or the second look
     fps: float | None  # of a folder of frames
     faces_followed: str  # "largest" or "all"
     flow: str  # "kernel" or "opencv"
@@ -80,8 +81,10 @@ class VideoJob:
     about: dict  # facts about the run, for settings.json and the report
 
 
-def jobs_of(paths: Sequence[Path], settings: Settings, weights: OwnWeights, about: dict) -> list[VideoJob]:
-    """A job for each video.
+def jobs_of(
+    paths: Sequence[Path], settings: Settings, weights: OwnWeights, look: SecondLook | None, about: dict
+) -> list[VideoJob]:
+    """A job for each video. Without `look`, expressions are chosen by the paper's rule.
 
     The folder of results has the video's name without its suffix. If this name is not unique, it has the whole file
     name, and if that is not unique either, a number is added.
@@ -106,7 +109,7 @@ def jobs_of(paths: Sequence[Path], settings: Settings, weights: OwnWeights, abou
                 name=name,
                 folder=settings.output_dir / name,
                 weights=weights,
-                spotting=Spotting(settings.p, settings.absolute_threshold),
+                spotting=look or Spotting(settings.p, settings.absolute_threshold),
                 fps=settings.fps,
                 faces_followed=settings.face,
                 flow=settings.flow,
@@ -178,8 +181,7 @@ def _key(job: VideoJob) -> str:
         fps=job.fps,
         faces_followed=job.faces_followed,
         flow=[job.flow, KERNEL_VERSION, FEATURE_VERSION],
-        p=job.spotting.p,
-        absolute_threshold=job.spotting.absolute_threshold,
+        spotting=job.spotting.fingerprint(),
         weights=job.weights.fingerprint(),
         versions=job.about["versions"],
     )
@@ -241,17 +243,25 @@ def _compute(job: VideoJob, key: str) -> dict:
         seed_keras(0)
         ensemble_of(job.weights)  # this loads TensorFlow and the networks, once for each process, so it is not timed
         start = time.perf_counter()
+        paper_rule = job.spotting if isinstance(job.spotting, Spotting) else None
         tracking, faces = score_video(
-            source, job.weights, job.spotting, job.faces_followed, job.flow, job.threads, job.name if job.bars else ""
+            source, job.weights, paper_rule, job.faces_followed, job.flow, job.threads, job.name if job.bars else ""
         )
     if not tracking.n_frames:
         raise InputError(f"{job.path}: no frame can be decoded; is the file whole?")
     k, k_prime = job.weights.frames_at(source.fps)
     shown_frames = source.source_frames[: tracking.n_frames]  # as the latest pass over the video found them
-    expressions = spot_expressions(job.name, faces, job.weights.classes, k_prime, source.fps, shown_frames)
+    common = (source.fps, shown_frames)
+    if paper_rule:
+        expressions, candidates = spot_expressions(job.name, faces, job.weights.classes, k_prime, *common), None
+    else:
+        candidates = look_again(job.name, faces, job.weights.classes, k, job.spotting, *common)
+        expressions = reported(candidates)
     remarks = [*source.remarks, *source.problems, *tracking_remarks(tracking, k, k_prime, source.fps)]
     with atomic_folder(job.folder) as folder:
         expressions.to_csv(folder / "expressions.csv", index=False)
+        if candidates is not None:
+            candidates.to_csv(folder / "candidates.csv", index=False)
         frames = frames_table(tracking, faces, job.weights.classes, source.fps, shown_frames)
         frames.to_csv(folder / "frames.csv", index=False, float_format="%.8g")
         media = job.folder / OVERLAY if job.path.is_dir() else job.path  # no player can show a folder of images
@@ -276,6 +286,7 @@ def _compute(job: VideoJob, key: str) -> dict:
             k_prime=k_prime,
             seconds=tracking.n_frames / source.fps,
             classes=list(job.weights.classes),
+            spotting=job.spotting.about(),
             footage=footage,
             remarks=remarks,
             **job.about,
@@ -287,7 +298,8 @@ def _compute(job: VideoJob, key: str) -> dict:
             job.weights.classes,
             settings={name: value for name, value in done.items() if name not in ("key", "remarks", "footage")},
             footage=footage,
-            remarks=[*remarks, EXPLAINED, *picture_remarks(expressions)],
+            remarks=[*remarks, *job.spotting.explained(), *picture_remarks(expressions)],
+            set_aside=None if candidates is None else set_aside_rows(candidates),
             warnings=[SYNTHETIC] if job.weights.synthetic else [],
         )
         files = {path.name: file_hash(path) for path in sorted(folder.iterdir())}

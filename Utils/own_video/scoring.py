@@ -26,11 +26,13 @@ from Utils.own_video.displacement import CurveMeter
 from Utils.own_video.face_tracks import Track, Tracking, runs_of, track_faces
 from Utils.own_video.video_files import Frame
 from Utils.own_video.weights import OwnWeights, ensemble_of
+from Utils.settings import PAPER_RULE
 
 BATCH = 256  # features that are predicted at once
 WAITING = 8  # pairs of frames that may wait for each thread: it always has work, and little memory is needed
 SCORE_DIGITS = 6  # decimal places of scores and confidences in tables
 NO_SEGMENT = -1  # stands for the index of a segment where a track has none
+FRAMES_FROM_0 = "Frames are 0-based (OpenFace counts from 1)."
 EXPRESSION_COLUMNS = (
     "video", "face", "onset", "apex", "offset", "onset_s", "apex_s", "offset_s", "score", "emotion", "confidence",
     "source_frame",
@@ -39,10 +41,26 @@ EXPRESSION_COLUMNS = (
 
 @dataclass(frozen=True)
 class Spotting:
-    """How expressions are found in the scores."""
+    """How expressions are found in the scores by the paper's rule."""
 
     p: float  # of the threshold, in [0, 1]
     absolute_threshold: float | None = None  # a score that an expression must reach in addition
+
+    def about(self) -> dict:
+        """The settings, as `settings.json` has them."""
+        return {"rule": PAPER_RULE, "p": self.p, "absolute_threshold": self.absolute_threshold}
+
+    def fingerprint(self) -> dict:
+        """Everything that results depend on, for a key."""
+        return self.about()
+
+    def explained(self) -> list[str]:
+        """What readers of a report should know."""
+        return [
+            FRAMES_FROM_0,
+            "The threshold is relative to each face's own scores, so that a video without any expression often gets "
+            "some too; --absolute_threshold sets a score below which nothing counts.",
+        ]
 
 
 @dataclass(frozen=True)
@@ -58,9 +76,10 @@ class FaceScores:
     stretches : list of (int, int)
         First and last feature (inclusive) of each part that is scored.
     threshold : float or None
-        The score that a peak must reach. None if nothing is scored.
-    curves : ndarray, (n_samples, columns), float32
-        How far each part of the face has moved, from `CurveMeter`. NaN where the face is not there.
+        The score that a peak must reach by the paper's rule. None for the second look.
+    curves : ndarray, (n_samples, columns), float32, or None
+        How far each part of the face has moved, from `CurveMeter`. NaN where the face is not there. None for the
+        paper's rule.
     step : int
         Frames from one sample of the curves to the next.
     """
@@ -71,8 +90,8 @@ class FaceScores:
     probabilities: np.ndarray
     stretches: list[tuple[int, int]]
     threshold: float | None
-    curves: np.ndarray
-    step: int
+    curves: np.ndarray | None = None
+    step: int = 1
 
 
 def gray_crop(image: np.ndarray, rectangle: Rectangle) -> np.ndarray:
@@ -85,7 +104,9 @@ def gray_crop(image: np.ndarray, rectangle: Rectangle) -> np.ndarray:
     return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
 
 
-def score_video(source, weights: OwnWeights, spotting: Spotting, which: str, flow: str, threads: int, label: str):
+def score_video(
+    source, weights: OwnWeights, spotting: Spotting | None, which: str, flow: str, threads: int, label: str
+):
     """Read a video twice: first to follow the faces, then to score the pairs of frames.
 
     Parameters
@@ -93,7 +114,8 @@ def score_video(source, weights: OwnWeights, spotting: Spotting, which: str, flo
     source : FrameSource
         From `Utils.own_video.video_files.open_video`.
     weights : OwnWeights
-    spotting : Spotting
+    spotting : Spotting or None
+        The paper's rule. None: the faces' movement is measured instead, for the second look.
     which : {"largest", "all"}
         The faces that are followed.
     flow : {"kernel", "opencv"}
@@ -122,8 +144,10 @@ def score_video(source, weights: OwnWeights, spotting: Spotting, which: str, flo
     shape = (len(tracking.tracks), tracking.n_frames)
     raw = np.full(shape, np.nan)
     probabilities = np.full((*shape, len(weights.classes)), np.nan, np.float32)
-    meters = [CurveMeter(tracking.n_frames, source.fps) for _ in tracking.tracks]
-    seen = _measured(_faces(tqdm(source, desc="  scores", **bar), tracking), tracking, meters)
+    meters = [None if spotting else CurveMeter(tracking.n_frames, source.fps) for _ in tracking.tracks]
+    seen = _faces(tqdm(source, desc="  scores", **bar), tracking)
+    if not spotting:
+        seen = _measured(seen, tracking, meters)
     pairs = _pairs(seen, tracking, k, minimum=2 * k_prime)
     for places, features in _batches(_features(pairs, flow_function(flow), threads)):
         rows, columns = np.array(places).T
@@ -242,17 +266,25 @@ def _batches(features: Iterable[tuple]) -> Iterator[tuple[list, np.ndarray]]:
 
 
 def _face_scores(
-    track: Track, raw: np.ndarray, probabilities: np.ndarray, k_prime: int, spotting: Spotting, meter: CurveMeter
+    track: Track,
+    raw: np.ndarray,
+    probabilities: np.ndarray,
+    k_prime: int,
+    spotting: Spotting | None,
+    meter: CurveMeter | None,
 ) -> FaceScores:
     """Smooth the scores of one face, and compute its threshold over all its parts."""
     stretches = runs_of(np.isfinite(raw))
     smoothed = np.full(len(raw), np.nan)
     for first, last in stretches:
         smoothed[first : last + 1] = smooth_scores(raw[first : last + 1], k_prime)
-    height = threshold(smoothed[np.isfinite(smoothed)], spotting.p)
-    if spotting.absolute_threshold is not None:
-        height = max(height, spotting.absolute_threshold)
-    return FaceScores(track, raw, smoothed, probabilities, stretches, height, meter.curves, meter.step)
+    height = None
+    if spotting is not None:
+        height = threshold(smoothed[np.isfinite(smoothed)], spotting.p)
+        if spotting.absolute_threshold is not None:
+            height = max(height, spotting.absolute_threshold)
+    curves = (None, 1) if meter is None else (meter.curves, meter.step)
+    return FaceScores(track, raw, smoothed, probabilities, stretches, height, *curves)
 
 
 def spot_expressions(

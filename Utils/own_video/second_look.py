@@ -15,13 +15,16 @@ import pandas as pd
 from scipy.signal import find_peaks
 
 from training_utils import TIME_DIGITS, majority_class
+from Utils.datasets.table import Dataset
 from Utils.own_video.candidates import FEATURES, Measured, measure_candidates
 from Utils.own_video.face_tracks import Track, runs_of
-from Utils.own_video.scoring import EXPRESSION_COLUMNS, SCORE_DIGITS, FaceScores
-from Utils.own_video.verify import KINDS, MICRO, Verifier, keep_apart
+from Utils.own_video.scoring import EXPRESSION_COLUMNS, FRAMES_FROM_0, SCORE_DIGITS, FaceScores
+from Utils.own_video.verify import KINDS, MICRO, VERIFY, Verifier, keep_apart, load_verifier
+from Utils.own_video.weights import OwnWeights
+from Utils.settings import FOR_VIDEOS, PAPER_RULE, PROJECT, SECOND_LOOK, Settings
 
 SECOND_LOOK_COLUMNS = (*EXPRESSION_COLUMNS, "kind", "motion_px", "p_micro", "duration_s", "flags")
-LOW_QUANTILE = 0.6  # of a face's smoothed scores: peaks of the score above it are candidates
+LOW_QUANTILE = 0.5  # of a face's smoothed scores: peaks of the score above it are candidates
 PIXEL_DIGITS = 3  # decimal places of pixels in tables
 NEAR_CHANCE = 0.15  # confidence above chance, 1 / number of classes, below which an emotion is unclear
 UNCLEAR = "unclear emotion"
@@ -29,7 +32,7 @@ UNCLEAR = "unclear emotion"
 # When a flag is set: what was measured, and from which value on
 HEAD_MOVES = 2.0  # pixels of the 128-pixel crop that the head travels during the candidate
 EYES_CLOSE = 0.35  # share of the eyes' contrast that is lost
-LIGHT_CHANGES = 0.3  # tenths of the face's brightness
+LIGHT_CHANGES = 0.5  # tenths of the face's brightness
 COVERED = 1.0  # log of the growth of what the flow does not explain
 SMALL_FACE = 100  # pixels of the video
 EDGE_S = 0.3  # seconds from the end of what is seen of the face
@@ -42,15 +45,66 @@ class SecondLook:
     verifier: Verifier
     false_alarms: float  # expected a minute of a neutral video
     absolute_threshold: float | None = None  # a score that an expression must reach in addition
+    own: bool = True  # whether the verifier came with the weights
 
     @property
     def threshold(self) -> float:
         """The least `p_micro` that is reported."""
         return self.verifier.threshold(self.false_alarms)[0]
 
+    def about(self) -> dict:
+        """The settings, as `settings.json` has them."""
+        threshold, low, high = self.verifier.threshold(self.false_alarms)
+        return {
+            "rule": SECOND_LOOK,
+            "false_alarms": self.false_alarms,
+            "false_alarms_interval": [low, high],
+            "p_micro_at_least": threshold,
+            "absolute_threshold": self.absolute_threshold,
+        }
+
+    def fingerprint(self) -> dict:
+        """Everything that results depend on, for a key."""
+        return self.about() | {"verifier": self.verifier.file_hash}
+
+    def explained(self) -> list[str]:
+        """What readers of a report should know."""
+        threshold, low, high = self.verifier.threshold(self.false_alarms)
+        lines = [
+            FRAMES_FROM_0,
+            f"Micro-expressions are the candidates with p_micro of at least {threshold:.2f}. On rendered neutral videos "
+            f"this gave at most {self.false_alarms:g} false alarms a minute (95 % interval {low:.1f} to {high:.1f}).",
+        ]
+        if not self.own:
+            lines.append(
+                "These weights bring no verifier of their own: the one that comes with the program is used. Candidates "
+                "are the movements of the face, and the local maxima of the score above its median."
+            )
+        return lines
+
+
+def second_look_of(settings: Settings, dataset: Dataset, weights: OwnWeights) -> SecondLook | None:
+    """What `--spotting` and `--false_alarms` ask for; None for the paper's rule.
+
+    Raises InputError if the verifier cannot be used (see `load_verifier`).
+    """
+    if settings.spotting == PAPER_RULE:
+        return None
+    folder = settings.weights_source / dataset.name
+    shipped = PROJECT / "MEAN_Weights" / FOR_VIDEOS
+    own = dataset.name == FOR_VIDEOS or (folder / VERIFY).exists()
+    verifier = load_verifier(folder if own else shipped, weights.classes if own else None)
+    return SecondLook(verifier, settings.false_alarms, settings.absolute_threshold, own)
+
 
 def look_again(
-    video: str, faces: Iterable[FaceScores], classes: Sequence[str], k: int, look: SecondLook, fps: float, n_frames: int
+    video: str,
+    faces: Iterable[FaceScores],
+    classes: Sequence[str],
+    k: int,
+    look: SecondLook,
+    fps: float,
+    source_frames: Sequence[int],
 ) -> pd.DataFrame:
     """The candidates of all faces, in order of faces and time.
 
@@ -65,7 +119,8 @@ def look_again(
     look : SecondLook
     fps : float
         Frames per second.
-    n_frames : int
+    source_frames : sequence of int
+        `Frame.source_frame` of each frame of the video.
 
     Returns
     -------
@@ -77,7 +132,7 @@ def look_again(
     rows = []
     for face in faces:
         for first, last in runs_of(np.isfinite(face.curves[:, 0])):
-            rows += _of_stretch(face, first, last, classes, k, look, fps, n_frames)
+            rows += _of_stretch(face, first, last, classes, k, look, fps, source_frames)
     table = pd.DataFrame([{"video": video} | row for row in rows], columns=list(SECOND_LOOK_COLUMNS))
     numbers = dict.fromkeys(("score", "confidence", "motion_px", "p_micro", "duration_s"), float)
     return table.astype(numbers).sort_values(["face", "onset", "offset"], kind="stable", ignore_index=True)
@@ -88,10 +143,12 @@ def reported(candidates: pd.DataFrame) -> pd.DataFrame:
     return candidates[candidates["kind"] == KINDS[MICRO]].reset_index(drop=True)
 
 
-def _of_stretch(face: FaceScores, first: int, last: int, classes, k, look: SecondLook, fps, n_frames) -> list[dict]:
+def _of_stretch(
+    face: FaceScores, first: int, last: int, classes, k, look: SecondLook, fps, source_frames
+) -> list[dict]:
     """The rows of the samples `first` to `last` (inclusive) of a face's curves."""
     start, rate = first * face.step, fps / face.step
-    end = min(n_frames - 1, last * face.step)
+    end = min(len(source_frames) - 1, last * face.step)
     if not any(a <= end and start <= b + k for a, b in face.stretches):
         return []  # too short to be scored
     measured = measure_candidates(
@@ -123,6 +180,7 @@ def _of_stretch(face: FaceScores, first: int, last: int, classes, k, look: Secon
                 score=round(scores[i], SCORE_DIGITS),
                 emotion=emotion,
                 confidence=round(confidence, SCORE_DIGITS),
+                source_frame=source_frames[frames["apex"]],
                 kind=KINDS[MICRO] if i in kept else str(others[i]),
                 motion_px=round(float(measured.motion[i]), PIXEL_DIGITS),
                 p_micro=round(float(probabilities[i, MICRO]), PIXEL_DIGITS),

@@ -23,6 +23,7 @@ VERIFY_VERSION = 1  # of the file's content and of the features: raise it when e
 KINDS = ("micro", "macro", "head", "blink", "speech", "occlusion", "light", "nothing")
 MICRO = KINDS.index("micro")
 CLIPPED = 5.0  # standard deviations: features further from the mean are taken as this far
+LEAST_P = 1e-6  # probabilities are kept this far from 0 and 1, so that their log-odds are finite
 SHARED = 0.3  # share of the shorter of two events that may overlap: of two that overlap more, the likelier one is kept
 WAY_ON = "give --spotting paper to do without it"
 
@@ -36,9 +37,9 @@ class Verifier:
     mean, scale : ndarray, (features,)
         Mean and standard deviation of the features.
     layers : tuple of (ndarray, ndarray)
-        Weights (in, out) and bias (out,) of each layer. Between the layers is a ReLU, at the end a softmax over `KINDS`.
-    calibration : ndarray, (2, n)
-        Probability of "micro" as the network gives it, ascending -> how often it was right.
+        Weights (in, out) and bias (out,) of each layer: a ReLU between two of them, a softmax over `KINDS` at the end.
+    calibration : ndarray, (2,)
+        a and b: the probability of "micro" is 1 / (1 + exp(-(a + b l))), where l is the log-odds that the network gives.
     borders : ndarray, (2, 4)
         For rise and fall: seconds from onset to apex, and from apex to offset, are the weighted sum of (1, and the
         seconds at 20, 50 and 80 % of the height) with these weights.
@@ -47,6 +48,8 @@ class Verifier:
         lower and upper end of that number's 95 % interval.
     classes : tuple of str
         The emotions of the weights beside it.
+    file_hash : str
+        SHA-256 of the file.
     """
 
     mean: np.ndarray
@@ -56,6 +59,7 @@ class Verifier:
     borders: np.ndarray
     false_alarms: np.ndarray
     classes: tuple[str, ...]
+    file_hash: str = ""
 
     def threshold(self, per_minute: float) -> tuple[float, float, float]:
         """The lowest threshold of `p_micro` with at most `per_minute` false alarms, and their 95 % interval."""
@@ -72,7 +76,7 @@ class Verifier:
         x = x @ weights + bias
         x = np.exp(x - x.max(axis=1, keepdims=True))
         x /= x.sum(axis=1, keepdims=True)
-        micro = np.interp(x[:, MICRO], *self.calibration)
+        micro = calibrated(x[:, MICRO], self.calibration)
         x *= ((1 - micro) / np.maximum(1 - x[:, MICRO], 1e-9))[:, None]
         x[:, MICRO] = micro
         return x
@@ -84,8 +88,20 @@ class Verifier:
         return measured.at - np.maximum(rise, 0), measured.at + np.maximum(fall, 0)
 
 
+def calibrated(p: np.ndarray, calibration: Sequence[float]) -> np.ndarray:
+    """Probabilities (n,) of the network -> calibrated ones (Platt's scaling), see `Verifier.calibration`."""
+    odds = log_odds(p)
+    return 1 / (1 + np.exp(-(calibration[0] + calibration[1] * odds)))
+
+
+def log_odds(p: np.ndarray) -> np.ndarray:
+    """log(p / (1 - p)), with p kept within [`LEAST_P`, 1 - `LEAST_P`]."""
+    p = np.clip(p, LEAST_P, 1 - LEAST_P)
+    return np.log(p / (1 - p))
+
+
 def keep_apart(onset: np.ndarray, offset: np.ndarray, p: np.ndarray, threshold: float) -> np.ndarray:
-    """Indices of the candidates with `p` of at least `threshold`, in order of time; of those that overlap, the likeliest.
+    """Indices of the candidates with `p` of at least `threshold`, in order of time. Of any that overlap, one.
 
     `onset` and `offset` are (n,), in any one unit. Two overlap if they share more than `SHARED` of the shorter one.
     """
@@ -100,23 +116,20 @@ def keep_apart(onset: np.ndarray, offset: np.ndarray, p: np.ndarray, threshold: 
     return np.array(sorted(kept, key=lambda i: onset[i]), int)
 
 
-def load_verifier(folder: Path, fallback: Path | None, classes: Sequence[str]) -> Verifier:
-    """Read `verify.json` of a folder of weights, or of `fallback` if that folder has none and there is a fallback.
+def load_verifier(folder: Path, classes: Sequence[str] | None) -> Verifier:
+    """Read `verify.json` of a folder of weights. `classes` are those of the weights; None: any.
 
     Raises
     ------
     InputError
-        There is no such file, it is damaged or of another version, its numbers are not finite, or it is the folder's
-        own and belongs to other `classes`.
+        There is no such file, it is damaged or of another version, its numbers are not finite, or it belongs to weights
+        of other classes.
     """
     path = folder / VERIFY
-    own = path.exists() or fallback is None
-    if not own:
-        path = fallback / VERIFY
     if not path.is_file():
         raise InputError(f"{path}: is missing, and without it candidates cannot be verified; {WAY_ON}")
     verifier = _read(path, file_hash(path))
-    if own and verifier.classes != tuple(classes):
+    if classes is not None and verifier.classes != tuple(classes):
         raise InputError(
             f"{path}: is for the classes {', '.join(verifier.classes)}, the weights have {', '.join(classes)}; {WAY_ON}"
         )
@@ -124,7 +137,7 @@ def load_verifier(folder: Path, fallback: Path | None, classes: Sequence[str]) -
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, _hash: str) -> Verifier:
+def _read(path: Path, content_hash: str) -> Verifier:
     content = read_json(path)
     try:
         if content["version"] != VERIFY_VERSION or content["features"] != list(FEATURES):
@@ -138,10 +151,11 @@ def _read(path: Path, _hash: str) -> Verifier:
                 (_numbers(layer["weights"], (None, None)), _numbers(layer["bias"], (None,)))
                 for layer in content["layers"]
             ),
-            calibration=_numbers(content["calibration"], (2, None)),
+            calibration=_numbers(content["calibration"], (2,)),
             borders=_numbers(content["borders"], (2, 4)),
             false_alarms=_numbers(content["false_alarms"], (None, 4)),
             classes=tuple(str(name) for name in content["classes"]),
+            file_hash=content_hash,
         )
         _require_chain(verifier)
     except (KeyError, TypeError, ValueError) as error:
@@ -171,5 +185,7 @@ def _require_chain(verifier: Verifier) -> None:
         raise ValueError("layers that do not end in the kinds")
     if (verifier.scale <= 0).any():
         raise ValueError("a scale that is not positive")
-    if (np.diff(verifier.calibration[0]) < 0).any() or (np.diff(verifier.false_alarms[:, 0]) > 0).any():
+    if verifier.calibration[1] <= 0:
+        raise ValueError("a calibration that does not rise")
+    if (np.diff(verifier.false_alarms[:, 0]) > 0).any():
         raise ValueError("a table out of order")

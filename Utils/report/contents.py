@@ -195,6 +195,9 @@ def _row(
         "emotion": interval.emotion,
         "confidence": _number(source.get("confidence")),
         "matched": matched if annotated else None,
+        "p_micro": _number(source.get("p_micro")),
+        "motion_px": _number(source.get("motion_px")),
+        "flags": str(source.get("flags", "")),
     }
     colour = colours.get(interval.emotion, GREY)
     return row | {"curve": number, "source": interval.row, "colour": colour, "csv": csv_line(row)}

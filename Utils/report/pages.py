@@ -50,6 +50,7 @@ def write_report(
     *,
     evaluations: Mapping[str, Evaluation] = {},
     footage: Sequence[Mapping[str, str]] = (),
+    set_aside: Sequence[Mapping] | None = None,
     settings: Mapping[str, object] = {},
     remarks: Sequence[str] = (),
     warnings: Sequence[str] = (),
@@ -69,6 +70,9 @@ def write_report(
         Protocol ("paper", "upstream") -> evaluation. Empty if nothing is annotated.
     footage : sequence of mapping
         Of a video: "name", "value", "level" (green, amber or red) and "advice" of each finding on its footage.
+    set_aside : sequence of mapping, optional
+        Of a second look: "face", "onset_s", "offset_s", "kind", "motion_px", "p_micro" and "flags" of each candidate
+        that is not reported. None if there was no second look.
     settings : mapping
         Settings and versions. They can be nested.
     remarks, warnings : sequence of str
@@ -104,7 +108,9 @@ def write_report(
             "video": counts["videos"] > 1,
             "face": any(row["face"] for row in rows),
             "annotated": counts["annotated"] > 0,
+            "second_look": set_aside is not None,
         },
+        set_aside=set_aside,
         legend=_legend(rows, colours),
         counts=counts,
         protocols=[protocol_name(name) for name in metrics],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from Utils.own_video.candidates import FEATURES
-from Utils.own_video.verify import CLIPPED, KINDS, MICRO, VERIFY_VERSION, Verifier, keep_apart
+from Utils.own_video.verify import CLIPPED, KINDS, MICRO, VERIFY_VERSION, Verifier, keep_apart, log_odds
 from Utils.synth_run.clips import ClipData
 from Utils.synth_run.labels import IGNORED, Labelled, labelled, mirrored, stretch_of, with_drawn_events
 from Utils.work.parallel import Workers, run_units
@@ -71,7 +71,7 @@ def fit(
         The emotions of the weights that the file is for.
     seed : int
     """
-    from sklearn.isotonic import IsotonicRegression
+    from sklearn.linear_model import LogisticRegression
     from sklearn.neural_network import MLPClassifier
     from sklearn.preprocessing import StandardScaler
 
@@ -85,15 +85,14 @@ def fit(
             HIDDEN, alpha=WEIGHT_DECAY, batch_size=256, max_iter=60, early_stopping=True, validation_fraction=0.1,
             n_iter_no_change=8, random_state=seed + k,
         ).fit(x, kinds)  # fmt: skip
-        verifier = _verifier(scaler, network, np.array([[0.0, 1.0], [0.0, 1.0]]), np.zeros((2, 4)), classes)
+        verifier = _verifier(scaler, network, np.array([0.0, 1.0]), np.zeros((2, 4)), classes)
         p = verifier.probabilities(held)[:, MICRO]
         loss = _log_loss(p, held_kinds == MICRO)
         if best is None or loss < best[0]:
             best = loss, network, p
     _, network, p = best
-    isotonic = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(p, held_kinds == MICRO)
-    places = np.linspace(0, 1, 41)
-    calibration = np.array([places, _smooth(isotonic.predict(places))])
+    scale = LogisticRegression(C=np.inf).fit(log_odds(p)[:, None], held_kinds == MICRO)
+    calibration = np.array([scale.intercept_[0], scale.coef_[0, 0]])
     borders = _fit_borders(train)
     verifier = _verifier(scaler, network, calibration, borders, classes)
     table = false_alarm_table(verifier, [c for c, n in zip(check, neutral, strict=True) if n], seed)
@@ -114,14 +113,6 @@ def fit(
         "false_alarms": _rounded(table),
     }
     return Fitted(verifier, content, figures_of(verifier, check, neutral))
-
-
-def _smooth(values: np.ndarray) -> np.ndarray:
-    """Without the steps of an isotonic fit, so that no two probabilities become one; still ascending."""
-    kernel = np.ones(5) / 5
-    padded = np.r_[np.repeat(values[0], 2), values, np.repeat(values[-1], 2)]
-    smooth = np.convolve(padded, kernel, mode="valid")
-    return np.clip(smooth + np.linspace(0, 1e-3, len(values)), 0, 1)
 
 
 def _rounded(array: np.ndarray) -> list:
