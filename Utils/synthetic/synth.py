@@ -88,8 +88,8 @@ class SynthClip:
     looks: dict[str, str | float | bool]
     events: tuple[SynthEvent, ...]
     codec: str
-    seconds: float
-    seed: int
+    seconds: float = 10.0
+    seed: int = 0
 
 
 def synth_clip(number: int, seed: int = 0, seconds: float = 10.0) -> SynthClip:
