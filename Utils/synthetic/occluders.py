@@ -16,8 +16,9 @@ HAND, STRAND = "hand", "strand"
 PAINT_OCCLUDER = 23  # number of the random stream of the painting, with the occluder's seed
 FACE_MIDDLE, FACE_RADII = np.array([0.0, 0.40]), np.array([0.64, 0.84])  # ellipse of the face, face units
 # Outlines of which the frames behind an occluder are computed, (x, y) in face units from its own origin
-HAND_POINTS = np.array([(0, 0), (-0.26, -0.55), (-0.10, -0.72), (0.06, -0.74), (0.22, -0.62), (-0.40, -0.1), (-0.22, -0.2),
-                        (0.22, -0.2), (0, 0.3), (-0.12, 0.6), (0.12, 0.6), (0, 1.0), (0, 1.6)])  # fmt: skip
+FINGERTIPS = [(-0.26, -0.55), (-0.10, -0.72), (0.06, -0.74), (0.22, -0.62), (-0.40, -0.1)]
+PALM_AND_ARM = [(0, 0), (-0.22, -0.2), (0.22, -0.2), (0, 0.3), (-0.12, 0.6), (0.12, 0.6), (0, 1.0), (0, 1.6)]
+HAND_POINTS = np.array([*FINGERTIPS, *PALM_AND_ARM])
 STRAND_POINTS = np.stack([np.zeros(8), np.linspace(0.15, 0.95, 8)], 1)
 CANVASES = {HAND: (-0.6, -0.95, 1.2, 3.6), STRAND: (-0.35, -0.1, 0.7, 1.3)}  # left, top, width, height, face units
 
@@ -116,13 +117,10 @@ def _strand(canvas: Canvas, hair: np.ndarray, rng: np.random.Generator) -> tuple
     """Colour and mask of a few hairs that hang down from the origin in a curve."""
     mask = np.zeros(canvas.shape, np.float32)
     bend, length = rng.uniform(-0.12, 0.12), rng.uniform(0.7, 1.0)
-    for _ in range(int(rng.integers(4, 14))):
-        x = rng.normal(0, 0.022)
-        points = [
-            [x, -0.02],
-            [x * 1.3 + bend, length * 0.5],
-            [x * 0.7 + rng.normal(0, 0.03), length * rng.uniform(0.8, 1)],
-        ]
-        mask = np.maximum(mask, canvas.line(spline(np.array(points), 10), 0.014, 0.004) * rng.uniform(0.6, 1))
+    for _ in range(int(rng.integers(8, 25))):
+        x, end = rng.normal(0, 0.025), length * rng.uniform(0.8, 1)
+        points = [[x, -0.02], [x * 1.3 + bend, length * 0.5], [x * 0.7 + rng.normal(0, 0.03), end]]
+        mask = np.maximum(mask, canvas.line(spline(np.array(points), 10), 0.018, 0.004) * rng.uniform(0.7, 1))
+    mask *= np.clip((canvas.y - 0.02) / 0.18, 0, 1)  # it comes out of the hair
     colour = hair * (1 + 0.15 * canvas.noise(rng, 0.01))[..., None]
     return colour, mask

@@ -6,9 +6,9 @@
             ...
 
 Nothing here shows a real person. What differs from DEMO (`dataset.py`): persons with an age, glasses and beards; frame
-rates of 25 to 200; faces of 60 to 400 pixels; compression; local movements beside action units; and many events that are
-no micro-expression, all of them listed. A neutral clip has all of these but no micro-expression. A photograph is one
-rendered frame that stays, sways, is zoomed, or is lit in another way.
+rates of 25 to 200; faces of 60 to 400 pixels; compression; local movements beside action units; and many events that
+are no micro-expression, all of them listed. A neutral clip has all of these but no micro-expression. A photograph is
+one rendered frame that stays, sways, is zoomed, or is lit in another way.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class SynthClip:
     looks: dict[str, str | float | bool]
     events: tuple[SynthEvent, ...]
     codec: str
-    seconds: float
-    seed: int
+    seconds: float = 10.0
+    seed: int = 0
 
 
 def synth_clip(number: int, seed: int = 0, seconds: float = 10.0) -> SynthClip:
@@ -192,6 +192,7 @@ def _course(
     negatives.add_head_drift(course, head, float(head.uniform(0.2, 1.4)))
     for _ in range(_count(head, length, (0.4, 0.3, 0.2, 0.1))):
         negatives.add_head_move(course, head)
+    negatives.limit_pose(course)
     negatives.add_blinks(course, blinks, float(blinks.uniform(0.1, 0.5)))
     negatives.add_glances(course, gaze, float(gaze.uniform(0.1, 0.8)))
     return course

@@ -97,23 +97,34 @@ def _through_jpeg(frames: Iterator[np.ndarray], quality: int) -> Iterator[np.nda
 
 
 def _through_h264(frames: Iterator[np.ndarray], camera: Camera, fps: float) -> Iterator[np.ndarray]:
-    """Encode and decode in memory. One thread each, so that the result does not depend on the machine's load."""
+    """Encode and decode in memory, the same bytes in every run.
+
+    For that, each has one thread, and streams with B-frames go without macroblock trees: with both, libx264 was
+    measured to write other bytes from run to run. OpenCV converts the colours; libswscale makes grey 3 levels darker.
+    """
     encoder, decoder = av.CodecContext.create("libx264", "w"), av.CodecContext.create("h264", "r")
     encoder.options = {"crf": str(camera.quality), "preset": "veryfast", "bf": str(camera.b_frames)}
+    if camera.b_frames:
+        encoder.options |= {"x264-params": "mbtree=0"}
     encoder.pix_fmt, encoder.gop_size, encoder.thread_count = "yuv420p", camera.keyframes, 1
     encoder.framerate = Fraction(fps).limit_denominator(1000)
     encoder.time_base = 1 / encoder.framerate
     decoder.thread_count = 1
-    for index, image in enumerate(frames):
-        if index == 0:
-            encoder.height, encoder.width = image.shape[:2]
-        picture = av.VideoFrame.from_ndarray(image, format="bgr24")
-        picture.pts = index
-        for packet in encoder.encode(picture):
-            for decoded in decoder.decode(packet):
-                yield decoded.to_ndarray(format="bgr24")
-    for packet in encoder.encode(None):
-        for decoded in decoder.decode(packet):
-            yield decoded.to_ndarray(format="bgr24")
-    for decoded in decoder.decode(None):
-        yield decoded.to_ndarray(format="bgr24")
+
+    def pictures() -> Iterator[av.VideoFrame | None]:
+        for index, image in enumerate(frames):
+            if index == 0:
+                encoder.height, encoder.width = image.shape[:2]
+            picture = av.VideoFrame.from_ndarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
+            picture.pts = index
+            yield picture
+        yield None  # what the encoder still holds
+
+    def decoded() -> Iterator[av.VideoFrame]:
+        for picture in pictures():
+            for packet in encoder.encode(picture):
+                yield from decoder.decode(packet)
+        yield from decoder.decode(None)
+
+    for picture in decoded():
+        yield cv2.cvtColor(picture.to_ndarray(format="yuv420p"), cv2.COLOR_YUV2BGR_I420)

@@ -160,9 +160,13 @@ def add_head_move(course: Course, rng: np.random.Generator) -> None:
         amount = float(rng.choice([-1, 1]) * rng.uniform(*limits))
         largest = max(largest, abs(amount))
         course.pose[name] = course.pose[name] + amount * values
-    for name, limit in POSE_LIMITS.items():  # soft, so that no movement ends at a wall
-        course.pose[name] = limit * np.tanh(course.pose[name] / limit)
     course.add("head", (onset, apex, onset + length), largest)
+
+
+def limit_pose(course: Course) -> None:
+    """Keep the head in the picture and nearly frontal. The limit is soft, so that no movement ends at a wall."""
+    for name, limit in POSE_LIMITS.items():
+        course.pose[name] = limit * np.tanh(course.pose[name] / limit)
 
 
 def add_flicker(course: Course, rng: np.random.Generator, flicker: float) -> None:
@@ -211,8 +215,10 @@ def add_occlusion(course: Course, rng: np.random.Generator, half_width: float, h
     covered = np.flatnonzero(occluder.covers())
     if len(covered) < 2:
         return
-    course.occluders.append(occluder)
     first, last = int(covered[0]) - 1, int(covered[-1]) + 1
+    if first < onset - 1 or last > onset + length + 1:  # a strand that hangs before this face all the time
+        return
+    course.occluders.append(occluder)
     course.add("occlusion", (first, (first + last) // 2, last), 1.0)
 
 
@@ -240,8 +246,8 @@ def _resting_path(rng: np.random.Generator, along: np.ndarray, half_width: float
 def _strand_path(rng: np.random.Generator, along: np.ndarray, half_width: float) -> Occluder:
     """Hangs beside the face, swings over it, and back or to where it was."""
     side = rng.choice([-1, 1])
-    root = np.array([side * rng.uniform(0.55, 0.62), rng.uniform(-0.45, -0.25)])
-    outside, inside = -side * rng.uniform(0.15, 0.3), side * rng.uniform(0.25, 0.9)
+    root = np.array([side * rng.uniform(0.48, 0.56), rng.uniform(-0.48, -0.34)])
+    outside, inside = -side * rng.uniform(0.25, 0.35), side * rng.uniform(0.15, 0.8)
     swing = np.sin(np.pi * ease(along, "smoothstep")) ** 2
     angle = outside + (inside - outside) * swing
     path = np.column_stack([np.full(len(along), root[0]), np.full(len(along), root[1]), angle])
