@@ -28,6 +28,7 @@ from tests.benchmarks.drawn import (
     plan_movements,
     still_frame,
 )
+from Utils.errors import InputError
 from Utils.own_video.video_files import FrameSource, open_video
 
 SHORT, PLAYED = 6.0, 8.0  # seconds: shorter clips are played forward and backward until they are this long
@@ -111,20 +112,35 @@ def runs_in(order: Sequence[int], path: FacePath) -> list[tuple[int, int]]:
     return [(a, b - 1) for a, b in zip(starts, ends, strict=True) if shown[a] >= 0]
 
 
-def make_pieces(clip: Path, folder: Path, seconds: float, variants: int, seed: int) -> tuple[list[Piece], str]:
+@dataclass(frozen=True)
+class ClipJob:
+    """The work on one clip."""
+
+    clip: Path
+    folder: Path  # where the files go
+    seconds: float  # about how long a piece is
+    variants: int  # sets of movements
+    seed: int
+
+
+def make_pieces(job: ClipJob) -> tuple[list[Piece], str]:
     """Make all files of one clip. Returns them, and why the clip was left out ("" if it was not)."""
-    source = open_video(clip)
+    clip, folder, seed = job.clip, job.folder, job.seed
+    try:
+        source = open_video(clip)
+    except InputError as error:
+        return [], f"{error}; left out"
     fps = float(rate_of(source.fps))
     path = follow_face(frames_of(source), source.fps)
     with_face = sum(last - first + 1 for first, last in path.runs) / fps
     if with_face < LEAST_FACE:
         return [], f"{clip.name}: {with_face:.1f} s with a face, left out"
     name = clip.name.replace(".", "_")
-    orders = orders_of(len(path.width), fps, seconds)
+    orders = orders_of(len(path.width), fps, job.seconds)
     played = len(path.width) / fps < SHORT
     kept = list(frames_of(source)) if played else []
     pieces = []
-    for variant in range(variants):
+    for variant in range(job.variants):
         rng = np.random.default_rng([seed, variant, zlib.crc32(clip.name.encode())])
         frames = None if played else frames_of(source)
         for i, order in enumerate(orders):

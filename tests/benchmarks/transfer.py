@@ -8,7 +8,8 @@ clip becomes a film of a photograph: still, swaying 4 pixels, zooming 3 %, brigh
 All are written as H.264 files and analysed as the user's own videos, by the ordinary command. A clip without a face is
 named and left out. Nothing is trained or chosen on these clips.
 
-What the people in the clips do by themselves is not annotated, and counts as false alarms. These are real faces with
+What the people in the clips do by themselves is not annotated, and counts as false alarms. Where a hand is before the
+face, the movement is drawn on the hand, and can hardly be found. These are real faces with
 drawn-in movements, not spontaneous micro-expressions of people.
 
 With --out, the clips, truth.csv, figures.csv, events.csv and all reports are kept in that folder.
@@ -27,16 +28,16 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from joblib import Parallel, delayed
 
 from tests.benchmarks.drawn import MACRO, MICRO, STILLS
-from tests.benchmarks.drawn_clips import DRAWN, Piece, make_pieces
+from tests.benchmarks.drawn_clips import DRAWN, ClipJob, Piece, make_pieces
 from tests.benchmarks.transfer_figures import Analysed, bootstrap, events, figures, intervals_of
 from tests.benchmarks.untrained_curve import untrained_curve
 from Utils.evaluation.tables import Interval
 from Utils.own_video.video_files import find_videos_to_run
 from Utils.settings import PROJECT, Settings
 from Utils.tvl1 import compile_kernel
+from Utils.work.parallel import run_units
 
 Method = Callable[[Path], pd.DataFrame]
 FEW_SOURCES = 5  # with fewer clips, an interval over clips says little
@@ -78,8 +79,9 @@ def methods(given: Sequence[str], folder: Path) -> dict[str, Method]:
     return {**of_command, "untrained curve": untrained_curve}
 
 
-def analyse(name: str, method: Method, piece: Piece) -> tuple[str, Analysed]:
+def analyse(job: tuple[Method, Piece]) -> Analysed:
     """One file by one method. This is the unit of work."""
+    method, piece = job
     predicted = intervals_of(method(piece.path))
     truth: dict[str, list[Interval]] = {MICRO: [], MACRO: []}
     for movement in piece.movements:
@@ -87,7 +89,7 @@ def analyse(name: str, method: Method, piece: Piece) -> tuple[str, Analysed]:
         rows = truth[movement.kind]
         rows.append(Interval(len(rows), onset, offset, apex, float("nan"), movement.emotion))
     facts = (piece.name, piece.source, piece.kind, piece.fps, piece.seconds)
-    return name, Analysed(*facts, predicted, truth[MICRO], truth[MACRO])
+    return Analysed(*facts, predicted, truth[MICRO], truth[MACRO])
 
 
 def truth_table(pieces: Sequence[Piece]) -> pd.DataFrame:
@@ -154,23 +156,23 @@ def measure(flags: argparse.Namespace, folder: Path) -> None:
     clips_folder = folder / "clips"
     clips_folder.mkdir(parents=True, exist_ok=True)
     sources = find_videos_to_run([flags.clips])
-    with Parallel(n_jobs=flags.workers) as parallel:
-        made = parallel(
-            delayed(make_pieces)(clip, clips_folder, flags.seconds, flags.variants, flags.seed) for clip in sources
-        )
-        for _, problem in made:
-            if problem:
-                print(f"  {problem}")
-        pieces = [piece for of_clip, _ in made for piece in of_clip]
-        if not pieces:
-            raise SystemExit(f"{flags.clips}: no clip with a face")
-        truth_table(pieces).to_csv(folder / "truth.csv", index=False)
-        compile_kernel()
-        given = ["--weights_dir", str(flags.weights_dir), "--dataset_name", flags.dataset_name]
-        given += ["--half_length", flags.half_length] if flags.half_length else []
-        rows = methods(given if flags.weights_dir else [], folder / "results")
-        done = parallel(delayed(analyse)(name, rows[name], piece) for piece in pieces for name in rows)
-    analysed = {name: [clip for method, clip in done if method == name] for name in rows}
+    jobs = [ClipJob(source, clips_folder, flags.seconds, flags.variants, flags.seed) for source in sources]
+    made = run_units(make_pieces, jobs, flags.workers, "drawing", "clip")
+    for _, problem in made:
+        if problem:
+            print(f"  {problem}")
+    pieces = [piece for of_clip, _ in made for piece in of_clip]
+    if not pieces:
+        raise SystemExit(f"{flags.clips}: no clip with a face")
+    truth_table(pieces).to_csv(folder / "truth.csv", index=False)
+    compile_kernel()
+    given = ["--weights_dir", str(flags.weights_dir), "--dataset_name", flags.dataset_name]
+    given += ["--half_length", flags.half_length] if flags.half_length else []
+    rows = methods(given if flags.weights_dir else [], folder / "results")
+    done = run_units(
+        analyse, [(method, piece) for method in rows.values() for piece in pieces], flags.workers, "analysing", "file"
+    )
+    analysed = {name: done[i * len(pieces) : (i + 1) * len(pieces)] for i, name in enumerate(rows)}
     found = {name: figures(clips) for name, clips in analysed.items()}
     intervals = {name: bootstrap(clips, flags.seed) for name, clips in analysed.items()}
     figures_table(found, intervals).to_csv(folder / "figures.csv", index=False)
