@@ -33,6 +33,7 @@ from tests.benchmarks.drawn import MACRO, MICRO, STILLS
 from tests.benchmarks.drawn_clips import DRAWN, ClipJob, Piece, make_pieces
 from tests.benchmarks.transfer_figures import Analysed, bootstrap, events, figures, intervals_of
 from tests.benchmarks.untrained_curve import untrained_curve
+from Utils.errors import InputError
 from Utils.evaluation.tables import Interval
 from Utils.own_video.video_files import find_videos_to_run
 from Utils.settings import PROJECT, Settings
@@ -153,9 +154,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def measure(flags: argparse.Namespace, folder: Path) -> None:
     """Make the clips, analyse them, print the table, and write everything into a folder."""
+    try:
+        sources = find_videos_to_run([flags.clips])
+    except InputError as error:
+        raise SystemExit(str(error)) from None
     clips_folder = folder / "clips"
     clips_folder.mkdir(parents=True, exist_ok=True)
-    sources = find_videos_to_run([flags.clips])
     jobs = [ClipJob(source, clips_folder, flags.seconds, flags.variants, flags.seed) for source in sources]
     made = run_units(make_pieces, jobs, flags.workers, "drawing", "clip")
     for _, problem in made:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.benchmarks import transfer
 from tests.benchmarks.drawn import (
     EMOTIONS,
     GAP,
@@ -30,7 +31,7 @@ from tests.benchmarks.drawn import (
     warp,
 )
 from tests.benchmarks.drawn_clips import Piece, orders_of, runs_in, write_clip
-from tests.benchmarks.transfer import by_command, format_table, methods, truth_table
+from tests.benchmarks.transfer import analyse, by_command, format_table, measure, methods, parse, truth_table
 from tests.benchmarks.transfer_figures import Analysed, bootstrap, events, figures, intervals_of
 from tests.benchmarks.untrained_curve import bumps_in, without_doubles
 from Utils.own_video.video_files import open_video
@@ -333,6 +334,34 @@ def test_a_command_that_fails_is_not_counted_as_nothing_found(tmp_path, monkeypa
 def test_rows_of_the_table(tmp_path):
     assert {"paper's rule, DEMO weights", "untrained curve"} <= methods([], tmp_path).keys()
     assert "paper's rule, given weights" in methods(["--weights_dir", "w"], tmp_path)
+
+
+def test_the_new_default_is_a_row_once_the_rule_can_be_chosen(tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "CHOICE", "no_such_flag")
+    before = methods([], tmp_path)
+    assert "new default" not in before
+    assert before["paper's rule, DEMO weights"].keywords["flags"] == ["--dataset_name", "DEMO"]
+    monkeypatch.setattr(transfer, "CHOICE", "flow")  # some flag that there is
+    after = methods(["--weights_dir", "w"], tmp_path)
+    assert after["new default"].keywords["flags"] == []
+    assert after["paper's rule, DEMO weights"].keywords["flags"] == ["--flow", "paper", "--dataset_name", "DEMO"]
+    assert after["paper's rule, given weights"].keywords["flags"] == ["--flow", "paper", "--weights_dir", "w"]
+    folders = [method.keywords["folder"] for name, method in after.items() if name != "untrained curve"]
+    assert len(set(folders)) == len(folders)
+
+
+def test_a_file_is_compared_with_its_own_truth(tmp_path):
+    movements = (movement(start=0.99), movement(kind=MACRO, start=3.0, seconds=2.0))
+    piece = Piece(tmp_path / "c.mp4", "c.mp4", "drawn", 30.0, 8.0, movements)
+    columns = ["onset", "apex", "offset", "emotion"]
+    found = analyse((lambda path: pd.DataFrame([(30, 35, 41, "positive"), (91, 95, 99, "")], columns=columns), piece))
+    assert found.matches == [(0, 0)] and found.false_on_macro().tolist() == [[True]]
+    assert [(m.onset, m.offset) for m in found.macro] == [(91, 149)]
+
+
+def test_a_folder_without_videos_is_named_in_one_line(tmp_path):
+    with pytest.raises(SystemExit, match="holds neither videos"):
+        measure(parse([str(tmp_path)]), tmp_path / "out")
 
 
 def test_truth_table(tmp_path):
