@@ -15,12 +15,14 @@ from Utils.own_video.elan import write_eaf
 from Utils.own_video.face_tracks import Tracking
 from Utils.own_video.overlay import OverlayFace
 from Utils.own_video.scoring import FaceScores, gray_crop
+from Utils.own_video.second_look import UNCLEAR
 from Utils.own_video.video_files import Frame
 from Utils.report.contents import Curve, Pictures
 
 MAX_PICTURED = 300  # expressions with pictures in a report: they take 85 KB each
 MAX_SET_ASIDE = 500  # candidates in a report's list of what was set aside
 NOTHING_PX = 0.3  # pixels of the 128-pixel crop
+UNCLEAR_WORD = "unclear"  # the label of an emotion whose confidence is near chance
 UNNAMED = "micro-expression"  # the label of an expression that is not recognised
 INTERVAL = ("onset", "apex", "offset")
 
@@ -72,6 +74,16 @@ def frames_table(
     table["timestamp"] = (table["frame"] / fps).round(TIME_DIGITS)
     table = table.reindex(columns=columns).sort_values(["frame", "face"], kind="stable", ignore_index=True)
     return table.astype(dict.fromkeys(("face", "left", "top", "right", "bottom"), "Int64"))
+
+
+def with_shown_emotions(expressions: pd.DataFrame) -> pd.DataFrame:
+    """The expressions, with "unclear" in place of an emotion whose confidence is near chance. Users are shown these."""
+    if "flags" not in expressions:
+        return expressions
+    unclear = expressions["flags"].str.contains(UNCLEAR, regex=False)
+    return expressions.assign(
+        emotion=expressions["emotion"].mask(unclear & (expressions["emotion"] != ""), UNCLEAR_WORD)
+    )
 
 
 def set_aside_rows(candidates: pd.DataFrame) -> list[dict]:

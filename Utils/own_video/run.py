@@ -35,6 +35,7 @@ from Utils.own_video.outputs import (
     picture_remarks,
     report_curves,
     set_aside_rows,
+    with_shown_emotions,
     write_elan,
 )
 from Utils.own_video.overlay import codec_remarks, overlay_writer
@@ -264,10 +265,11 @@ def _compute(job: VideoJob, key: str) -> dict:
             candidates.to_csv(folder / "candidates.csv", index=False)
         frames = frames_table(tracking, faces, job.weights.classes, source.fps, shown_frames)
         frames.to_csv(folder / "frames.csv", index=False, float_format="%.8g")
+        shown_rows = with_shown_emotions(expressions)
         media = job.folder / OVERLAY if job.path.is_dir() else job.path  # no player can show a folder of images
-        write_elan(folder / f"{job.name}.eaf", media, job.folder / f"{job.name}.eaf", expressions, faces, source.fps)
+        write_elan(folder / f"{job.name}.eaf", media, job.folder / f"{job.name}.eaf", shown_rows, faces, source.fps)
         crops, meter = ReportCrops(faces, expressions), FootageMeter(tracking, source.fps, source.resampled)
-        drawn = overlay_faces(faces, expressions)
+        drawn = overlay_faces(faces, shown_rows)
         with overlay_writer(folder / OVERLAY, source, drawn, job.weights.classes) as draw:
             for frame in source:
                 draw(frame)
@@ -294,7 +296,7 @@ def _compute(job: VideoJob, key: str) -> dict:
         write_report(
             folder / "report.html",
             job.name,
-            report_curves(job.name, source.fps, k_prime, faces, expressions, crops, job.flow, remarks),
+            report_curves(job.name, source.fps, k_prime, faces, shown_rows, crops, job.flow, remarks),
             job.weights.classes,
             settings={name: value for name, value in done.items() if name not in ("key", "remarks", "footage")},
             footage=footage,

@@ -39,7 +39,7 @@ class Verifier:
     layers : tuple of (ndarray, ndarray)
         Weights (in, out) and bias (out,) of each layer: a ReLU between two of them, a softmax over `KINDS` at the end.
     calibration : ndarray, (2,)
-        a and b: the probability of "micro" is 1 / (1 + exp(-(a + b l))), where l is the log-odds that the network gives.
+        a and b: the probability of "micro" is 1 / (1 + exp(-a - b l)), where l is the log-odds that the network gives.
     borders : ndarray, (2, 4)
         For rise and fall: seconds from onset to apex, and from apex to offset, are the weighted sum of (1, and the
         seconds at 20, 50 and 80 % of the height) with these weights.

@@ -5,7 +5,7 @@
 
 Finished clips are kept in --cache_dir, so that a run that was stopped is continued by the same command.
 
-What is written: spot/all.weights.h5, recog/all.weights.h5, weights.json, verify.json and figures.json (what was measured
+What is written: spot/all.weights.h5, recog/all.weights.h5, weights.json, verify.json and figures.json (what was found
 on the clips that nothing was trained on, also by the looks of the faces).
 """
 

@@ -158,7 +158,7 @@ def _fit_borders(clips: Sequence[Labelled]) -> np.ndarray:
 
 
 def reported(verifier: Verifier, clip: Labelled, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """The events that are reported as micro-expressions: (onset, offset) in seconds (n, 2), and their candidates (n,)."""
+    """The events that are reported as micro-expressions: (onset, offset) in seconds (n, 2); their candidates (n,)."""
     if not len(clip.kinds):
         return np.zeros((0, 2)), np.zeros(0, int)
     p = verifier.probabilities(clip.measured.features)[:, MICRO]

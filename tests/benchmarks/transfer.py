@@ -35,7 +35,7 @@ from tests.benchmarks.transfer_figures import Analysed, bootstrap, events, figur
 from tests.benchmarks.untrained_curve import untrained_curve
 from Utils.errors import InputError
 from Utils.evaluation.tables import Interval
-from Utils.own_video.video_files import find_videos_to_run
+from Utils.own_video.paths import find_videos_to_run
 from Utils.settings import PROJECT, Settings
 from Utils.tvl1 import compile_kernel
 from Utils.work.parallel import run_units
