@@ -23,9 +23,9 @@ from Utils.faces.rectangles import CROP_SIZE
 WINDOW_S = 0.7  # seconds after which a new reference frame is taken
 SAMPLED_FPS = 28  # faster videos are measured at every n-th frame, so that at least this many a second remain
 FAR = 6.0  # pixels; a head that has moved further from its place in the reference frame gets a new reference
-GRID = 5  # pixels between the points at which the flow is measured
+GRID = 7  # pixels between the points at which the flow is measured
 BORDER = 4  # pixels at the edge of the crop without points
-LK_WINDOW, LK_LEVELS, LK_STEPS, LK_EPSILON = 15, 3, 15, 0.01
+LK_WINDOW, LK_LEVELS, LK_STEPS, LK_EPSILON = 15, 3, 10, 0.01
 LARGEST = 15.0  # pixels: points that seem to have moved further are left out
 
 FEWEST_POINTS = 12  # that must be found again for a fit of the head's motion
@@ -37,7 +37,7 @@ LEAST_CONTRAST = 5.0  # gray levels: flatter places are not amplified further
 SPREAD = 42.0  # gray levels of one local standard deviation in the equalised crop
 
 # Robust fit of the head's motion: Tukey's weights on the residuals, in pixels
-ROUNDS, LEAST_SCALE, TUKEY = 4, 0.25, 4.685
+ROUNDS, LEAST_SCALE, TUKEY = 3, 0.25, 4.685
 
 # Regions: name -> (landmarks whose mean is the middle, shift of the middle in eye distances to the right and down)
 REGIONS: dict[str, tuple[tuple[int, ...], tuple[float, float]]] = {
