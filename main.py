@@ -239,7 +239,7 @@ def analyse_videos(settings: Settings) -> int:
     """
     import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
     from feature_extraction import prepare_flow
-    from Utils.own_video.collection import SYNTHETIC, print_outcomes
+    from Utils.own_video.collection import print_outcomes
     from Utils.own_video.paths import find_videos_to_run
     from Utils.own_video.run import jobs_of, run_videos
     from Utils.own_video.second_look import second_look_of
@@ -256,8 +256,8 @@ def analyse_videos(settings: Settings) -> int:
     require_writable(settings.output_dir, "--output_dir")
     remove_leftovers(settings.output_dir)
     print(f"MEAN on {len(paths)} video(s), {len(weights.networks)} network(s) of {dataset.title}")
-    if weights.synthetic:
-        print(f"  WARNING: {SYNTHETIC}")
+    if weights.caution:
+        print(f"  WARNING: {weights.caution}")
     prepare_flow(settings.flow)
     about = dict(weights=f"{dataset.title}, {len(weights.networks)} network(s)", versions=versions())
     with connect(settings.workers, settings.scheduler, (settings.output_dir,)) as workers:

@@ -14,6 +14,14 @@ from Utils.datasets.annotations import Annotations, Emotions
 from Utils.datasets.readers import read_casme2, read_casme_sq, read_sammlv, read_smic
 from Utils.records import OTHERS
 
+CAUTION_DEMO = (
+    "These weights were trained on the eight rendered faces of DEMO: they show that the program works, and say nothing "
+    "reliable about people. Leave --dataset_name out, or use weights trained on a real dataset (--weights_dir)."
+)
+CAUTION_SYNTH = (
+    "These weights were trained on rendered faces. They were measured on rendered faces, and on real faces with "
+    "drawn-in movements, not on spontaneous micro-expressions of people (docs/model_card.md)."
+)
 FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")  # of the image files that can be frames of a dataset
 
 THREE_CLASSES = ("negative", "positive", "surprise")
@@ -79,6 +87,8 @@ class Dataset:
         Published folds without a recognition file: the recognition part of their joint file is untrained. 1-based.
     generated : bool
         True for the embedded dataset, which is generated on first use.
+    caution : str
+        What users must know who apply weights of this dataset to their own videos. "" if there is nothing.
     """
 
     name: str
@@ -101,6 +111,7 @@ class Dataset:
     leaking_folds: tuple[int, ...] = ()
     folds_without_recognition: tuple[int, ...] = ()
     generated: bool = False
+    caution: str = ""
 
     def frame_number(self, file_name: str) -> int | None:
         """The number in a frame's file name. None if the file is not named as a frame."""
@@ -158,6 +169,7 @@ DATASETS: dict[str, Dataset] = {
             crop_dir="DEMO/rawpic_crop",
             workbooks={"annotations": ("DEMO/code_final.xlsx",)},
             generated=True,
+            caution=CAUTION_DEMO,
             **_CASME_SQ_LAYOUT,
         ),
         Dataset(
@@ -239,5 +251,6 @@ SYNTH = Dataset(
     k=3,
     k_prime=6,
     generated=True,
+    caution=CAUTION_SYNTH,
 )
 WEIGHTS = DATASETS | {SYNTH.name: SYNTH}  # what --dataset_name can name with --video

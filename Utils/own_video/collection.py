@@ -20,10 +20,6 @@ TABLES = ("predictions.csv", "megc.csv")  # of all videos of a command
 INDEX = "index.html"
 COLLECTION = (*TABLES, INDEX)
 COLLECTED = ("onset", "offset", "emotion")  # columns of the tables of all videos
-SYNTHETIC = (
-    "These weights were trained on synthetic faces: they show that the program works, and say nothing reliable about "
-    "people. Use weights trained on a real dataset (--dataset_name, --weights_dir)."
-)
 
 
 @dataclass(frozen=True)
@@ -56,11 +52,11 @@ def read_expressions(path: Path) -> pd.DataFrame:
         ) from None
 
 
-def write_collection(outcomes: Sequence[VideoOutcome], synthetic: bool, output_dir: Path) -> None:
+def write_collection(outcomes: Sequence[VideoOutcome], caution: str, output_dir: Path) -> None:
     """Write `predictions.csv` and `megc.csv` of all videos, in natural order of their names, and `index.html`.
 
-    `synthetic` says that the weights were trained on synthetic faces, which the index warns of. Raises InputError if
-    the table of a video cannot be read.
+    `caution` is that of the weights: the index begins with it, if it is not "". Raises InputError if the table of a
+    video cannot be read.
     """
     parts, rows = [], []
     for outcome in sorted(outcomes, key=lambda outcome: natural_key(outcome.name)):
@@ -83,7 +79,7 @@ def write_collection(outcomes: Sequence[VideoOutcome], synthetic: bool, output_d
     for name, content in zip(TABLES, (table.reindex(columns=columns), megc), strict=True):
         with atomic_file(output_dir / name) as scratch:
             content.to_csv(scratch, index=False)
-    warnings = [SYNTHETIC] if synthetic else []
+    warnings = [caution] if caution else []
     write_index(output_dir / INDEX, "MEAN: videos", rows, warnings=warnings)
 
 

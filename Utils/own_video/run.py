@@ -25,7 +25,7 @@ from pathlib import Path
 
 from feature_extraction import FEATURE_VERSION
 from Utils.errors import UNPRINTABLE, InputError, shown
-from Utils.own_video.collection import COLLECTION, SYNTHETIC, VideoOutcome, read_expressions, write_collection
+from Utils.own_video.collection import COLLECTION, VideoOutcome, read_expressions, write_collection
 from Utils.own_video.face_tracks import Tracking
 from Utils.own_video.footage import Finding, FootageMeter, are_findings, scored_share
 from Utils.own_video.outputs import (
@@ -139,7 +139,7 @@ def run_videos(jobs: Sequence[VideoJob], output_dir: Path, workers: Workers | in
     if len(jobs) == 1:
         return [run_video(jobs[0])]
     outcomes = run_units(run_video, jobs, workers, "videos", "video")
-    write_collection(outcomes, jobs[0].weights.synthetic, output_dir)
+    write_collection(outcomes, jobs[0].weights.caution, output_dir)
     return outcomes
 
 
@@ -302,7 +302,7 @@ def _compute(job: VideoJob, key: str) -> dict:
             footage=footage,
             remarks=[*remarks, *job.spotting.explained(), *picture_remarks(expressions)],
             set_aside=None if candidates is None else set_aside_rows(candidates),
-            warnings=[SYNTHETIC] if job.weights.synthetic else [],
+            warnings=[job.weights.caution] if job.weights.caution else [],
         )
         files = {path.name: file_hash(path) for path in sorted(folder.iterdir())}
         done |= {"files": files, "took": time.perf_counter() - start}

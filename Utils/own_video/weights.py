@@ -45,8 +45,8 @@ class OwnWeights:
         The emotions, in the order of the network's outputs.
     title : str
         The dataset's name in reports.
-    synthetic : bool
-        Whether they were trained on synthetic faces.
+    caution : str
+        What users must know, from `Dataset.caution`; "" if there is nothing.
     """
 
     networks: tuple[FoldWeights, ...]
@@ -55,7 +55,7 @@ class OwnWeights:
     fps: float
     classes: tuple[str, ...]
     title: str
-    synthetic: bool
+    caution: str
 
     def frames_at(self, fps: float) -> tuple[int, int]:
         """k and k' at another frame rate: the same durations in seconds, halves rounded up, at least one frame."""
@@ -115,7 +115,7 @@ def weights_for_videos(weights_dir: Path, dataset: Dataset, half_length: float |
         quoted = str(facts["classes"])[:CLASSES_QUOTED]
         raise InputError(f"{folder / DESCRIPTION}: classes are {quoted!r}, not a list of names")
     return OwnWeights(
-        networks, facts["k"], facts["k_prime"], facts["fps"], tuple(facts["classes"]), dataset.title, dataset.generated
+        networks, facts["k"], facts["k_prime"], facts["fps"], tuple(facts["classes"]), dataset.title, dataset.caution
     )
 
 

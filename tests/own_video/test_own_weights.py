@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from Utils.datasets.table import DATASETS
+from Utils.datasets.table import DATASETS, WEIGHTS
 from Utils.errors import InputError
 from Utils.own_video.weights import Ensemble, OwnWeights, ensemble_of, weights_for_videos
 from Utils.settings import PROJECT
@@ -38,8 +38,15 @@ def describe(folder: Path, **facts) -> None:
 def test_the_network_of_all_subjects_goes_first():
     weights = weights_for_videos(SHIPPED, DEMO)
     assert [w.spot.name for w in weights.networks] == ["all.weights.h5"]
-    assert (weights.k, weights.fps, weights.classes, weights.synthetic) == (3, 30, DEMO.classes, True)
+    assert (weights.k, weights.fps, weights.classes, weights.caution) == (3, 30, DEMO.classes, DEMO.caution)
     assert weights.k_prime == json.loads((SHIPPED / "DEMO/weights.json").read_text())["k_prime"]
+
+
+def test_weights_of_rendered_faces_come_with_a_caution_and_others_do_not():
+    assert {name for name, d in WEIGHTS.items() if d.caution} == {"DEMO", "SYNTH"}
+    assert "say nothing reliable about people" in DEMO.caution
+    for words in ("rendered faces", "real faces with drawn-in movements", "not on spontaneous micro-expressions"):
+        assert words in WEIGHTS["SYNTH"].caution
 
 
 def test_without_it_all_folds_in_order(loso_only):
@@ -53,14 +60,14 @@ def test_without_it_all_folds_in_order(loso_only):
 )
 def test_durations_stay(fps, expected):
     """k = 3 and k' = 6 frames at 30 frames per second are 0.1 and 0.2 s; halves are rounded up, as the paper does."""
-    weights = OwnWeights((), 3, 6, 30, ("a",), "", False)
+    weights = OwnWeights((), 3, 6, 30, ("a",), "", "")
     assert weights.frames_at(fps) == expected
 
 
 def test_a_half_is_rounded_up_although_floats_fall_short_of_it():
     """29 frames at 100 per second are 14.5 at 50; in floating point 29 / 100 * 50 < 14.5."""
     assert 29 / 100 * 50 < 14.5
-    assert OwnWeights((), 10, 29, 100, ("a",), "", False).frames_at(50) == (5, 15)
+    assert OwnWeights((), 10, 29, 100, ("a",), "", "").frames_at(50) == (5, 15)
 
 
 def test_k_prime_that_nothing_tells(tmp_path):

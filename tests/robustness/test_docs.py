@@ -175,12 +175,14 @@ def test_names_of_tests_exist(page):
 
 @each_page
 def test_modules_exist(page):
-    """`python -m tests.fuzz` is a file or a folder that runs, `Utils.a.b.name` is defined in its file."""
+    """`python -m tests.fuzz` and `python -m Utils.a` run, `Utils.a.b.name` is defined in its file."""
     for word in words(page):
         if re.fullmatch(r"tests(\.\w+)+", word):
             path = PROJECT / word.replace(".", "/")
             assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), f"{page.name}: {word}"
-        elif re.fullmatch(r"Utils(\.\w+)+", word):
+        elif re.fullmatch(r"Utils\.\w+", word):
+            assert (PROJECT / word.replace(".", "/") / "__main__.py").is_file(), f"{page.name}: {word}"
+        elif re.fullmatch(r"Utils(\.\w+){2,}", word):
             module, _, name = word.rpartition(".")
             file = (PROJECT / module.replace(".", "/")).with_suffix(".py")
             assert file.is_file() and re.search(rf"\b(def|class) {name}\b|^{name}\b", read(file), re.MULTILINE), word
