@@ -131,11 +131,22 @@ def look_again(
     """
     rows = []
     for face in faces:
-        for first, last in runs_of(np.isfinite(face.curves[:, 0])):
+        for first, last in _measured_parts(face):
             rows += _of_stretch(face, first, last, classes, k, look, fps, source_frames)
     table = pd.DataFrame([{"video": video} | row for row in rows], columns=list(SECOND_LOOK_COLUMNS))
     numbers = dict.fromkeys(("score", "confidence", "motion_px", "p_micro", "duration_s"), float)
     return table.astype(numbers).sort_values(["face", "onset", "offset"], kind="stable", ignore_index=True)
+
+
+def _measured_parts(face: FaceScores) -> list[tuple[int, int]]:
+    """First and last samples (inclusive) of the parts of a face's curves that have no gap and no scene cut inside."""
+    seen = np.isfinite(face.curves[:, 0])
+    parts = []
+    for first, last in face.track.stretches():
+        inside = np.zeros(len(seen), bool)
+        inside[-(-first // face.step) : last // face.step + 1] = True
+        parts += runs_of(seen & inside)
+    return parts
 
 
 def reported(candidates: pd.DataFrame) -> pd.DataFrame:

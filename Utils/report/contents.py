@@ -55,6 +55,8 @@ class Curve:
         interval.
     remarks : sequence of str
         For example on parts without a face.
+    without_threshold : str
+        How predictions are chosen if there is no threshold.
     """
 
     subject: str
@@ -70,6 +72,7 @@ class Curve:
     matches: Sequence[tuple[int, int]]
     pictures: Callable[[Kind, int], Pictures | None] | None
     remarks: Sequence[str] = ()
+    without_threshold: str = "the highest point is taken"
 
     @property
     def label(self) -> str:
@@ -152,7 +155,7 @@ def summary(curve: Curve, video: VideoIntervals, matched: int) -> str:
     parts.append(f"it is the mean over {2 * curve.k_prime} frames, {2 * curve.k_prime / curve.fps:.2f} s")
     if n > len(scored):
         parts.append(f"{(n - len(scored)) / curve.fps:.1f} seconds are not scored")
-    parts.append("the highest point is taken" if curve.threshold is None else f"threshold {curve.threshold:.3g}")
+    parts.append(curve.without_threshold if curve.threshold is None else f"threshold {curve.threshold:.3g}")
     return "; ".join([*parts, _counts(video, matched)]) + "."
 
 
