@@ -73,7 +73,8 @@ class SecondLook:
         lines = [
             FRAMES_FROM_0,
             f"Micro-expressions are the candidates with p_micro of at least {threshold:.2f}. On rendered neutral "
-            f"videos this gave at most {self.false_alarms:g} false alarms a minute (95 % interval {low:.1f} to {high:.1f}).",
+            f"videos this gave at most {self.false_alarms:g} false alarms a minute "
+            f"(95 % interval {low:.1f} to {high:.1f}).",
         ]
         if not self.own:
             lines.append(
