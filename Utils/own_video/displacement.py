@@ -5,8 +5,8 @@ window, so that a still face gives nothing and a large movement is large. The mo
 whole face, is taken out; what remains is averaged over small regions at brows, lids, cheeks, nose, mouth and chin. At
 the end of a window its curve is continued by the next window's, which begins with the frame that ended the last one.
 
-The flow is that of Lucas and Kanade in pyramids (Bouguet, 2001; OpenCV) at the points of a grid. It takes less time than
-TV-L1, and does not make small movements smaller, as TV-L1's smoothness term does.
+The flow is that of Lucas and Kanade in pyramids (Bouguet, 2001; OpenCV) at the points of a grid. It is quicker than
+TV-L1 and does not make small movements smaller, as TV-L1's smoothness term does.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The second look: which candidates are micro-expressions, with what probability, and where they begin and end.
 
-The model is a small network on what `candidates.py` measures, fitted on SYNTH by `Utils/synth_run`. It is kept as
-numbers in `verify.json`, beside the weights. What it sees does not depend on any weights, so the file that comes with
-the project also serves weights that have none of their own, such as the published ones.
+The model works on what `candidates.py` measures, and is fitted on SYNTH by `Utils/synth_run`: small decision trees give
+the probability of a micro-expression, a logistic regression tells the other kinds apart. Both are kept as numbers in
+`verify.json`, beside the weights. What they see does not depend on any weights, so the file that comes with the project
+also serves weights that have none of their own, such as the published ones.
 """
 
 from __future__ import annotations
@@ -19,13 +20,53 @@ from Utils.own_video.candidates import FEATURES, Measured
 from Utils.work.cache import file_hash, read_json
 
 VERIFY = "verify.json"
+LEAF = -1  # stands for the feature of a node that asks for none
+MAX_DEPTH = 12  # of a tree
 VERIFY_VERSION = 1  # of the file's content and of the features: raise it when either changes
 KINDS = ("micro", "macro", "head", "blink", "speech", "occlusion", "light", "nothing")
 MICRO = KINDS.index("micro")
 CLIPPED = 5.0  # standard deviations: features further from the mean are taken as this far
-LEAST_P = 1e-6  # probabilities are kept this far from 0 and 1, so that their log-odds are finite
 SHARED = 0.3  # share of the shorter of two events that may overlap: of two that overlap more, the likelier one is kept
 WAY_ON = "give --spotting paper to do without it"
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Decision trees whose values are added up. All arrays have an entry for each node of all trees.
+
+    Attributes
+    ----------
+    roots : ndarray of int, (trees,)
+        The first node of each tree.
+    feature : ndarray of int, (nodes,)
+        Which feature a node asks for; `LEAF` where the tree ends.
+    threshold : ndarray, (nodes,)
+        A feature that is at most this goes to `left`, else to `right`.
+    left, right : ndarray of int, (nodes,)
+        Later nodes.
+    value : ndarray, (nodes,)
+        What a leaf adds.
+    baseline : float
+        What is added to all.
+    """
+
+    roots: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    value: np.ndarray
+    baseline: float
+
+    def log_odds(self, features: np.ndarray) -> np.ndarray:
+        """Features (n, features) -> the sum of all trees, (n,)."""
+        nodes = np.tile(self.roots, (len(features), 1))
+        rows = np.arange(len(features))[:, None]
+        for _ in range(MAX_DEPTH):
+            asks = self.feature[nodes]
+            goes_left = features[rows, np.maximum(asks, 0)] <= self.threshold[nodes]
+            nodes = np.where(asks == LEAF, nodes, np.where(goes_left, self.left[nodes], self.right[nodes]))
+        return self.baseline + self.value[nodes].sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -34,12 +75,14 @@ class Verifier:
 
     Attributes
     ----------
+    trees : Trees
+        Their log-odds are those of a micro-expression, before the calibration.
     mean, scale : ndarray, (features,)
-        Mean and standard deviation of the features.
-    layers : tuple of (ndarray, ndarray)
-        Weights (in, out) and bias (out,) of each layer: a ReLU between two of them, a softmax over `KINDS` at the end.
+        Mean and standard deviation of the features, for `kinds`.
+    kinds : ndarray, (1 + features, kinds - 1)
+        Logistic regression of the kinds other than "micro", in the order of `KINDS`: intercepts, then weights.
     calibration : ndarray, (2,)
-        a and b: the probability of "micro" is 1 / (1 + exp(-a - b l)), where l is the log-odds that the network gives.
+        a and b: the probability of "micro" is 1 / (1 + exp(-a - b l)), where l are the log-odds of the trees.
     borders : ndarray, (2, 4)
         For rise and fall: seconds from onset to apex, and from apex to offset, are the weighted sum of (1, and the
         seconds at 20, 50 and 80 % of the height) with these weights.
@@ -52,9 +95,10 @@ class Verifier:
         SHA-256 of the file.
     """
 
+    trees: Trees
     mean: np.ndarray
     scale: np.ndarray
-    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+    kinds: np.ndarray
     calibration: np.ndarray
     borders: np.ndarray
     false_alarms: np.ndarray
@@ -69,35 +113,19 @@ class Verifier:
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Features (n, features) -> probabilities of `KINDS`, (n, kinds); that of "micro" is calibrated."""
+        a, b = self.calibration
+        micro = 1 / (1 + np.exp(-(a + b * self.trees.log_odds(features))))
         x = np.clip((features - self.mean) / self.scale, -CLIPPED, CLIPPED)
-        for weights, bias in self.layers[:-1]:
-            x = np.maximum(x @ weights + bias, 0)
-        weights, bias = self.layers[-1]
-        x = x @ weights + bias
+        x = self.kinds[0] + x @ self.kinds[1:]
         x = np.exp(x - x.max(axis=1, keepdims=True))
-        x /= x.sum(axis=1, keepdims=True)
-        micro = calibrated(x[:, MICRO], self.calibration)
-        x *= ((1 - micro) / np.maximum(1 - x[:, MICRO], 1e-9))[:, None]
-        x[:, MICRO] = micro
-        return x
+        x *= ((1 - micro) / x.sum(axis=1))[:, None]
+        return np.insert(x, MICRO, micro, axis=1)
 
     def intervals(self, measured: Measured) -> tuple[np.ndarray, np.ndarray]:
         """Onset and offset of each candidate, seconds from the stretch's first sample, (n,) each."""
         ones = np.ones((len(measured.at), 1))
         rise, fall = (np.hstack([ones, measured.sides[:, side]]) @ self.borders[side] for side in (0, 1))
         return measured.at - np.maximum(rise, 0), measured.at + np.maximum(fall, 0)
-
-
-def calibrated(p: np.ndarray, calibration: Sequence[float]) -> np.ndarray:
-    """Probabilities (n,) of the network -> calibrated ones (Platt's scaling), see `Verifier.calibration`."""
-    odds = log_odds(p)
-    return 1 / (1 + np.exp(-(calibration[0] + calibration[1] * odds)))
-
-
-def log_odds(p: np.ndarray) -> np.ndarray:
-    """log(p / (1 - p)), with p kept within [`LEAST_P`, 1 - `LEAST_P`]."""
-    p = np.clip(p, LEAST_P, 1 - LEAST_P)
-    return np.log(p / (1 - p))
 
 
 def keep_apart(onset: np.ndarray, offset: np.ndarray, p: np.ndarray, threshold: float) -> np.ndarray:
@@ -145,19 +173,17 @@ def _read(path: Path, content_hash: str) -> Verifier:
         if content["kinds"] != list(KINDS):
             raise InputError(f"{path}: has the kinds {content['kinds']!r:.80}, not {', '.join(KINDS)}; {WAY_ON}")
         verifier = Verifier(
+            trees=_trees(content["trees"]),
             mean=_numbers(content["mean"], (len(FEATURES),)),
             scale=_numbers(content["scale"], (len(FEATURES),)),
-            layers=tuple(
-                (_numbers(layer["weights"], (None, None)), _numbers(layer["bias"], (None,)))
-                for layer in content["layers"]
-            ),
+            kinds=_numbers(content["of_kinds"], (1 + len(FEATURES), len(KINDS) - 1)),
             calibration=_numbers(content["calibration"], (2,)),
             borders=_numbers(content["borders"], (2, 4)),
             false_alarms=_numbers(content["false_alarms"], (None, 4)),
             classes=tuple(str(name) for name in content["classes"]),
             file_hash=content_hash,
         )
-        _require_chain(verifier)
+        _require_order(verifier)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: is damaged ({error}); get the weights again, or {WAY_ON}") from None
     return verifier
@@ -174,15 +200,28 @@ def _numbers(values: object, shape: tuple[int | None, ...]) -> np.ndarray:
     return array
 
 
-def _require_chain(verifier: Verifier) -> None:
-    """ValueError if the layers do not fit one another, a scale is not positive, or a table is out of order."""
-    width = len(FEATURES)
-    for weights, bias in verifier.layers:
-        if weights.shape[0] != width or weights.shape[1] != len(bias):
-            raise ValueError("layers that do not fit one another")
-        width = len(bias)
-    if width != len(KINDS) or not verifier.layers:
-        raise ValueError("layers that do not end in the kinds")
+def _trees(content: dict) -> Trees:
+    """Trees from their JSON. ValueError if a node leads to none that comes later in the same file, or is too deep."""
+    columns = {name: _numbers(content[name], (None,)) for name in ("feature", "threshold", "left", "right", "value")}
+    roots = _numbers(content["roots"], (None,)).astype(int)
+    n = len(columns["feature"])
+    whole = {name: columns[name].astype(int) for name in ("feature", "left", "right")}
+    inner = whole["feature"] != LEAF
+    places = np.arange(n)
+    fits = all(len(column) == n for column in columns.values()) and roots.min() >= 0 and roots.max() < n
+    if not fits or (whole["feature"] < LEAF).any() or (whole["feature"] >= len(FEATURES)).any():
+        raise ValueError("trees that do not fit the features")
+    for name in ("left", "right"):
+        if ((whole[name] <= places) | (whole[name] >= n))[inner].any():
+            raise ValueError("a tree that does not end")
+    return Trees(
+        roots, whole["feature"], columns["threshold"], whole["left"], whole["right"], columns["value"],
+        float(_numbers([content["baseline"]], (1,))[0]),
+    )  # fmt: skip
+
+
+def _require_order(verifier: Verifier) -> None:
+    """ValueError if a scale is not positive, the calibration does not rise, or the table is out of order."""
     if (verifier.scale <= 0).any():
         raise ValueError("a scale that is not positive")
     if verifier.calibration[1] <= 0:

@@ -23,7 +23,7 @@ from Utils.datasets.table import SYNTH
 from Utils.errors import InputError, shown
 from Utils.own_video.verify import VERIFY
 from Utils.settings import PROJECT, Settings
-from Utils.synth_run.clips import HALF_LENGTH_S, ClipData, ClipJob, frames_at, make_clip, pair_step
+from Utils.synth_run.clips import HALF_LENGTH_S, ClipData, ClipJob, clip_numbers, frames_at, make_clip, pair_step
 from Utils.synth_run.figures import by_looks, recognition_figures, spotting_figures
 from Utils.synth_run.labels import Labelled, labelled, stretch_of
 from Utils.work.cache import atomic_folder, require_writable, write_json
@@ -39,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m Utils.synth_run", description=__doc__.split("\n")[0])
     parser.add_argument(
         "--clips", type=int, default=360, metavar="N", help="clips, each of another face (default: 360)"
+    )
+    parser.add_argument(
+        "--photographs", type=int, default=100, metavar="N", help="further clips of photographs (default: 100)"
     )
     parser.add_argument("--seconds", type=float, default=10.0, help="length of a clip (default: 10)")
     parser.add_argument("--weights_dir", type=Path, default=PROJECT / "MEAN_Weights", metavar="DIR")
@@ -68,7 +71,8 @@ def run(args: argparse.Namespace) -> None:
     require_writable(args.weights_dir, "--weights_dir")
     start = time.perf_counter()
     compile_kernel(print)
-    jobs = [ClipJob(n, SEED, args.seconds, args.cache_dir) for n in range(args.clips)]
+    numbers = clip_numbers(args.clips, args.photographs, SEED, args.seconds)
+    jobs = [ClipJob(n, SEED, args.seconds, args.cache_dir) for n in numbers]
     made = run_units(make_clip, jobs, args.workers, "SYNTH", "clip")
     clips = [data for data in made if data is not None]
     train = [data for data in clips if data.clip["split"] == "train"]

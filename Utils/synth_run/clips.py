@@ -34,6 +34,7 @@ CLIP_VERSION = 1  # part of a clip's key: raise it when the results for the same
 K_S, HALF_LENGTH_S = 0.1, 0.2  # seconds: k and k', as in the other datasets (docs/method.md, section 3)
 HARD_PER_EXPRESSION, OTHERS_PER_EXPRESSION = 1.0, 1.0  # pairs on other events, and on nothing, per expression pair
 LEAST_OTHERS = 30  # pairs of either sort that are kept of a clip, also if it has no micro-expression
+PHOTOGRAPHS = ("still", "sway", "zoom", "lit")  # scenarios
 CHOICE = 23  # number of the random stream that chooses them
 
 
@@ -70,6 +71,20 @@ class ClipData:
     @property
     def events(self) -> list[dict]:
         return self.clip["events"]
+
+
+def clip_numbers(clips: int, photographs: int, seed: int, seconds: float) -> list[int]:
+    """The numbers of the clips: the first `clips`, and of those that follow the first `photographs` photographs.
+
+    Photographs take little time to make, and most of what fools a spotter in them is rare.
+    """
+    numbers = list(range(clips))
+    number = clips
+    while len(numbers) < clips + photographs:
+        if synth_clip(number, seed, seconds).scenario in PHOTOGRAPHS:
+            numbers.append(number)
+        number += 1
+    return numbers
 
 
 def frames_at(fps: float) -> tuple[int, int]:
