@@ -32,6 +32,7 @@ APEX_WITHIN = 4  # samples from the candidate to the highest point of its course
 NEAR, WIDE = 15, 45  # samples on either side in which the course is followed: 0.5 and 1.5 s
 AROUND = 45  # samples on either side that are the surroundings
 OWN = 12  # samples on either side that are the candidate's own
+REACH = APEX_WITHIN + max(WIDE, AROUND)  # samples
 TINY = 1e-3  # pixels: keeps ratios finite
 LEVELS = (0.2, 0.5, 0.8)  # of the height, at which the times of rise and fall are taken
 
@@ -137,8 +138,10 @@ def _measure_one(grid, of_taus, sizes, strength, peaks, peak: int, noise) -> tup
     scale = int(np.sort(sizes[:, peak], axis=1)[:, -3:].mean(1).argmax())
     size = sizes[scale, peak]
     pattern = np.where((size >= PATTERN_SHARE * size.max())[:, None], of_taus[scale, peak], 0)
+    start = max(0, peak - REACH)  # all that is measured lies within this reach of the candidate
+    place, grid = peak - start, grid[start : peak + REACH + 1]
     course = grid[:, MOVED] @ (pattern.ravel() / (np.linalg.norm(pattern) + TINY))
-    low, high = max(0, peak - APEX_WITHIN), min(len(grid), peak + APEX_WITHIN + 1)
+    low, high = max(0, place - APEX_WITHIN), min(len(grid), place + APEX_WITHIN + 1)
     apex = low + int(course[low:high].argmax())
     rise, fall = _side(course[apex::-1], NEAR), _side(course[apex:], NEAR)
     wide_rise, wide_fall = _side(course[apex::-1], WIDE), _side(course[apex:], WIDE)
@@ -149,11 +152,11 @@ def _measure_one(grid, of_taus, sizes, strength, peaks, peak: int, noise) -> tup
     features = [
         *_what_moves(moved, sizes[:, peak]),
         *_course(rise, fall, wide_rise, wide_fall, course, apex),
-        *_surroundings(noise, strength, peaks, peak, apex),
+        *_surroundings(noise, strength, peaks, peak, start + apex),
         *_head(grid, apex, rise, fall, motion),
         *_appearance(grid, apex, rise, fall),
     ]
-    return apex, [rise.times, fall.times], motion, features
+    return start + apex, [rise.times, fall.times], motion, features
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from Utils.work.parallel import Workers, run_units
 TREES, LEAVES, LEARNING_RATE = 250, 8, 0.06  # of the boosted trees
 LEAST_IN_LEAF, L2, FEATURES_OF_SPLIT = 20, 1.0, 0.3
 KIND_STRENGTH = 0.1  # inverse of the regularisation of the logistic regression
-COPIES = 3  # of each clip to train on, with drawn events
+COPIES = 5  # of each clip to train on, with drawn events
 DRAWN = 31  # number of the random stream that draws them
 DIGITS = 5  # decimal places in the file
 RESAMPLED = 1000  # bootstrap samples of the clips
