@@ -36,6 +36,11 @@ BROAD = 8.0  # pixels, standard deviation of the Gaussian that gives the local m
 LEAST_CONTRAST = 5.0  # gray levels: flatter places are not amplified further
 SPREAD = 42.0  # gray levels of one local standard deviation in the equalised crop
 
+# Flat skin shows no movement, only noise: points count by the detail around them
+FINE = 2.0  # pixels, standard deviation of the Gaussian that the detail is measured against
+DETAIL = 4.0  # gray levels of detail at which a point counts by half: about twice the noise of a usual camera
+LEAST_DETAIL = 0.05  # share of a region that must have detail: with less, the region's movement is taken as smaller
+
 # Robust fit of the head's motion: Tukey's weights on the residuals, in pixels
 ROUNDS, LEAST_SCALE, TUKEY = 3, 0.25, 4.685
 
@@ -94,14 +99,17 @@ class Reference:
         With equalised contrast.
     points : ndarray, (m, 2), float32
         Where the flow is measured, pixels.
+    quality : ndarray, (m,), float32
+        How much each point counts, 0 (flat) to 1 (detailed).
     weights : ndarray, (regions, m), float32
-        Of the points in each region.
+        Of the points in each region; the quality is not in them.
     eyes : list of ndarray, (p, 2), float32
         Places in the left and the right eye whose gray levels are read.
     """
 
     crop: np.ndarray
     points: np.ndarray
+    quality: np.ndarray
     weights: np.ndarray
     eyes: list[np.ndarray]
 
@@ -135,7 +143,16 @@ def make_reference(crop: np.ndarray) -> Reference:
     )
     squared = ((points[None] - middles[:, None]) ** 2).sum(-1)
     weights = np.exp(-0.5 * squared / (REGION_WIDTH * eye_distance) ** 2).astype(np.float32)
-    return Reference(equalised(crop), points, weights, [_eye_places(eye) for eye in eyes])
+    return Reference(equalised(crop), points, _quality(crop, points), weights, [_eye_places(eye) for eye in eyes])
+
+
+def _quality(crop: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """How much each point counts, (m,) float32: by the detail around it."""
+    image = crop.astype(np.float32)
+    detail = image - cv2.GaussianBlur(image, (0, 0), FINE)
+    power = cv2.GaussianBlur(detail * detail, (0, 0), 1.5 * FINE)
+    columns, rows = points.astype(int).T
+    return power[rows, columns] / (power[rows, columns] + DETAIL**2)
 
 
 def _face_mask(landmarks: np.ndarray) -> np.ndarray:
@@ -174,10 +191,10 @@ def measure(reference: Reference, crop: np.ndarray) -> np.ndarray:
         usable[:] = True  # nothing of the face is found again: no movement, and a large misfit
     centred = (reference.points - CROP_SIZE / 2) / (CROP_SIZE / 2)
     design = np.column_stack([np.ones(len(centred), np.float32), centred])
-    head = _robust_fit(design[usable], flow[usable])
+    head = _robust_fit(design[usable], flow[usable], reference.quality[usable])
     rest = flow - design @ head
-    weights = reference.weights * usable
-    total = weights.sum(1) + 1e-6
+    weights = reference.weights * (usable * reference.quality)
+    total = np.maximum(weights.sum(1), LEAST_DETAIL * reference.weights.sum(1)) + 1e-6
     sample[MOVED] = ((weights @ rest) / total[:, None]).ravel()
     sample[HEAD] = (*head[0], (head[1, 1] - head[2, 0]) / 2, (head[1, 0] + head[2, 1]) / 2)
     error = np.where(found[:, 0] == 1, np.clip(np.nan_to_num(error[:, 0]), 0, 255), LOST_ERROR)
@@ -188,16 +205,20 @@ def measure(reference: Reference, crop: np.ndarray) -> np.ndarray:
     return sample
 
 
-def _robust_fit(design: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """The affine motion (3, 2) that most points (m, 3) follow with their flow (m, 2). Tukey's weights, iterated."""
-    weights = np.ones(len(design), np.float32)
+def _robust_fit(design: np.ndarray, flow: np.ndarray, quality: np.ndarray) -> np.ndarray:
+    """The affine motion (3, 2) that most points (m, 3) follow with their flow (m, 2). Tukey's weights, iterated.
+
+    `quality` (m,) are weights of the points.
+    """
+    weights = quality + 1e-4
     ridge = 1e-3 * np.eye(3, dtype=np.float32)
     for _ in range(ROUNDS):
         weighted = design * weights[:, None]
         fit = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ flow)
         distance = np.hypot(*(flow - design @ fit).T)
         scale = max(LEAST_SCALE, 1.4826 * float(np.median(distance)))
-        weights = np.clip(1 - (distance / (TUKEY * scale)) ** 2, 0, None).astype(np.float32) ** 2 + 1e-4
+        tukey = np.clip(1 - (distance / (TUKEY * scale)) ** 2, 0, None) ** 2
+        weights = (tukey * quality).astype(np.float32) + 1e-4
     return fit
 
 
