@@ -1,6 +1,6 @@
 """Render SYNTH, train on it, and write the weights of the user's own videos.
 
-    python -m Utils.synth_run                      # 360 clips, into MEAN_Weights/SYNTH
+    python -m Utils.synth_run                      # 300 clips and 100 photographs, into MEAN_Weights/SYNTH
     python -m Utils.synth_run --clips 40 --weights_dir try --epochs_recog 20
 
 Finished clips are kept in --cache_dir, so that a run that was stopped is continued by the same command.
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0, or 2 if something cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m Utils.synth_run", description=__doc__.split("\n")[0])
     parser.add_argument(
-        "--clips", type=int, default=360, metavar="N", help="clips, each of another face (default: 360)"
+        "--clips", type=int, default=300, metavar="N", help="clips, each of another face (default: 300)"
     )
     parser.add_argument(
         "--photographs", type=int, default=100, metavar="N", help="further clips of photographs (default: 100)"
