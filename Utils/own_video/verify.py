@@ -40,22 +40,18 @@ class Trees:
         The first node of each tree.
     feature : ndarray of int, (nodes,)
         Which feature a node asks for; `LEAF` where the tree ends.
-    threshold : ndarray, (nodes,)
-        A feature that is at most this goes to `left`, else to `right`.
-    left, right : ndarray of int, (nodes,)
-        Later nodes.
-    value : ndarray, (nodes,)
-        What a leaf adds.
+    number : ndarray, (nodes,)
+        A threshold: with a feature of at most this the next node follows, else that of `right`. What a leaf adds.
+    right : ndarray of int, (nodes,)
+        A later node; 0 for a leaf.
     baseline : float
         What is added to all.
     """
 
     roots: np.ndarray
     feature: np.ndarray
-    threshold: np.ndarray
-    left: np.ndarray
+    number: np.ndarray
     right: np.ndarray
-    value: np.ndarray
     baseline: float
 
     def log_odds(self, features: np.ndarray) -> np.ndarray:
@@ -64,9 +60,9 @@ class Trees:
         rows = np.arange(len(features))[:, None]
         for _ in range(MAX_DEPTH):
             asks = self.feature[nodes]
-            goes_left = features[rows, np.maximum(asks, 0)] <= self.threshold[nodes]
-            nodes = np.where(asks == LEAF, nodes, np.where(goes_left, self.left[nodes], self.right[nodes]))
-        return self.baseline + self.value[nodes].sum(axis=1)
+            below = features[rows, np.maximum(asks, 0)] <= self.number[nodes]
+            nodes = np.where(asks == LEAF, nodes, np.where(below, nodes + 1, self.right[nodes]))
+        return self.baseline + self.number[nodes].sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -202,22 +198,17 @@ def _numbers(values: object, shape: tuple[int | None, ...]) -> np.ndarray:
 
 def _trees(content: dict) -> Trees:
     """Trees from their JSON. ValueError if a node leads to none that comes later in the same file, or is too deep."""
-    columns = {name: _numbers(content[name], (None,)) for name in ("feature", "threshold", "left", "right", "value")}
-    roots = _numbers(content["roots"], (None,)).astype(int)
-    n = len(columns["feature"])
-    whole = {name: columns[name].astype(int) for name in ("feature", "left", "right")}
-    inner = whole["feature"] != LEAF
-    places = np.arange(n)
-    fits = all(len(column) == n for column in columns.values()) and roots.min() >= 0 and roots.max() < n
-    if not fits or (whole["feature"] < LEAF).any() or (whole["feature"] >= len(FEATURES)).any():
+    feature, number, right, roots = (_numbers(content[x], (None,)) for x in ("feature", "number", "right", "roots"))
+    feature, right, roots = (column.astype(int) for column in (feature, right, roots))
+    n = len(feature)
+    if not len(number) == len(right) == n or roots.min() < 0 or roots.max() >= n:
+        raise ValueError("trees that do not fit one another")
+    if (feature < LEAF).any() or (feature >= len(FEATURES)).any():
         raise ValueError("trees that do not fit the features")
-    for name in ("left", "right"):
-        if ((whole[name] <= places) | (whole[name] >= n))[inner].any():
-            raise ValueError("a tree that does not end")
-    return Trees(
-        roots, whole["feature"], columns["threshold"], whole["left"], whole["right"], columns["value"],
-        float(_numbers([content["baseline"]], (1,))[0]),
-    )  # fmt: skip
+    inner = np.flatnonzero(feature != LEAF)
+    if (right[inner] <= inner).any() or (right[inner] >= n).any() or (inner + 1 >= n).any():
+        raise ValueError("a tree that does not end")
+    return Trees(roots, feature, number, right, float(_numbers([content["baseline"]], (1,))[0]))
 
 
 def _require_order(verifier: Verifier) -> None:
