@@ -16,8 +16,8 @@ from Utils.work.parallel import Workers, run_units
 
 TREES, LEAVES, LEARNING_RATE = 250, 16, 0.06  # of the boosted trees
 LEAST_IN_LEAF, L2, FEATURES_OF_SPLIT = 20, 1.0, 0.3
-# What can only speak for a micro-expression when it grows, and what only against it. So faces unlike the rendered ones are
-# judged by the same sense. Names that end in "*" are beginnings.
+# What can only speak for a micro-expression when it grows, and what only against it: so faces unlike the rendered ones
+# are judged by the same sense. Names that end in "*" are beginnings.
 SPEAKS_FOR = ("near rest", "wide rest", "log noise", "log surroundings", "log motion to head")
 SPEAKS_AGAINST = (
     "busy", "peaks around", "head pulse", "head speed", "head travel", "head turn", "misfit of *", "largest misfit",
