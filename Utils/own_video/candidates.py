@@ -262,7 +262,7 @@ def _appearance(grid: np.ndarray, apex: int, rise: _Side, fall: _Side) -> list[f
     misfit = np.log((inside[:, MISFIT].max(0) + 1) / (outside[MISFIT] + 1))
     eyes = np.maximum(grid[start, EYES], grid[end, EYES])
     surroundings = grid[max(0, apex - AROUND) : apex + AROUND + 1]
-    usual = np.maximum(np.median(surroundings[:, EYES], axis=0), eyes)
+    usual = np.maximum(np.maximum(np.median(surroundings[:, EYES], axis=0), eyes), 0)
     closes = (usual - inside[:, EYES].min(0)) / (usual + 10)
     light = grid[:, LIGHT]
     mean = light[apex] + 1

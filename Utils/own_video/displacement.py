@@ -81,6 +81,7 @@ MOVED = slice(0, 2 * N_REGIONS)  # x and y of each region, pixels, the head's mo
 HEAD = slice(MOVED.stop, MOVED.stop + 4)  # head: x, y; shear or rotation, and scale, as pixels at half the crop's width
 MISFIT = slice(HEAD.stop, HEAD.stop + len(GROUPS))  # what the flow does not explain, gray levels, for each group
 EYES = slice(MISFIT.stop, MISFIT.stop + 2)  # contrast of the left and the right eye: small when it is closed
+CONTINUED = np.r_[MOVED, HEAD, EYES]  # what goes on from window to window; the others are measured anew
 LIGHT = EYES.stop  # mean gray level of the face
 N_COLUMNS = LIGHT + 1
 
@@ -200,7 +201,7 @@ def measure(reference: Reference, crop: np.ndarray) -> np.ndarray:
     error = np.where(found[:, 0] == 1, np.clip(np.nan_to_num(error[:, 0]), 0, 255), LOST_ERROR)
     misfit = (reference.weights @ error) / (reference.weights.sum(1) + 1e-6)
     sample[MISFIT] = [misfit[indices].mean() for indices in GROUP_INDICES.values()]
-    sample[EYES] = [_eye_contrast(crop, places, head) for places in reference.eyes]
+    sample[EYES] = eye_contrasts(crop, reference, head)
     sample[LIGHT] = crop[BORDER:-BORDER, BORDER:-BORDER].mean()
     return sample
 
@@ -222,13 +223,20 @@ def _robust_fit(design: np.ndarray, flow: np.ndarray, quality: np.ndarray) -> np
     return fit
 
 
-def _eye_contrast(crop: np.ndarray, places: np.ndarray, head: np.ndarray) -> float:
-    """How much darker an eye's dark part is than its middle tone, gray levels: little when the lid covers the iris."""
-    centred = (places - CROP_SIZE / 2) / (CROP_SIZE / 2)
-    at = places + head[0] + centred @ head[1:]
-    values = cv2.remap(crop, at[:, 0].astype(np.float32), at[:, 1].astype(np.float32), cv2.INTER_LINEAR)[:, 0]
-    low, middle = np.percentile(values, [10, 60])
-    return float(middle - low)
+def eye_contrasts(crop: np.ndarray, reference: Reference, head: np.ndarray | None = None) -> list[float]:
+    """How much darker each eye's dark part is than its middle tone, gray levels: little when the lid covers the iris.
+
+    `head` (3, 2) is the head's motion since the reference; None: it has not moved.
+    """
+    contrasts = []
+    for places in reference.eyes:
+        at = places
+        if head is not None:
+            at = places + head[0] + (places - CROP_SIZE / 2) / (CROP_SIZE / 2) @ head[1:]
+        values = cv2.remap(crop, at[:, 0].astype(np.float32), at[:, 1].astype(np.float32), cv2.INTER_LINEAR)[:, 0]
+        low, middle = np.percentile(values, [10, 60])
+        contrasts.append(float(middle - low))
+    return contrasts
 
 
 class CurveMeter:
@@ -273,13 +281,14 @@ class CurveMeter:
             self._begin(crop)
             self._start[:] = 0
         sample = measure(self._reference, crop if of_before is None else of_before)
-        sample[: HEAD.stop] += self._start[: HEAD.stop]
+        sample[CONTINUED] += self._start[CONTINUED]
         self.curves[frame // self.step] = sample
         self._since += 1
         travelled = float(np.hypot(*(sample[HEAD][:2] - self._start[HEAD][:2])))
         if of_before is not None or self._since >= self._window or travelled > FAR:
             self._begin(crop)
             self._start = sample.copy()
+            self._start[EYES] -= eye_contrasts(crop, self._reference)
 
     def _begin(self, crop: np.ndarray) -> None:
         self._reference = make_reference(crop)

@@ -54,11 +54,11 @@ class SecondLook:
 
     def about(self) -> dict:
         """The settings, as `settings.json` has them."""
-        threshold, low, high = self.verifier.threshold(self.false_alarms)
+        threshold, measured, low, high = self.verifier.threshold(self.false_alarms)
         return {
             "rule": SECOND_LOOK,
             "false_alarms": self.false_alarms,
-            "false_alarms_interval": [low, high],
+            "false_alarms_measured": [measured, low, high],
             "p_micro_at_least": threshold,
             "absolute_threshold": self.absolute_threshold,
         }
@@ -69,12 +69,11 @@ class SecondLook:
 
     def explained(self) -> list[str]:
         """What readers of a report should know."""
-        threshold, low, high = self.verifier.threshold(self.false_alarms)
+        threshold, measured, low, high = self.verifier.threshold(self.false_alarms)
         lines = [
             FRAMES_FROM_0,
             f"Micro-expressions are the candidates with p_micro of at least {threshold:.2f}. On rendered neutral "
-            f"videos this gave at most {self.false_alarms:g} false alarms a minute "
-            f"(95 % interval {low:.1f} to {high:.1f}).",
+            f"videos this gave {measured:.1f} false alarms a minute (95 % interval {low:.1f} to {high:.1f}).",
         ]
         if not self.own:
             lines.append(

@@ -101,11 +101,13 @@ class Verifier:
     classes: tuple[str, ...]
     file_hash: str = ""
 
-    def threshold(self, per_minute: float) -> tuple[float, float, float]:
-        """The lowest threshold of `p_micro` with at most `per_minute` false alarms, and their 95 % interval."""
+    def threshold(self, per_minute: float) -> tuple[float, float, float, float]:
+    """Indices of the candidates with `p` of at least `threshold`, in order of time. Of those that overlap, one is kept.
+
+        If there is no such threshold, the highest one is taken.
+        """
         allowed = np.flatnonzero(self.false_alarms[:, 1] <= per_minute)
-        row = self.false_alarms[allowed[-1] if len(allowed) else 0]
-        return float(row[0]), float(row[2]), float(row[3])
+        return tuple(map(float, self.false_alarms[allowed[-1] if len(allowed) else 0]))
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Features (n, features) -> probabilities of `KINDS`, (n, kinds); that of "micro" is calibrated."""
@@ -164,6 +166,8 @@ def load_verifier(folder: Path, classes: Sequence[str] | None) -> Verifier:
 def _read(path: Path, content_hash: str) -> Verifier:
     content = read_json(path)
     try:
+        if not isinstance(content, dict):
+            raise ValueError("it is not a JSON object")
         if content["version"] != VERIFY_VERSION or content["features"] != list(FEATURES):
             raise InputError(f"{path}: was made by another version of this program; get the weights again, or {WAY_ON}")
         if content["kinds"] != list(KINDS):
@@ -180,7 +184,7 @@ def _read(path: Path, content_hash: str) -> Verifier:
             file_hash=content_hash,
         )
         _require_order(verifier)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: is damaged ({error}); get the weights again, or {WAY_ON}") from None
     return verifier
 

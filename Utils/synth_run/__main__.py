@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     """Render, train, fit and write. Raises InputError if a folder cannot be written."""
     from Utils.synth_run.networks import predict_clip, recognition_samples, spotting_samples, train_networks
-    from Utils.synth_run.verifier import fit, training_candidates
+    from Utils.synth_run.verifier import fit, require_kinds, training_candidates
     from Utils.tvl1 import compile_kernel
 
     require_writable(args.cache_dir, "--cache_dir")
@@ -81,6 +81,7 @@ def run(args: argparse.Namespace) -> None:
 
     classes = SYNTH.classes
     candidates = training_candidates(train, args.workers)
+    require_kinds(candidates)
     release_workers()
     spotting, recognition = train_networks(
         spotting_samples(train), recognition_samples(train, classes), len(classes),

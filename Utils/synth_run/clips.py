@@ -133,9 +133,6 @@ def _compute(clip: SynthClip, folder: Path) -> dict:
     for i in range(first, last + 1):
         if meter.wants(i):
             meter.add(i, crops[i])
-    write_array(
-        folder / "crops.npy", np.array([crops[i] for i in range(first, last + 1) if meter.wants(i)], np.uint8)
-    )  # DEV
     write_array(folder / "curves.npy", meter.curves)
     pairs = _choose_pairs(clip, first, last)
     regions = face_regions(predict_landmarks(crops[first]))

@@ -64,6 +64,13 @@ def _of_clip(data: ClipData) -> list[Labelled]:
     return found
 
 
+def require_kinds(candidates: Sequence[Labelled]) -> None:
+    """Raise InputError if the candidates do not show all kinds: the verifier could not learn them."""
+    shown = {KINDS[k] for c in candidates for k in c.kinds if k != IGNORED}
+    if lacking := [kind for kind in KINDS if kind not in shown]:
+        raise InputError(f"no clip to train on shows the kind {lacking[0]}: make more --clips")
+
+
 def fit(
     train: Sequence[Labelled], check: Sequence[Labelled], neutral: Sequence[bool], classes: Sequence[str], seed: int
 ) -> Fitted:
@@ -94,8 +101,6 @@ def fit(
     scaler = StandardScaler().fit(features)
     x = np.clip(scaler.transform(features[others]), -CLIPPED, CLIPPED)
     regression = LogisticRegression(C=KIND_STRENGTH, max_iter=2000).fit(x, kinds[others])
-    if len(regression.classes_) < len(KINDS) - 1:
-        raise InputError(f"the clips show only {len(regression.classes_)} kinds of {len(KINDS) - 1}: make more --clips")
     of_kinds = np.vstack([regression.intercept_, regression.coef_.T])
     held, held_kinds = _together(check)
     platt = LogisticRegression(C=1e6).fit(trees.log_odds(held)[:, None], held_kinds == MICRO)
@@ -229,7 +234,7 @@ def count_events(verifier: Verifier, clip: Labelled, threshold: float) -> tuple[
 
 def figures_of(verifier: Verifier, check: Sequence[Labelled], neutral: Sequence[bool], per_minute: float = 1.0) -> dict:
     """What the verifier does on the clips to check with, at the default rate of false alarms."""
-    threshold, low, high = verifier.threshold(per_minute)
+    threshold, measured, low, high = verifier.threshold(per_minute)
     on, overlaps = dict.fromkeys(KINDS, 0), []
     found, wrong, missed = np.sum([count_events(verifier, clip, threshold) for clip in check], axis=0).tolist()
     for clip in check:
@@ -243,7 +248,7 @@ def figures_of(verifier: Verifier, check: Sequence[Labelled], neutral: Sequence[
     kinds = np.concatenate([c.kinds for c in check])
     p, right = p[kinds != IGNORED], kinds[kinds != IGNORED] == MICRO
     return {
-        "threshold": threshold, "false_alarms": per_minute, "interval": [low, high],
+        "threshold": threshold, "false_alarms": per_minute, "measured": [measured, low, high],
         "clips": len(check), "neutral": int(sum(neutral)), "candidates": len(kinds),
         "found": found, "wrong": wrong, "missed": missed,
         "f1": 2 * found / max(1, 2 * found + wrong + missed),
