@@ -70,20 +70,20 @@ def test_curves_are_put_on_a_grid_of_equal_times():
 
 def test_a_triangle_by_hand():
     """
-              /\\            2 pixels at sample 60: up in 14 samples, down in 6.
-             /  \\           80 % of the height is 2.8 samples before the apex, 50 % 7, 20 % 11.2; on the fall
-        ____/    \\____      1.2, 3 and 4.8
-            46 60 66
+              /\\            2 pixels at sample 60, up and down in 12 samples each. A Gaussian of 0.7 samples blunts
+             /  \\           the apex by its mean distance from 0, 0.449 samples: 2 - 0.449 / 6 = 1.925 pixels.
+        ____/    \\____      80 % of that, 1.54 pixels, are (2 - 1.54) * 6 = 2.76 samples from the apex, 50 % 6.22,
+            48 60 72        and 20 % 9.69. Without the smoothing it would be 2.4, 6 and 9.6.
     """  # fmt: skip
-    measured = coming_back(of_course(triangle(N, 60, 14, 6, 2.0)))
-    assert measured.at == pytest.approx([2.0], abs=HALF_FRAME)
-    expected = np.array([[11.2, 7, 2.8], [4.8, 3, 1.2]]) / FPS
-    np.testing.assert_allclose(measured.sides[0], expected, atol=HALF_FRAME)
-    assert measured.motion == pytest.approx([2.0], rel=0.1)
+    measured = coming_back(of_course(triangle(N, 60, 12, 12, 2.0)))
+    assert measured.at == pytest.approx([2.0])
+    np.testing.assert_allclose(measured.sides[0], np.array([[9.69, 6.22, 2.76]] * 2) / FPS, atol=0.05 / FPS)
+    np.testing.assert_allclose(measured.sides[0], np.array([[9.6, 6, 2.4]] * 2) / FPS, atol=HALF_FRAME)
+    assert measured.motion == pytest.approx([1.925], abs=0.01)
     found = features_of(measured)
     assert [found[f"rise {level}"] for level in (20, 50, 80)] == pytest.approx(measured.sides[0, 0].tolist())
     assert [found[f"fall {level}"] for level in (20, 50, 80)] == pytest.approx(measured.sides[0, 1].tolist())
-    assert found["width"] == pytest.approx(10 / FPS, abs=HALF_FRAME)
+    assert found["width"] == pytest.approx(12.44 / FPS, abs=0.1 / FPS)
     assert found["log motion"] == pytest.approx(np.log(2), abs=0.1)
     assert found["near rest"] == pytest.approx(1, abs=0.01) == pytest.approx(found["wide rest"], abs=0.01)
     assert found["log rise to fall"] == pytest.approx(0, abs=0.01)
@@ -97,6 +97,12 @@ def test_on_either_side_of_a_pulse_is_a_lobe_of_half_its_size():
     assert before < pulse - 6 / FPS and after > pulse + 6 / FPS
     np.testing.assert_allclose(measured.motion[[0, 2]], measured.motion[1] / 2, rtol=0.05)
     assert [features_of(measured, i)["near rest"] for i in range(3)] == pytest.approx([0, 1, 0], abs=0.02)
+
+
+def test_rise_and_fall_are_told_apart():
+    measured = coming_back(of_course(triangle(N, 60, 10, 6, 2.0)))
+    assert measured.at == pytest.approx([2.0], abs=HALF_FRAME)
+    np.testing.assert_allclose(measured.sides[0], np.array([[8, 5, 2], [4.8, 3, 1.2]]) / FPS, atol=HALF_FRAME)
 
 
 def test_what_moves_and_where_to():
