@@ -34,9 +34,11 @@ def verifier(tmp_path):
 
 
 def of_motion(*pixels: float) -> np.ndarray:
-    """Features of candidates of which only the motion is known."""
+    """Features of candidates that come back, while the head stays."""
     features = np.zeros((len(pixels), N_FEATURES))
     features[:, MOTION] = np.log(pixels)
+    features[:, FEATURES.index("near rest")] = 1
+    features[:, FEATURES.index("head travel")] = np.log(0.05)
     return features
 
 
@@ -102,11 +104,11 @@ def test_log_odds_are_finite():
 
 
 def test_the_probability_of_a_movement_by_hand(verifier):
-    """Log-odds of micro and nothing are +-(2 + 2 log m), the other six kinds are at -12."""
+    """Log-odds of micro and nothing are +-(2 + 2 log m), the other six kinds are at about -12."""
     p = verifier.probabilities(of_motion(0.2, np.exp(-1), 1.0, 3.0))
     assert p[:, MICRO] == pytest.approx([chance(m) for m in (0.2, np.exp(-1), 1.0, 3.0)], abs=1e-4)
     assert p[1, [MICRO, KINDS.index("nothing")]] == pytest.approx([0.5, 0.5], abs=1e-4)
-    assert p[2, KINDS.index("head")] == pytest.approx(np.exp(-14), rel=0.1)
+    assert p[2, KINDS.index("speech")] == pytest.approx(np.exp(-14), rel=0.1)
 
 
 def test_probabilities_sum_to_1_whatever_is_measured(tmp_path):

@@ -1,4 +1,8 @@
-"""A verifier that is made up: the further the face moves, the likelier a candidate is a micro-expression."""
+"""A verifier that is made up.
+
+The further a part of the face moves, the likelier it is a micro-expression; but not if it does not come back, and not
+if the head moves more.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +15,21 @@ from Utils.own_video.candidates import FEATURES
 from Utils.own_video.verify import KINDS, MICRO, VERIFY, VERIFY_VERSION, Verifier, load_verifier
 
 CLASSES = ("negative", "positive", "surprise")
-NOTHING = KINDS.index("nothing")
+NOTHING, HEAD_MOVES = KINDS.index("nothing"), KINDS.index("head")
 FALSE_ALARMS = [[0.9, 0.2, 0.1, 0.3], [0.5, 1.0, 0.6, 1.5], [0.1, 6.0, 4.0, 9.0]]
-UNLIKELY = -12.0  # log-odds of all kinds but "micro" and "nothing"
+UNLIKELY = -12.0  # log-odds of the kinds that nothing speaks for
 
 
 def verifier_content(**changes) -> dict:
-    """What `verify.json` holds. For a movement of m pixels p(micro) is m^4 / (m^4 + exp(-4)): 0.5 at 0.37 pixels."""
+    """What `verify.json` holds. A movement of m pixels that comes back has p(micro) = m^4 / (m^4 + exp(-4)).
+
+    This is 0.5 at 0.37 pixels.
+    """
     weights, bias = np.zeros((len(FEATURES), len(KINDS))), np.full(len(KINDS), UNLIKELY)
-    motion = FEATURES.index("log motion")
-    weights[motion, [MICRO, NOTHING]] = 2, -2
-    bias[[MICRO, NOTHING]] = 2, -2
+    weights[FEATURES.index("log motion"), [MICRO, NOTHING]] = 2, -2
+    weights[FEATURES.index("near rest"), MICRO] = 8
+    weights[FEATURES.index("head travel"), HEAD_MOVES] = 4
+    bias[[MICRO, NOTHING, HEAD_MOVES]] = 2 - 8, -2, 0
     return {
         "version": VERIFY_VERSION,
         "features": list(FEATURES),
@@ -37,7 +45,7 @@ def verifier_content(**changes) -> dict:
 
 
 def chance(pixels: float) -> float:
-    """p(micro) for a movement of so many pixels."""
+    """p(micro) for a movement of so many pixels that comes back."""
     return pixels**4 / (pixels**4 + np.exp(-4))
 
 
