@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.movement_curves import CORNERS, bell, calm, with_movement
+from tests.support.movement_curves import BROWS, CORNERS, bell, calm, with_movement
 from tests.support.verifiers import CLASSES, chance, made_up_verifier
 from Utils.own_video.displacement import EYES, HEAD, LIGHT, MISFIT, sampling_step
 from Utils.own_video.face_tracks import Segment, Track
@@ -17,7 +17,6 @@ FPS = 30.0
 N = 150  # frames: 5 s at 30 a second
 K = 3
 RECTANGLE = (40, 20, 160, 140)
-BROWS = ("brow inner left", "brow inner right", "forehead")
 LENGTH = 0.5  # seconds of a movement
 SIDE = 0.176  # seconds from its apex to 20 % of its height: (1 + cos(2 pi t / LENGTH)) / 2 = 0.2
 

@@ -35,8 +35,8 @@ import Utils.own_video.second_look
 import Utils.work.machine
 from tests.support.bad_input import BOOKS, encoded, face_image
 from tests.support.layouts import write_xls
+from tests.support.movement_curves import BROWS, CORNERS, calm, triangle, with_movement
 from tests.support.verifiers import made_up_verifier
-from Utils.own_video.displacement import MOVED, N_COLUMNS
 from Utils.own_video.face_tracks import Segment, Track, Tracking
 from Utils.own_video.scoring import FaceScores
 from Utils.settings import PROJECT
@@ -291,8 +291,8 @@ def stand_in_for_scores(patch: pytest.MonkeyPatch) -> None:
         raw = np.full(n, np.nan)
         raw[: n - k] = np.sin(np.arange(n - k) * np.pi / 20) ** 2
         probabilities = np.tile(np.float32([0.2, 0.5, 0.3]), (n, 1))
-        curves = np.zeros((n, N_COLUMNS), np.float32)
-        curves[:, MOVED] = 2 * np.sin(np.arange(n) * np.pi / 20)[:, None] ** 2
+        curves = with_movement(calm(n), triangle(n, 10, 6, 6, 2.0), CORNERS)
+        curves = with_movement(curves, triangle(n, 30, 6, 6, 2.0), BROWS)
         how = (0.5,) if spotting else (None, curves)
         return Tracking(n, (track,), (), ()), [FaceScores(track, raw, raw, probabilities, [(0, n - 1 - k)], *how)]
 

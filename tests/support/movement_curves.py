@@ -9,6 +9,7 @@ import numpy as np
 from Utils.own_video.displacement import EYES, LIGHT, MISFIT, MOVED, N_COLUMNS, N_REGIONS, REGIONS
 
 CORNERS = ("mouth corner left", "mouth corner right", "upper lip")
+BROWS = ("brow inner left", "brow inner right", "forehead")
 
 
 def calm(n: int) -> np.ndarray:
