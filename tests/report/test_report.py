@@ -16,6 +16,7 @@ import pytest
 from tests.support.report_examples import (
     CLASSES,
     HOSTILE,
+    SET_ASIDE,
     crop,
     curve,
     evaluations_of,
@@ -23,6 +24,7 @@ from tests.support.report_examples import (
     pictures,
     run,
     table,
+    verified,
     write_example,
 )
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
@@ -182,19 +184,6 @@ def test_csv_lines_survive_any_text():
 
 
 # What a second look set aside
-
-
-SET_ASIDE = [
-    dict(face=0, onset_s=1.0, offset_s=1.754, kind="macro", motion_px=2.354, p_micro=0.106, flags="head moves"),
-    dict(face=0, onset_s=7.0, offset_s=7.2, kind="blink", motion_px=0.5, p_micro=0.004, flags=""),
-]
-
-
-def verified(**changes):
-    """A curve whose one prediction has what the second look adds."""
-    more = dict(p_micro=0.87, motion_px=0.654, flags="small face; unclear emotion") | changes
-    predictions = table(PREDICTION_COLUMNS, "", "a", (10, 16, 22, "positive", 0.5)).assign(**more)
-    return curve("", "a", threshold=None, predictions=predictions)
 
 
 def written(path, **more) -> str:
