@@ -8,14 +8,16 @@ import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pandas as pd
 import pytest
 
 import main
 from tests.support import faults
 from tests.support.verifiers import CLASSES, made_up_verifier, write_verifier
-from tests.support.video_clips import numbered, write_video
+from tests.support.video_clips import numbered, texture, write_video
 from Utils.datasets.table import WEIGHTS
+from Utils.own_video.displacement import HEAD, MOVED
 from Utils.own_video.outputs import set_aside_rows
 from Utils.own_video.scoring import EXPRESSION_COLUMNS, Spotting, score_video, spot_expressions
 from Utils.own_video.second_look import SECOND_LOOK_COLUMNS
@@ -154,6 +156,24 @@ def test_the_papers_rule_is_what_it_was(command, place, tmp_path):
 def test_the_networks_scores_are_the_same_with_both_rules(analysed, command, tmp_path):
     assert run(*command, "--spotting", "paper", "--output_dir", tmp_path) == 0
     assert (tmp_path / "face/frames.csv").read_bytes() == (analysed / "frames.csv").read_bytes()
+
+
+def test_curves_are_there_where_the_face_is(place, tmp_path):
+    """The face is away in frames 40 to 64, and then comes back."""
+    face = [cv2.imread(str(path)) for path in sorted((place / "face").iterdir())]
+    path = write_video(tmp_path / "a.mp4", [*face[:40], *texture(25, TWO.size), *face[40:75]])
+    weights = weights_for_videos(place / "w", WEIGHTS["SYNTH"])
+    tracking, faces = score_video(open_video(path, None, False), weights, None, "largest", "kernel", 1, "")
+    assert tracking.without_face == ((40, 64),)
+    seen = np.zeros(100, bool)
+    for scored in faces:
+        assert scored.threshold is None and scored.step == 1 and len(scored.curves) == 100
+        rows = np.isfinite(scored.curves)
+        assert (rows.all(axis=1) == rows.any(axis=1)).all()
+        begins = scored.curves[[first for first, _ in scored.track.stretches()]]
+        assert not begins[:, MOVED].any() and not begins[:, HEAD].any()
+        seen |= rows[:, 0]
+    assert np.flatnonzero(~seen).tolist() == list(range(40, 65))
 
 
 # Which verifier
