@@ -228,7 +228,7 @@ def test_a_fast_camera_gives_the_curve_of_a_slow_one():
 
 @pytest.mark.xfail(strict=True, reason="each window predicts its own landmarks, and reads the eyes at other places")
 def test_open_eyes_of_a_still_face_keep_their_contrast():
-    """Only the camera's noise, 2 gray levels, changes; over three changes of window. The contrast is about 80 levels."""
+    """Only the camera's noise, 2 gray levels, changes, over three changes of window. The contrast is about 80."""
     rng = np.random.default_rng(0)
     eyes = curves_of([rounded(exact_crop() + rng.normal(0, 2, (128, 128))) for _ in range(70)])[:, EYES]
     assert np.ptp(eyes, axis=0).max() < 12
