@@ -102,7 +102,7 @@ class Verifier:
     file_hash: str = ""
 
     def threshold(self, per_minute: float) -> tuple[float, float, float, float]:
-    """Indices of the candidates with `p` of at least `threshold`, in order of time. Of those that overlap, one is kept.
+        """The lowest threshold of `p_micro` with at most `per_minute` false alarms; their number; its 95 % interval.
 
         If there is no such threshold, the highest one is taken.
         """

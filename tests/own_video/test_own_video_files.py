@@ -1,4 +1,4 @@
-"""What is written for one of the user's own videos: which expressions get pictures."""
+"""What is written for one of the user's own videos: which expressions get pictures, and what is set aside."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import Utils.own_video.outputs
 from tests.support.video_clips import face_clip
 from Utils.faces.rectangles import cut_face
 from Utils.own_video.face_tracks import Segment, Track
-from Utils.own_video.outputs import ReportCrops, picture_remarks, report_curves
+from Utils.own_video.outputs import ReportCrops, picture_remarks, report_curves, set_aside_rows
 from Utils.own_video.scoring import FaceScores, gray_crop
 from Utils.own_video.video_files import Frame
 
@@ -82,3 +82,31 @@ def test_only_the_highest_have_pictures_where_there_are_many(face, expressions, 
         assert pictures.onset.shape == pictures.apex.shape == pictures.offset.shape == (128, 128, 3)
         assert pictures.flow.shape == (128, 128, 2)
     assert picture_remarks(expressions) == ["Pictures are of the 2 expressions with the highest scores, of 3."]
+
+
+# What the second look set aside
+
+
+def candidates(*rows) -> pd.DataFrame:
+    """Rows of (face, onset, kind, motion_px, p_micro)."""
+    table = pd.DataFrame(rows, columns=["face", "onset", "kind", "motion_px", "p_micro"])
+    return table.assign(onset_s=table["onset"] / 30, offset_s=table["onset"] / 30 + 0.5, flags="")
+
+
+def test_what_is_set_aside_has_neither_micro_expressions_nor_tiny_movements():
+    table = candidates(
+        (1, 5, "macro", 2.0, 0.3), (0, 60, "nothing", 0.31, 0.0), (0, 30, "micro", 1.0, 0.9),
+        (0, 15, "nothing", 0.3, 0.2), (0, 45, "blink", 0.1, 0.1),
+    )  # fmt: skip
+    rows = set_aside_rows(table)
+    assert [(r["face"], r["onset_s"], r["kind"]) for r in rows] == [(0, 1.5, "blink"), (0, 2.0, "nothing"),
+                                                                    (1, 5 / 30, "macro")]  # fmt: skip
+    assert set(rows[0]) == {"face", "onset_s", "offset_s", "kind", "motion_px", "p_micro", "flags"}
+    assert set_aside_rows(table.iloc[:0]) == []
+
+
+def test_of_many_that_are_set_aside_the_likeliest_are_shown(monkeypatch):
+    monkeypatch.setattr(Utils.own_video.outputs, "MAX_SET_ASIDE", 2)
+    table = candidates((0, 1, "macro", 9.0, 0.1), (0, 2, "macro", 0.1, 0.3), (0, 3, "macro", 2.0, 0.1))
+    assert [r["p_micro"] for r in set_aside_rows(table)] == [0.1, 0.3]
+    assert [r["motion_px"] for r in set_aside_rows(table)] == [9.0, 0.1]

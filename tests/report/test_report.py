@@ -3,7 +3,9 @@
 import base64
 import csv
 import hashlib
+import html
 import json
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -14,6 +16,7 @@ import pytest
 from tests.support.report_examples import (
     CLASSES,
     HOSTILE,
+    SET_ASIDE,
     crop,
     curve,
     evaluations_of,
@@ -21,6 +24,7 @@ from tests.support.report_examples import (
     pictures,
     run,
     table,
+    verified,
     write_example,
 )
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
@@ -177,6 +181,63 @@ def test_csv_lines_survive_any_text():
     assert dict(zip(CSV_COLUMNS, fields, strict=True)) == dict.fromkeys(CSV_COLUMNS, "") | {
         "video": 'a,"b"\r\nc', "score": "0.333333", "matched": "yes", "onset": "-2",
     }  # fmt: skip
+
+
+# What a second look set aside
+
+
+def written(path, **more) -> str:
+    write_report(path, "a", more.pop("curves", [verified()]), CLASSES, **more)
+    return path.read_text(encoding="utf-8")
+
+
+def cells_of(text, table_id) -> list[list[str]]:
+    """The text of the cells of a table's body, row by row."""
+    body = text.split(f'<table id="{table_id}"')[1].split("<tbody>")[1].split("</tbody>")[0]
+    return [
+        [
+            html.unescape(re.sub("<[^>]*>", "", cell)).strip()
+            for cell in re.findall(r"<t[dh]\b.*?</t[dh]>", row, re.DOTALL)
+        ]
+        for row in body.split("</tr>")[:-1]
+    ]
+
+
+def test_what_was_set_aside_is_a_table(tmp_path):
+    text = written(tmp_path / "report.html", set_aside=SET_ASIDE)
+    assert cells_of(text, "set-aside") == [
+        ["1.00", "1.75", "macro", "2.35", "0.11", "head moves"],
+        ["7.00", "7.20", "blink", "0.50", "0.00", ""],
+    ]
+    assert "candidates.csv" in text and "What was set aside, and why" in text
+    assert "not measured on spontaneous micro-expressions" in " ".join(text.split())
+    (row,) = cells_of(text, "expressions")
+    assert row[1:8] == ["positive", "0.33", "0.73", "0.87", "0.65", "small face; unclear emotion", "0.500"]
+    with_faces = written(
+        tmp_path / "two.html", set_aside=[{**SET_ASIDE[0], "face": 1}], curves=[replace(verified(), face="1")]
+    )
+    assert cells_of(with_faces, "set-aside")[0][0] == "1"
+
+
+def test_nothing_set_aside_is_said(tmp_path):
+    text = written(tmp_path / "report.html", set_aside=[])
+    assert "Nothing was set aside" in text and 'id="set-aside"' not in text
+
+
+def test_without_a_second_look_there_is_no_such_table(tmp_path):
+    text = written(tmp_path / "report.html", set_aside=None)
+    for absent in ("set aside", "set-aside", "p(micro)", "Movement (px)", "candidates.csv"):
+        assert absent not in text
+    assert "even a video of a neutral face tends to get predicted expressions" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_flags_and_kinds_are_escaped(hostile, tmp_path):
+    rows = [{**SET_ASIDE[0], "flags": hostile, "kind": hostile}]
+    text = written(tmp_path / "report.html", set_aside=rows, curves=[verified(flags=hostile)])
+    assert hostile not in text
+    assert cells_of(text, "set-aside")[0][2::3] == [hostile.strip()] * 2
+    assert cells_of(text, "expressions")[0][6] == hostile.strip()
 
 
 # Pictures

@@ -11,7 +11,16 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import expect, sync_playwright
 
-from tests.support.report_examples import CLASSES, FPS, HOSTILE, curve, evaluations_of, write_example
+from tests.support.report_examples import (
+    CLASSES,
+    FPS,
+    HOSTILE,
+    SET_ASIDE,
+    curve,
+    evaluations_of,
+    verified,
+    write_example,
+)
 from Utils.report.contents import CSV_COLUMNS
 from Utils.report.pages import write_index, write_report
 from Utils.report.pictures import FLOW_SIDE
@@ -368,6 +377,21 @@ def violations(page) -> list[str]:
     return [
         f"{v['id']}: {v['nodes'][0]['html']}" for v in found["violations"] if v["impact"] in ("serious", "critical")
     ]
+
+
+def test_what_was_set_aside_can_be_sorted_and_read(tmp_path, visit):
+    aside = [*SET_ASIDE, {**SET_ASIDE[0], "kind": "head", "p_micro": 0.3, "flags": HOSTILE[1]}]
+    write_report(tmp_path / "report.html", "a", [verified(flags=HOSTILE[0])], CLASSES, set_aside=aside)
+    page = visit(tmp_path / "report.html", viewport=PHONE)
+    table = page.get_by_role("table", name="Candidates that are not reported as micro-expressions")
+    for heading, kinds in (("p(micro)", ["blink", "macro", "head"]), ("Kind", ["blink", "head", "macro"])):
+        table.get_by_role("columnheader", name=heading).get_by_role("button").click()
+        assert table.locator("tbody tr td:nth-child(3)").all_inner_texts() == kinds
+    assert table.get_by_role("cell", name=HOSTILE[1]).count() == 1
+    assert page.get_by_role("cell", name=HOSTILE[0]).count() == 1 and page.evaluate("window.hacked") is None
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert violations(page) == []
 
 
 def test_axe_finds_nothing_serious_in_light_and_dark_on_desktop_and_phone(report, visit):

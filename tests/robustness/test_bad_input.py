@@ -36,12 +36,13 @@ from tests.support.bad_input_data import FACES, FRAMES, PLACES, WEIGHTS
 from tests.support.bad_input_flags import FLAGS
 from tests.support.bad_input_results import RESULTS
 from tests.support.bad_input_tables import CSV_FILES, WORKBOOKS
+from tests.support.bad_input_verifiers import VERIFIERS
 from tests.support.bad_input_videos import VIDEO_FLAGS, VIDEOS
 from tests.support.video_clips import numbered, write_video
 from Utils.settings import PROJECT, Settings
 
 NOBODY = 65534
-CASES = [*WORKBOOKS, *FRAMES, *FACES, *WEIGHTS, *FLAGS, *CSV_FILES, *PLACES, *VIDEOS, *RESULTS]
+CASES = [*WORKBOOKS, *FRAMES, *FACES, *WEIGHTS, *FLAGS, *CSV_FILES, *PLACES, *VIDEOS, *RESULTS, *VERIFIERS]
 
 posix = pytest.mark.skipif(os.name != "posix", reason="users and signals are POSIX's")
 

@@ -99,15 +99,15 @@ def test_every_page_is_reached_from_the_readme():
 # Flags and commands
 
 
-def flags_of_test_programs() -> set[str]:
-    """Flags of `python -m tests.fuzz` and `python -m tests.benchmarks...`, as their sources name them."""
-    sources = [*TESTS.glob("fuzz/*.py"), *TESTS.glob("benchmarks/*.py")]
+def flags_of_other_commands() -> set[str]:
+    """Flags of `python -m tests.fuzz`, `tests.benchmarks...` and `Utils.synth_run`, as their sources name them."""
+    sources = [*TESTS.glob("fuzz/*.py"), *TESTS.glob("benchmarks/*.py"), *PROJECT.glob("Utils/*/__main__.py")]
     return {flag for source in sources for flag in re.findall(r'"(--[a-z]\w*)"', read(source))}
 
 
 @each_page
 def test_every_flag_exists(page):
-    known = {f"--{field.name}" for field in fields(Settings)} | EXITS | flags_of_test_programs()
+    known = {f"--{field.name}" for field in fields(Settings)} | EXITS | flags_of_other_commands()
     known |= set().union(*OTHER_PROGRAMS.values())
     assert set(FLAG.findall(read(page))) <= known
 
@@ -175,14 +175,14 @@ def test_names_of_tests_exist(page):
 
 @each_page
 def test_modules_exist(page):
-    """`python -m tests.fuzz` and `python -m Utils.a` run, `Utils.a.b.name` is defined in its file."""
+    """`python -m tests.fuzz` and `python -m Utils.a` are files or folders that run, `Utils.a.b.name` is in its file."""
     for word in words(page):
         if re.fullmatch(r"tests(\.\w+)+", word):
             path = PROJECT / word.replace(".", "/")
             assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), f"{page.name}: {word}"
-        elif re.fullmatch(r"Utils\.\w+", word):
-            assert (PROJECT / word.replace(".", "/") / "__main__.py").is_file(), f"{page.name}: {word}"
-        elif re.fullmatch(r"Utils(\.\w+){2,}", word):
+        elif re.fullmatch(r"Utils(\.\w+)+", word):
+            if (PROJECT / word.replace(".", "/") / "__main__.py").is_file():
+                continue
             module, _, name = word.rpartition(".")
             file = (PROJECT / module.replace(".", "/")).with_suffix(".py")
             assert file.is_file() and re.search(rf"\b(def|class) {name}\b|^{name}\b", read(file), re.MULTILINE), word

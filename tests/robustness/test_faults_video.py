@@ -14,8 +14,8 @@ from tests.support import faults
 from tests.support.faults import BROKEN_DISK, DISK_FULL, GONE_DISK, command, scratch_in, watched
 from tests.support.video_clips import numbered, write_video
 
-OUTPUTS = {"expressions.csv", "frames.csv", "a.eaf", "overlay.mp4", "report.html", "settings.json"}
-SAME = ("expressions.csv", "frames.csv", "overlay.mp4")  # the others have times or paths in them
+OUTPUTS = {"expressions.csv", "candidates.csv", "frames.csv", "a.eaf", "overlay.mp4", "report.html", "settings.json"}
+SAME = ("expressions.csv", "candidates.csv", "frames.csv", "overlay.mp4")  # the others have times or paths in them
 N_FRAMES = 41
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals, fork and limits are POSIX's")

@@ -15,7 +15,7 @@ STEPS = ("load_images", "load_excel", "face_crop", "feature_extraction", "prepar
 GROUND = ("define_model", "training_utils")  # steps that any step may import, and that import none
 LEVELS = (
     {"main"},
-    {"Utils.dataset_run", "Utils.own_video"},
+    {"Utils.dataset_run", "Utils.own_video", "Utils.synth_run"},
     {*STEPS, *GROUND},
     {"Utils.report", "Utils.networks", "Utils.evaluation", "Utils.synthetic"},
     {"Utils.datasets", "Utils.faces", "Utils.tvl1", "Utils.work"},
@@ -141,7 +141,7 @@ def test_private_names_stay_in_their_file(module):
 
 def test_every_room_says_what_it_is_for():
     rooms = list(PROJECT.glob("Utils/*/__init__.py"))
-    assert len(rooms) == 10
+    assert len(rooms) == 11
     for path in rooms:
         assert len((ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split()) >= 10, path
 
@@ -159,6 +159,8 @@ def test_every_room_says_what_it_is_for():
         ("face_crop", "from load_images import read_crop", False),
         ("load_images", "from training_utils import thin", False),
         ("Utils.own_video.run", "import feature_extraction", False),
+        ("Utils.synth_run.clips", "from Utils.own_video.scoring import gray_crop", False),
+        ("Utils.synthetic.synth", "from Utils.synth_run.clips import pair_step", True),
         ("Utils.report.pages", "from Utils.evaluation import tables", False),
     ],
 )

@@ -276,4 +276,4 @@ def test_check_of_nothing_fails(tmp_path, capsys):
 def test_the_help_names_every_dataset(capsys):
     with pytest.raises(SystemExit):
         main.main(["--help"])
-    assert "{" + ",".join(DATASETS) + "}" in capsys.readouterr().out.replace("\n", "").replace(" ", "")
+    assert "{" + ",".join([*DATASETS, "SYNTH"]) + "}" in capsys.readouterr().out.replace("\n", "").replace(" ", "")

@@ -10,7 +10,8 @@ from Utils import __version__
 from Utils.settings import EVERY_TASK, TASKS, Settings, parse_settings
 
 VALUES = {"dataset_name": "CASME_sq", "protocol": "upstream", "videos": "all", "face": "all", "flow": "opencv"}
-VALUES |= {"scheduler": "tcp://host:80", "p": "0.5"}
+VALUES |= {"scheduler": "tcp://host:80", "p": "0.5", "spotting": "paper"}
+NEEDED = {("p", "video"): ["--spotting", "paper"]}  # what a flag needs beside it
 CHOOSE = {
     "evaluate": ["--evaluate", "p.csv", "--ground_truth", "g.csv"],
     "video": ["--video", "a.mp4"],
@@ -53,6 +54,7 @@ def test_version(capsys):
 def test_every_flag_is_taken_by_its_tasks_and_refused_by_others(name, task, capsys):
     value = VALUES.get(name, "2")
     given = [*CHOOSE[task], f"--{name}", *([] if name in ("validate", "fresh") else [value])]
+    given += NEEDED.get((name, task), [])
     if task in FIELDS[name].metadata["tasks"]:
         assert getattr(parse_settings(given), name) not in (None, FIELDS[name].default)
         return
@@ -62,7 +64,17 @@ def test_every_flag_is_taken_by_its_tasks_and_refused_by_others(name, task, caps
     assert left.value.code == 2 and said.count("\n") == 1 and f"--{name} is for " in said
 
 
-EVALUATE, TWO_FILES = CHOOSE["evaluate"], "--evaluate and --ground_truth go together: two CSV files"
+def test_videos_have_weights_of_their_own_unless_others_are_named():
+    for more in ([], ["--check"]):
+        assert parse_settings(["--video", "a.mp4", *more]).dataset_name == "SYNTH"
+        assert parse_settings(["--video", "a.mp4", *more, "--dataset_name", "DEMO"]).dataset_name == "DEMO"
+    settings = parse_settings(["--video", "a.mp4"])
+    assert (settings.spotting, settings.false_alarms) == ("verified", 1.0)
+
+
+VIDEO, EVALUATE = CHOOSE["video"], CHOOSE["evaluate"]
+TWO_FILES = "--evaluate and --ground_truth go together: two CSV files"
+NO_DATASET = "--dataset_name SYNTH: these weights are for --video, there is no such dataset to run on"
 
 
 @pytest.mark.parametrize(
@@ -78,6 +90,20 @@ EVALUATE, TWO_FILES = CHOOSE["evaluate"], "--evaluate and --ground_truth go toge
         ),
         (EVALUATE[:2], TWO_FILES),
         ([*EVALUATE[2:]], "--ground_truth is for --evaluate: add that flag, or leave --ground_truth out"),
+        (["--spotting", "paper"], "--spotting is for --video: add that flag, or leave --spotting out"),
+        (["--false_alarms", "2", "--train"], "--false_alarms is for --video, not for --train: leave it out"),
+        ([*VIDEO, "--p", "0.5"], "--p is for --spotting paper: add that flag, or leave --p out"),
+        (
+            [*VIDEO, "--p", "0.5", "--spotting", "verified"],
+            "--p is for --spotting paper: add that flag, or leave --p out",
+        ),
+        (
+            [*VIDEO, "--false_alarms", "1", "--spotting", "paper"],
+            "--false_alarms is not for --spotting paper: leave it out",
+        ),
+        (["--dataset_name", "SYNTH"], NO_DATASET),
+        (["--dataset_name", "SYNTH", "--train"], NO_DATASET),
+        (["--dataset_name", "SYNTH", "--check"], NO_DATASET),
     ],
 )
 def test_what_is_said_of_flags_that_have_no_use_together(flags, message, capsys):
@@ -96,3 +122,5 @@ def test_names_of_datasets_are_checked_where_they_are_known(capsys):
     with pytest.raises(SystemExit):
         parse_settings(["--dataset_name", "mine"], ["DEMO"])
     assert "mine" in capsys.readouterr().err
+    for name in ("DEMO", "SYNTH"):
+        assert parse_settings(["--video", "a.mp4", "--dataset_name", name], ["DEMO"]).dataset_name == name

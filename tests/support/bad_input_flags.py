@@ -32,6 +32,8 @@ VALUES = {
     "workers": ("0", "-2", "1025", "all"),
     "scheduler": ("localhost", "tcp://host", "tcp://host:99999", "http://host:80", "tcp://host:80; reboot"),
     "fresh": ("y",),
+    "spotting": ("paper", "verified"),  # without --video
+    "false_alarms": ("1",),
 }
 FLAGS = [
     Case(f"--{name} {value[:20]!r}", given(f"--{name}", value), (f"--{name}",))
@@ -83,5 +85,21 @@ IDLE = [
     (("--dataset_name", "DEMO", "--evaluate", "p.csv", "--ground_truth", "g.csv"), ("--dataset_name is for",)),
     (("--fresh", "--check"), ("--fresh is for",)),
     (("--scheduler", "tcp://h:1", "--check"), ("--scheduler is for",)),
+    (
+        ("--spotting", "paper", "--video", "a.mp4", "--check"),
+        ("--spotting is for --video, not for --video with --check",),
+    ),
+    (("--false_alarms", "2", "--video", "a.mp4", "--check"), ("--false_alarms is for --video, not for",)),
+    (("--spotting", "paper", "--train"), ("--spotting is for --video, not for --train",)),
+    (("--false_alarms", "2", "--evaluate", "p.csv", "--ground_truth", "g.csv"), ("--false_alarms is for --video",)),
+    (("--video", "a.mp4", "--p", "0.5"), ("--p is for --spotting paper: add that flag",)),
+    (("--video", "a.mp4", "--p", "0.5", "--dataset_name", "DEMO"), ("--p is for --spotting paper",)),
+    (
+        ("--video", "a.mp4", "--false_alarms", "2", "--spotting", "paper"),
+        ("--false_alarms is not for --spotting paper",),
+    ),
+    (("--dataset_name", "SYNTH"), ("--dataset_name SYNTH", "are for --video")),
+    (("--dataset_name", "SYNTH", "--train"), ("--dataset_name SYNTH", "are for --video")),
+    (("--dataset_name", "SYNTH", "--check"), ("--dataset_name SYNTH", "are for --video")),
 ]
 FLAGS += [Case(" ".join(flags), given(*flags), holds) for flags, holds in IDLE]

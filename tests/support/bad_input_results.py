@@ -33,7 +33,7 @@ def weights(change: Make, *flags: str) -> Spoil:
             shutil.copyfile(PROJECT / name.replace("w/", "MEAN_Weights/"), root / name)
         change(root)
 
-    return videos(make, "a.mp4", flags=("--weights_dir", "w", *flags))
+    return videos(make, "a.mp4", flags=("--weights_dir", "w", "--dataset_name", "DEMO", *flags))
 
 
 def spot(change: Make) -> Spoil:
@@ -112,6 +112,7 @@ OWN_WEIGHTS = [
 # Places
 
 OUT = ("--output_dir", "out")
+PAPER = ("--dataset_name", "DEMO", "--spotting", "paper")
 
 
 def place(change: Make, *flags: str) -> Spoil:
@@ -156,10 +157,10 @@ def finished(change: Make, *flags: str) -> Spoil:
         with pytest.MonkeyPatch.context() as patch:
             stand_in_for_scores(patch)
             patch.setattr(Utils.work.machine, "versions", versions)
-            assert command("--video", "a.mp4", *OUT).code == 0
+            assert command("--video", "a.mp4", *PAPER, *OUT).code == 0
         change(root / "out/a")
 
-    return videos(make, "a.mp4", flags=(*OUT, *flags))
+    return videos(make, "a.mp4", flags=(*PAPER, *OUT, *flags))
 
 
 def added(name: str, content: bytes = b"mine") -> Make:

@@ -274,6 +274,8 @@ VALUES = {
     "face": ("both", "Largest", ""),
     "absolute_threshold": ("nan", "inf", "101", "-101", "high", ""),
     "half_length": ("0", "-1", "nan", "inf", "11", "long"),
+    "spotting": ("both", "Paper", ""),
+    "false_alarms": ("0", "-1", "0.009", "61", "nan", "inf", "few", ""),
 }
 TABLES = ("--evaluate", "p.csv", "--ground_truth", "g.csv")
 TOGETHER = [("--train", "True"), ("--evaluate", "p.csv"), ("--runs", "2"), TABLES]

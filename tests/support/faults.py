@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
@@ -30,9 +31,12 @@ import Utils.dataset_run.folder
 import Utils.networks.backend
 import Utils.own_video.collection
 import Utils.own_video.run
+import Utils.own_video.second_look
 import Utils.work.machine
 from tests.support.bad_input import BOOKS, encoded, face_image
 from tests.support.layouts import write_xls
+from tests.support.movement_curves import BROWS, CORNERS, calm, triangle, with_movement
+from tests.support.verifiers import made_up_verifier
 from Utils.own_video.face_tracks import Segment, Track, Tracking
 from Utils.own_video.scoring import FaceScores
 from Utils.settings import PROJECT
@@ -278,7 +282,7 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
 
 
 def stand_in_for_scores(patch: pytest.MonkeyPatch) -> None:
-    """One face in the middle of a user's video, with two expressions. Networks and report are made up."""
+    """One face in the middle of a user's video, with two expressions. Networks, verifier and report are made up."""
 
     def score(source, weights, spotting, which, flow, threads, label):
         n = sum(1 for _ in source)
@@ -287,7 +291,14 @@ def stand_in_for_scores(patch: pytest.MonkeyPatch) -> None:
         raw = np.full(n, np.nan)
         raw[: n - k] = np.sin(np.arange(n - k) * np.pi / 20) ** 2
         probabilities = np.tile(np.float32([0.2, 0.5, 0.3]), (n, 1))
-        return Tracking(n, (track,), (), ()), [FaceScores(track, raw, raw, probabilities, [(0, n - 1 - k)], 0.5)]
+        curves = with_movement(calm(n), triangle(n, 10, 6, 6, 2.0), CORNERS)
+        curves = with_movement(curves, triangle(n, 30, 6, 6, 2.0), BROWS)
+        how = (0.5,) if spotting else (None, curves)
+        return Tracking(n, (track,), (), ()), [FaceScores(track, raw, raw, probabilities, [(0, n - 1 - k)], *how)]
+
+    def verifier(folder, classes):
+        with tempfile.TemporaryDirectory() as made:
+            return made_up_verifier(Path(made))
 
     def page(path, *_, **__):
         with atomic_file(path) as scratch:
@@ -295,6 +306,7 @@ def stand_in_for_scores(patch: pytest.MonkeyPatch) -> None:
 
     for name, made_up in (("score_video", score), ("ensemble_of", lambda weights: None), ("write_report", page)):
         patch.setattr(Utils.own_video.run, name, made_up)
+    patch.setattr(Utils.own_video.second_look, "load_verifier", verifier)
     patch.setattr(Utils.own_video.collection, "write_index", page)
     patch.setattr(Utils.networks.backend, "seed_keras", lambda seed: None)
     patch.setattr(feature_extraction, "prepare_flow", lambda name: None)

@@ -23,6 +23,13 @@ HOSTILE = (
 )
 
 
+# What a second look set aside
+SET_ASIDE = [
+    dict(face=0, onset_s=1.0, offset_s=1.754, kind="macro", motion_px=2.354, p_micro=0.106, flags="head moves"),
+    dict(face=0, onset_s=7.0, offset_s=7.2, kind="blink", motion_px=0.5, p_micro=0.004, flags=""),
+]
+
+
 def table(columns, subject, video, *rows) -> pd.DataFrame:
     """Rows (onset, apex, offset, emotion, score)."""
     named = [dict(zip(("onset", "apex", "offset", "emotion", "score"), row, strict=False)) for row in rows]
@@ -48,6 +55,13 @@ def curve(subject="s1", video="a", predicted=(), annotated=(), n=120, **changes)
         matches=match_intervals(*([(row[0], row[2]) for row in rows] for rows in (predicted, annotated))),
     )  # fmt: skip
     return Curve(**(settings | changes))
+
+
+def verified(**changes):
+    """A curve whose one prediction has what the second look adds."""
+    more = dict(p_micro=0.87, motion_px=0.654, flags="small face; unclear emotion") | changes
+    predictions = table(PREDICTION_COLUMNS, "", "a", (10, 16, 22, "positive", 0.5)).assign(**more)
+    return curve("", "a", threshold=None, predictions=predictions)
 
 
 def run() -> list[Curve]:
