@@ -226,7 +226,6 @@ def test_a_fast_camera_gives_the_curve_of_a_slow_one():
     np.testing.assert_allclose(np.interp(at[:-1], np.arange(len(fast)) * 7 / 200, fast), slow[:-1], atol=0.1)
 
 
-@pytest.mark.xfail(strict=True, reason="each window predicts its own landmarks, and reads the eyes at other places")
 def test_open_eyes_of_a_still_face_keep_their_contrast():
     """Only the camera's noise, 2 gray levels, changes, over three changes of window. The contrast is about 80."""
     rng = np.random.default_rng(0)

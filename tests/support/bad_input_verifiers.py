@@ -78,7 +78,7 @@ VERIFIERS = [
     Case("verifier holds NaN", beside(content(mean=ONE_BAD)), (*WAY_ON, "not finite")),
     Case("verifier holds infinity", beside(content(scale=ENDLESS)), (*WAY_ON, "not finite")),
     Case("verifier of another shape", beside(content(calibration=[0.0, 1.0, 2.0])), (*WAY_ON, "shape")),
-    Case("verifier without layers", beside(content(layers=[])), (*WAY_ON, "layers")),
+    Case("verifier without trees", beside(content(trees={})), DAMAGED),
     Case("verifier of DEMO is cut off", beside(holds(TEXT[:-40]), "--dataset_name", "DEMO", name="DEMO"),
          ("w/DEMO/verify.json", "is damaged", "--spotting paper")),
     Case("DEMO without a verifier", beside(nothing, "--dataset_name", "DEMO", name="DEMO"), (NO_FACE,), 0),

@@ -12,24 +12,60 @@ from pathlib import Path
 import numpy as np
 
 from Utils.own_video.candidates import FEATURES
-from Utils.own_video.verify import KINDS, MICRO, VERIFY, VERIFY_VERSION, Verifier, load_verifier
+from Utils.own_video.verify import KINDS, LEAF, VERIFY, VERIFY_VERSION, Verifier, load_verifier
 
 CLASSES = ("negative", "positive", "surprise")
 NOTHING, HEAD_MOVES = KINDS.index("nothing"), KINDS.index("head")
 FALSE_ALARMS = [[0.9, 0.2, 0.1, 0.3], [0.5, 1.0, 0.6, 1.5], [0.1, 6.0, 4.0, 9.0]]
-UNLIKELY = -12.0  # log-odds of the kinds that nothing speaks for
+STEP = 0.02  # of the features on which the trees ask, one after the other
+
+
+def leaf(value: float) -> tuple:
+    return (LEAF, value, None, None)
+
+
+def stump(feature: str, threshold: float, above: float, below: float = 0.0) -> tuple:
+    """A tree that adds `above` where a feature is above a threshold."""
+    return (FEATURES.index(feature), threshold, leaf(below), leaf(above))
+
+
+def ramp(feature: str, slope: float, low: float, high: float) -> list[tuple]:
+    """Trees that add `slope` times (feature - low), from low to high, in steps."""
+    return [stump(feature, x + STEP / 2, slope * STEP) for x in np.arange(low, high, STEP)]
+
+
+def trees_content(trees: list[tuple], baseline: float = 0.0) -> dict:
+    """Trees of (feature, threshold, below, above), as `verify.json` holds them."""
+    held = {"roots": [], "feature": [], "number": [], "right": [], "baseline": baseline}
+
+    def add(tree: tuple) -> int:
+        feature, number, below, above = tree
+        place = len(held["feature"])
+        for name, value in (("feature", feature), ("number", float(number)), ("right", 0)):
+            held[name].append(value)
+        if below is not None:
+            add(below)
+            held["right"][place] = add(above)
+        return place
+
+    held["roots"] = [add(tree) for tree in trees]
+    return held
 
 
 def verifier_content(**changes) -> dict:
     """What `verify.json` holds. A movement of m pixels that comes back has p(micro) = m^4 / (m^4 + exp(-4)).
 
-    This is 0.5 at 0.37 pixels.
+    This is 0.5 at 0.37 pixels. The other kinds: "nothing", unless the head travels more than a pixel: then "head".
     """
-    weights, bias = np.zeros((len(FEATURES), len(KINDS))), np.full(len(KINDS), UNLIKELY)
-    weights[FEATURES.index("log motion"), [MICRO, NOTHING]] = 2, -2
-    weights[FEATURES.index("near rest"), MICRO] = 8
-    weights[FEATURES.index("head travel"), HEAD_MOVES] = 4
-    bias[[MICRO, NOTHING, HEAD_MOVES]] = 2 - 8, -2, 0
+    trees = [
+        *ramp("log motion", 4.0, -4.0, 3.0),
+        *ramp("near rest", 8.0, 0.0, 1.0),
+        *ramp("head travel", -12.0, 0.5, 3.0),
+    ]
+    of_kinds = np.zeros((1 + len(FEATURES), len(KINDS) - 1))
+    of_kinds[0] = -12.0
+    of_kinds[0, [NOTHING - 1, HEAD_MOVES - 1]] = 0.0
+    of_kinds[1 + FEATURES.index("head travel"), HEAD_MOVES - 1] = 4.0
     return {
         "version": VERIFY_VERSION,
         "features": list(FEATURES),
@@ -37,7 +73,8 @@ def verifier_content(**changes) -> dict:
         "classes": list(CLASSES),
         "mean": [0.0] * len(FEATURES),
         "scale": [1.0] * len(FEATURES),
-        "layers": [{"weights": weights.tolist(), "bias": bias.tolist()}],
+        "trees": trees_content(trees, baseline=4.0 - 16.0 - 8.0),  # at log m = -4 and a rest of 0
+        "of_kinds": of_kinds.tolist(),
         "calibration": [0.0, 1.0],
         "borders": [[0.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]],  # where 20 % of the height are reached
         "false_alarms": FALSE_ALARMS,

@@ -12,11 +12,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from tests.support.face_crops import bump_at, mark, moved_crop
 from tests.support.movement_curves import BROWS, CORNERS, bell, calm, with_movement
 from tests.support.synth_clips import FPS, TIMES, clip_of, event
 from tests.support.verifiers import CLASSES, made_up_verifier
+from Utils.errors import InputError
 from Utils.own_video.candidates import FEATURES, Measured, measure_candidates
 from Utils.own_video.displacement import EYES, HEAD, LIGHT, MISFIT, MOVED, N_REGIONS, REGIONS, CurveMeter
 from Utils.own_video.verify import KINDS, MICRO, VERIFY, load_verifier
@@ -35,7 +37,7 @@ from Utils.synth_run.labels import (
     stretch_of,
     with_drawn_events,
 )
-from Utils.synth_run.verifier import count_events, false_alarm_table, figures_of, fit
+from Utils.synth_run.verifier import count_events, false_alarm_table, figures_of, fit, require_kinds, trees_of
 
 NOTHING = KINDS.index("nothing")
 
@@ -302,8 +304,17 @@ def test_the_same_seed_gives_the_same_file(sets, fitted):
 
 def test_a_kind_that_no_candidate_has_is_said(sets):
     few = [clip for clip in sets[0] if KINDS.index("light") not in clip.kinds]
-    with pytest.raises(ValueError, match="7 of 8 kinds: more clips"):
-        fit(few, *sets[1:], CLASSES, seed=0)
+    require_kinds(sets[0])
+    with pytest.raises(InputError, match="shows the kind light: make more --clips"):
+        require_kinds(few)
+
+
+def test_the_trees_of_the_file_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 4))
+    booster = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=8).fit(x, x[:, 0] * x[:, 1] + x[:, 2] > 0)
+    more = rng.normal(size=(300, 4))
+    np.testing.assert_allclose(trees_of(booster).log_odds(more), booster.decision_function(more), atol=1e-9)
 
 
 def test_false_alarms_grow_as_the_threshold_falls(sets, fitted):
