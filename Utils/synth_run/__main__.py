@@ -12,6 +12,7 @@ on the clips that nothing was trained on, also by the looks of the faces).
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -108,7 +109,7 @@ def run(args: argparse.Namespace) -> None:
             network.save_weights(folder / name / "all.weights.h5")
         about = {"k": SYNTH.k, "k_prime": HALF_LENGTH_S * SYNTH.fps, "fps": SYNTH.fps, "classes": list(classes)}
         write_json(folder / "weights.json", about | {"dataset": SYNTH.title})
-        write_json(folder / VERIFY, fitted.content)
+        (folder / VERIFY).write_text(json.dumps(fitted.content, separators=(",", ":")), encoding="utf-8")  # compact
         write_json(folder / "figures.json", figures)
     print(f"  {fitted.summary()}\n  everything is in {args.weights_dir / SYNTH.name}")
 

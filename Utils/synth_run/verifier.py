@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from Utils.errors import InputError
 from Utils.own_video.candidates import FEATURES
@@ -226,10 +227,11 @@ def _overlaps(found: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def count_events(verifier: Verifier, clip: Labelled, threshold: float) -> tuple[int, int, int]:
-    """(found, wrong, missed) micro-expressions of a clip. Of several on one, all but one are wrong."""
-    events, kept = reported(verifier, clip, threshold)
-    hit = (_overlaps(events, clip.events) >= HIT).any(0)
-    return int(hit.sum()), len(kept) - int(hit.sum()), int((~hit).sum())
+    """(found, wrong, missed) micro-expressions of a clip. An event finds one of them at most."""
+    events, _ = reported(verifier, clip, threshold)
+    hit = _overlaps(events, clip.events) >= HIT
+    found = int(hit[linear_sum_assignment(hit, maximize=True)].sum())
+    return found, len(events) - found, len(clip.events) - found
 
 
 def figures_of(verifier: Verifier, check: Sequence[Labelled], neutral: Sequence[bool], per_minute: float = 1.0) -> dict:
