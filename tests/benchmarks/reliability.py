@@ -1,6 +1,6 @@
 """Figures of docs/model_card.md: draws the reliability diagram, and prints the tables of the clips to check with.
 
-    python -m tests.benchmarks.reliability [--clips 360]        # writes docs/images/reliability.png
+    python -m tests.benchmarks.reliability [--clips 300]        # writes docs/images/reliability.png
 
 The figures are those of `MEAN_Weights/SYNTH/figures.json`, which `python -m Utils.synth_run` writes. The numbers of
 rendered events are counted in the plans of the clips.
@@ -17,6 +17,7 @@ from Utils.datasets.table import SYNTH
 from Utils.report.figures import GREY, PALETTE, new_figure
 from Utils.settings import PROJECT
 from Utils.synth_run.__main__ import SEED
+from Utils.synth_run.clips import clip_numbers
 from Utils.synthetic.synth import synth_clip
 from Utils.work.cache import read_json
 
@@ -54,14 +55,18 @@ def looks_table(rows: Sequence[dict]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.benchmarks.reliability", description=__doc__.split("\n")[0])
-    parser.add_argument("--clips", type=int, default=360, metavar="N", help="clips that were rendered (default: 360)")
-    n_clips = parser.parse_args().clips
+    parser.add_argument("--clips", type=int, default=300, metavar="N", help="as for Utils.synth_run (default: 300)")
+    parser.add_argument("--photographs", type=int, default=100, metavar="N", help="as there (default: 100)")
+    args = parser.parse_args()
     figures = read_json(FIGURES)
     if not isinstance(figures, dict):
         raise SystemExit(f"{FIGURES}: is missing; python -m Utils.synth_run writes it")
     draw(figures["verifier"]["reliability"], PICTURE)
     print(f"{PICTURE}\n\n{looks_table(figures['by_looks'])}\n")
-    plans = [synth_clip(n, SEED, figures["seconds"]) for n in range(n_clips)]
+    plans = [
+        synth_clip(n, SEED, figures["seconds"])
+        for n in clip_numbers(args.clips, args.photographs, SEED, figures["seconds"])
+    ]
     for what in (Counter(e.kind for plan in plans for e in plan.events), Counter(plan.scenario for plan in plans)):
         print(", ".join(f"{name} {count:,}" for name, count in what.most_common()))
 
