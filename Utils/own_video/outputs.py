@@ -94,7 +94,7 @@ def set_aside_rows(candidates: pd.DataFrame) -> list[dict]:
     chosen = candidates[candidates["kind"] != "micro"]
     chosen = chosen[(chosen["kind"] != "nothing") | (chosen["motion_px"] > NOTHING_PX)]
     chosen = chosen.nlargest(MAX_SET_ASIDE, ["p_micro", "motion_px"]).sort_values(["face", "onset"])
-    flags = chosen["flags"].str.split("; ").map(lambda words: "; ".join(word for word in words if word != UNCLEAR))
+    flags = chosen["flags"].map(lambda text: "; ".join(flag for flag in text.split("; ") if flag != UNCLEAR))
     chosen = chosen.assign(flags=flags)  # their emotions are not shown
     names = ("face", "onset_s", "offset_s", "kind", "motion_px", "p_micro", "flags")
     return [dict(zip(names, row, strict=True)) for row in chosen[list(names)].itertuples(index=False)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -53,14 +54,15 @@ def train_networks(
     import keras
 
     from define_model import frozen_streams, recognition_head, recognition_network, spotting_network
-    from Utils.networks.backend import seed_keras
+    from Utils.networks.backend import compiles, seed_keras
     from Utils.networks.compiled import predict, train
 
     seed_keras(seed)
     common = dict(learning_rate=learning_rate, batch_size=batch_size, seed=seed)
     spotting = spotting_network()
     features, labels = spotting_set
-    train(spotting, as_inputs(features), labels, jit_compile=True, epochs=epochs[0], **common)
+    steps = epochs[0] * math.ceil(len(labels) / batch_size)
+    train(spotting, as_inputs(features), labels, jit_compile=compiles(steps), epochs=epochs[0], **common)
     recognition = recognition_network(spotting, n_classes)
     images, classes = recognition_set
     streams = predict(frozen_streams(spotting), as_inputs(images))

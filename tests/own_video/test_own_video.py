@@ -102,7 +102,7 @@ def test_the_same_command_goes_on_and_names_the_bad_files(analysed, videos, caps
     for name, reason in (("cut.mp4", "not a video"), ("empty.mp4", "is empty"), ("sound.mp4", "has no pictures")):
         assert any(str(videos / name) in line and reason in line for line in problems), problems
     assert {p: p.stat().st_mtime_ns for p in analysed.glob("*/*")} == before
-    assert "WARNING: These weights were trained on rendered faces" in said.out
+    assert "WARNING: These weights were trained on the eight rendered faces" in said.out
 
 
 def test_tables_of_all_videos(analysed):

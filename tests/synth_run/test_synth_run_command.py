@@ -15,6 +15,7 @@ from Utils.own_video.displacement import MOVED
 from Utils.own_video.verify import load_verifier
 from Utils.own_video.weights import Ensemble, weights_for_videos
 from Utils.synth_run import __main__ as synth_run
+from Utils.synth_run import verifier as verifier_module
 from Utils.synth_run.clips import ClipData, ClipJob
 
 OTHER_KINDS = ("macro", "speech", "head", "blink", "occlusion", "light")
@@ -56,14 +57,29 @@ def test_the_command_writes_weights_for_videos(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(synth_run, "make_clip", lambda job: None if job.number == 7 else made_up_clip(job))
     (tmp_path / "w/SYNTH").mkdir(parents=True)
     (tmp_path / "w/SYNTH/old.txt").write_text("replaced")
-    flags = ("--clips", "40", "--seconds", "5", "--epochs_spot", "1", "--epochs_recog", "2", "--workers", "1")
+    monkeypatch.setattr(verifier_module, "COPIES", 1)  # quicker
+    monkeypatch.setattr(verifier_module, "TREES", 40)
+    flags = (
+        "--clips",
+        "40",
+        "--photographs",
+        "0",
+        "--seconds",
+        "5",
+        "--epochs_spot",
+        "1",
+        "--epochs_recog",
+        "2",
+        "--workers",
+        "1",
+    )
     assert synth_run.main([*flags, "--weights_dir", str(tmp_path / "w"), "--cache_dir", str(tmp_path / "cache")]) == 0
     folder = tmp_path / "w/SYNTH"
     assert {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} == {
         "spot/all.weights.h5", "recog/all.weights.h5", "weights.json", "verify.json", "figures.json",
     }  # fmt: skip
     weights = weights_for_videos(tmp_path / "w", SYNTH)
-    assert (weights.k, weights.k_prime, weights.fps, weights.classes) == (3, 6, 30, CLASSES) and weights.synthetic
+    assert (weights.k, weights.k_prime, weights.fps, weights.classes) == (3, 6, 30, CLASSES) and weights.caution
     verifier = load_verifier(folder, weights.classes)
     scores, probabilities = Ensemble(weights).predict(np.zeros((2, 42, 42, 3), np.float32))
     assert np.isfinite(scores).all() and probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
