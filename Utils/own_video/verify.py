@@ -21,7 +21,6 @@ from Utils.work.cache import file_hash, read_json
 
 VERIFY = "verify.json"
 LEAF = -1  # stands for the feature of a node that asks for none
-MAX_DEPTH = 12  # of a tree
 VERIFY_VERSION = 1  # of the file's content and of the features: raise it when either changes
 KINDS = ("micro", "macro", "head", "blink", "speech", "occlusion", "light", "nothing")
 MICRO = KINDS.index("micro")
@@ -58,8 +57,7 @@ class Trees:
         """Features (n, features) -> the sum of all trees, (n,)."""
         nodes = np.tile(self.roots, (len(features), 1))
         rows = np.arange(len(features))[:, None]
-        for _ in range(MAX_DEPTH):
-            asks = self.feature[nodes]
+        while ((asks := self.feature[nodes]) != LEAF).any():
             below = features[rows, np.maximum(asks, 0)] <= self.number[nodes]
             nodes = np.where(asks == LEAF, nodes, np.where(below, nodes + 1, self.right[nodes]))
         return self.baseline + self.number[nodes].sum(axis=1)

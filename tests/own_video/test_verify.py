@@ -124,6 +124,17 @@ def test_trees_by_hand(tmp_path):
     assert trees.log_odds(features[:0]).shape == (0,)
 
 
+def test_a_tree_may_be_as_deep_as_it_has_leaves(tmp_path):
+    """Of 30 thresholds 0, 1, 2, ... each node asks for the next one: the leaf of 20.5 is the 22nd, below 20 nodes."""
+    tree = leaf(30.0)
+    for threshold in reversed(range(30)):
+        tree = (MOTION, float(threshold), leaf(float(threshold)), tree)
+    write_verifier(tmp_path, trees=trees_content([tree]))
+    features = np.zeros((3, N_FEATURES))
+    features[:, MOTION] = -1, 20.5, 99
+    assert load_verifier(tmp_path, None).trees.log_odds(features) == pytest.approx([0, 21, 30])
+
+
 def test_the_calibration_is_of_the_log_odds(tmp_path):
     trees = trees_content([leaf(np.log(4))])
     assert probabilities_of(tmp_path, [0.0], trees=trees)[0, MICRO] == pytest.approx(0.8)
