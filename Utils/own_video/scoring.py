@@ -287,6 +287,27 @@ def _face_scores(
     return FaceScores(track, raw, smoothed, probabilities, stretches, height, *curves)
 
 
+def expression_row(
+    face: FaceScores,
+    frames: dict[str, int],
+    score: float,
+    emotion: str,
+    confidence: float,
+    fps: float,
+    source_frames: Sequence[int],
+) -> dict:
+    """The columns `EXPRESSION_COLUMNS` of an expression, without the video. `frames` are its onset, apex and offset."""
+    return dict(
+        face=face.track.number,
+        **frames,
+        **{f"{name}_s": round(frame / fps, TIME_DIGITS) for name, frame in frames.items()},
+        score=round(score, SCORE_DIGITS),
+        emotion=emotion,
+        confidence=round(confidence, SCORE_DIGITS),
+        source_frame=source_frames[frames["apex"]],
+    )
+
+
 def spot_expressions(
     video: str,
     faces: Iterable[FaceScores],
@@ -330,17 +351,8 @@ def spot_expressions(
                     apex=first + found.apex,
                     offset=min(len(source_frames) - 1, first + found.offset),
                 )
-                rows.append(
-                    dict(
-                        video=video,
-                        face=face.track.number,
-                        **frames,
-                        **{f"{name}_s": round(frame / fps, TIME_DIGITS) for name, frame in frames.items()},
-                        score=round(found.score, SCORE_DIGITS),
-                        emotion="" if found.class_index is None else classes[found.class_index],
-                        confidence=round(found.confidence, SCORE_DIGITS),
-                        source_frame=source_frames[frames["apex"]],
-                    )
-                )
+                emotion = "" if found.class_index is None else classes[found.class_index]
+                row = expression_row(face, frames, found.score, emotion, found.confidence, fps, source_frames)
+                rows.append({"video": video} | row)
     table = pd.DataFrame(rows, columns=list(EXPRESSION_COLUMNS))
     return table.astype({"score": float})  # also if there are no rows

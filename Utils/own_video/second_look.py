@@ -18,7 +18,8 @@ from training_utils import TIME_DIGITS, majority_class
 from Utils.datasets.table import Dataset
 from Utils.own_video.candidates import FEATURES, Measured, measure_candidates
 from Utils.own_video.face_tracks import Track, runs_of
-from Utils.own_video.scoring import EXPRESSION_COLUMNS, FRAMES_FROM_0, SCORE_DIGITS, FaceScores
+from Utils.own_video.footage import FACE
+from Utils.own_video.scoring import EXPRESSION_COLUMNS, FRAMES_FROM_0, FaceScores, expression_row
 from Utils.own_video.verify import KINDS, MICRO, VERIFY, Verifier, keep_apart, load_verifier
 from Utils.own_video.weights import OwnWeights
 from Utils.settings import FOR_VIDEOS, PAPER_RULE, PROJECT, SECOND_LOOK, Settings
@@ -34,7 +35,7 @@ HEAD_MOVES = 2.0  # pixels of the 128-pixel crop that the head travels during th
 EYES_CLOSE = 0.35  # share of the eyes' contrast that is lost
 LIGHT_CHANGES = 0.5  # tenths of the face's brightness
 COVERED = 1.0  # log of the growth of what the flow does not explain
-SMALL_FACE = 100  # pixels of the video
+SMALL_FACE = FACE[0]  # pixels of the video
 EDGE_S = 0.3  # seconds from the end of what is seen of the face
 
 
@@ -183,15 +184,10 @@ def _of_stretch(
     for i in range(len(measured.at)):
         emotion, confidence = _emotion(face, onsets[i], apexes[i], k, classes)
         frames = dict(onset=int(onsets[i]), apex=int(apexes[i]), offset=int(offsets[i]))
+        row = expression_row(face, frames, scores[i], emotion, confidence, fps, source_frames)
         rows.append(
-            dict(
-                face=face.track.number,
-                **frames,
-                **{f"{name}_s": round(frame / fps, TIME_DIGITS) for name, frame in frames.items()},
-                score=round(scores[i], SCORE_DIGITS),
-                emotion=emotion,
-                confidence=round(confidence, SCORE_DIGITS),
-                source_frame=source_frames[frames["apex"]],
+            row
+            | dict(
                 kind=KINDS[MICRO] if i in kept else str(others[i]),
                 motion_px=round(float(measured.motion[i]), PIXEL_DIGITS),
                 p_micro=round(float(probabilities[i, MICRO]), PIXEL_DIGITS),
