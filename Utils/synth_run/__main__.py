@@ -31,6 +31,7 @@ from Utils.work.cache import atomic_folder, require_writable, write_json
 from Utils.work.machine import cores, versions
 from Utils.work.parallel import release_workers, run_units
 
+WRITTEN = {"spot/all.weights.h5", "recog/all.weights.h5", "weights.json", VERIFY, "figures.json"}
 FEWEST_CLIPS = 20
 SEED = 0  # of the clips
 
@@ -63,13 +64,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Render, train, fit and write. Raises InputError if a folder cannot be written."""
+    """Render, train, fit and write. Raises InputError if a folder cannot be written, or has files of the user."""
     from Utils.synth_run.networks import predict_clip, recognition_samples, spotting_samples, train_networks
     from Utils.synth_run.verifier import fit, require_kinds, training_candidates
     from Utils.tvl1 import compile_kernel
 
     require_writable(args.cache_dir, "--cache_dir")
     require_writable(args.weights_dir, "--weights_dir")
+    _require_replaceable(args.weights_dir / SYNTH.name)
     start = time.perf_counter()
     compile_kernel(print)
     numbers = clip_numbers(args.clips, args.photographs, SEED, args.seconds)
@@ -112,6 +114,16 @@ def run(args: argparse.Namespace) -> None:
         (folder / VERIFY).write_text(json.dumps(fitted.content, separators=(",", ":")), encoding="utf-8")  # compact
         write_json(folder / "figures.json", figures)
     print(f"  {fitted.summary()}\n  everything is in {args.weights_dir / SYNTH.name}")
+
+
+def _require_replaceable(folder: Path) -> None:
+    """Raise InputError if a folder of weights has a file that this command does not write: it would be lost."""
+    files = (path for path in sorted(folder.rglob("*")) if not path.is_dir())
+    for path in files:
+        if path.relative_to(folder).as_posix() not in WRITTEN:
+            raise InputError(
+                f"{path}: is not a file of these weights and would be lost; move it, or choose another --weights_dir"
+            )
 
 
 def _with_score_peaks(data: ClipData, scores: np.ndarray) -> Labelled:

@@ -56,7 +56,7 @@ def made_up_clip(job: ClipJob) -> ClipData:
 def test_the_command_writes_weights_for_videos(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(synth_run, "make_clip", lambda job: None if job.number == 7 else made_up_clip(job))
     (tmp_path / "w/SYNTH").mkdir(parents=True)
-    (tmp_path / "w/SYNTH/old.txt").write_text("replaced")
+    (tmp_path / "w/SYNTH/weights.json").write_text("replaced")
     monkeypatch.setattr(verifier_module, "COPIES", 1)  # quicker
     monkeypatch.setattr(verifier_module, "TREES", 40)
     flags = (
@@ -99,6 +99,16 @@ def test_a_few_clips_are_refused(capsys, tmp_path):
     with pytest.raises(SystemExit) as left:
         synth_run.main(["--clips", "19", "--weights_dir", str(tmp_path)])
     assert left.value.code == 2 and "at least 20 are needed" in capsys.readouterr().err
+
+
+def test_files_of_the_user_are_not_lost(capsys, tmp_path):
+    (tmp_path / "w/SYNTH/spot").mkdir(parents=True)
+    (tmp_path / "w/SYNTH/spot/s1.weights.h5").write_text("mine")
+    flags = ("--clips", "20", "--weights_dir", str(tmp_path / "w"), "--cache_dir", str(tmp_path / "cache"))
+    assert synth_run.main(flags) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "spot/s1.weights.h5: is not a file of these weights" in said
+    assert (tmp_path / "w/SYNTH/spot/s1.weights.h5").read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(capsys, tmp_path):
