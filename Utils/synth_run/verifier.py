@@ -44,9 +44,10 @@ class Fitted:
     def summary(self) -> str:
         """One line on the clips to check with."""
         f = self.figures
+        iou = "-" if f["mean_iou"] is None else f"{f['mean_iou']:.2f}"
         return (
             f"SYNTH, clips to check with (rendered): F1 {f['f1']:.3f}, {f['found']} found, {f['wrong']} wrong, "
-            f"{f['missed']} missed, mean IoU {f['mean_iou']:.2f}, threshold {f['threshold']:.2f}"
+            f"{f['missed']} missed, mean IoU {iou}, threshold {f['threshold']:.2f}"
         )
 
 
