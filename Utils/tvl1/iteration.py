@@ -7,6 +7,8 @@ from Utils.tvl1.layout import (
     GRADIENT_FLOOR,
     INNER_ITERATIONS,
     LAMBDA_THETA,
+    LINE,
+    LINE2,
     MINUS_LAMBDA_THETA,
     ONE,
     ONE_LEFT,
@@ -32,6 +34,8 @@ from Utils.tvl1.layout import (
 
 # Share of the threshold within which the change is summed again, in the original's order: see `iterate`
 NEAR_THRESHOLD = 2e-3
+OVER_HALF_UNIT = f32(2**-24 + 2**-47)  # times x: a bit more than half the distance from x to the next float32 number
+UNCERTAIN = f32(2**-16)  # see `quick_norm`
 
 
 @compiled()
@@ -118,12 +122,54 @@ def sum_change_in_order(rows, size):
 
 
 @compiled()
-def update_dual_row(rows, row, has_right, has_below, width):
-    """Update p in one row, in place: the dual step p = (p + tau/theta grad u) / (1 + tau/theta |grad u|).
+def exact_norm(dx, dy):
+    """|(dx, dy)| as the original computes it: in float64, then rounded to float32."""
+    return f32(np.sqrt(f64(dx) * f64(dx) + f64(dy) * f64(dy)))
 
-    The factors `has_right[x]` and `has_below` are 1 or 0. They make the differences 0 at the last column and row. The
-    four quotients are computed from two reciprocals: if r = 1 / n is correctly rounded and q = a r, then the two fused
-    steps q + (a - q n) r give a / n, correctly rounded (Markstein 1990).
+
+@compiled(forceinline=True)
+def quick_norm(dx, dy):
+    """The same norm computed in float32, and whether it could differ from `exact_norm`.
+
+    A float64 root takes four times as long as a float32 root. `high + low` is dx^2 + dy^2 with a relative error of less
+    than 2^-44. The correctly rounded norm is the root of `high`, or the float32 number just above or below it (`up`,
+    `down`). It is `up` if the whole sum exceeds (root + (up - root) / 2)^2, so if `rest`, which is the sum minus root^2,
+    exceeds root (up - root); the square of half a unit is left out. All these errors, and the second rounding of the
+    original, move the bound by less than a share of 2^-20. So only nearer to a bound than `UNCERTAIN` is it uncertain.
+
+    If dx^2 + dy^2 is below 2^-80, float32 is too coarse for `low`. That does no harm, because 1 + tau/theta |grad u| is
+    then 1 with either number.
+    """
+    square_x = dx * dx
+    square_y = dy * dy
+    high = square_x + square_y
+    low = fma(dx, dx, -square_x) + fma(dy, dy, -square_y)
+    low = low + (min(square_x, square_y) - (high - max(square_x, square_y)))
+    root = np.sqrt(high)
+    rest = fma(-root, root, high) + low
+    up = fma(root, OVER_HALF_UNIT, root)
+    down = fma(root, -OVER_HALF_UNIT, root)
+    above = root * (up - root)
+    below = root * (down - root)
+    norm = up if rest > above else root
+    norm = down if rest < below else norm
+    return norm, (abs(rest - above) < UNCERTAIN * above) | (abs(rest - below) < -UNCERTAIN * below)
+
+
+@compiled(fastmath=True)
+def sum_line(values, start, width):
+    """Sum of `width` values, added in any order."""
+    total = ZERO
+    for x in range(width):
+        total += values[start + x]
+    return total
+
+
+@compiled()
+def dual_norms(rows, row, has_right, has_below, norms, width):
+    """|grad u1| and |grad u2| of one row, to the first two lines of `norms`. The third line marks what is uncertain.
+
+    If anything is, the row is computed again. That is about one row in three hundred.
     """
     for x in range(width):
         i = row + x
@@ -133,10 +179,41 @@ def update_dual_row(rows, row, has_right, has_below, width):
         dx2 = (rows[i + U2 + ONE_RIGHT] - u2) * has_right[x]
         dy1 = (rows[i + U1 + ROW] - u1) * has_below
         dy2 = (rows[i + U2 + ROW] - u2) * has_below
-        norm1 = f32(np.sqrt(f64(dx1) * f64(dx1) + f64(dy1) * f64(dy1)))
-        norm2 = f32(np.sqrt(f64(dx2) * f64(dx2) + f64(dy2) * f64(dy2)))
-        n1 = ONE + TAU_THETA * norm1
-        n2 = ONE + TAU_THETA * norm2
+        norms[x], uncertain1 = quick_norm(dx1, dy1)
+        norms[x + LINE], uncertain2 = quick_norm(dx2, dy2)
+        norms[x + LINE2] = ONE if uncertain1 | uncertain2 else ZERO
+    if sum_line(norms, LINE2, width) > ZERO:
+        for x in range(width):
+            i = row + x
+            u1 = rows[i + U1]
+            u2 = rows[i + U2]
+            dx1 = (rows[i + U1 + ONE_RIGHT] - u1) * has_right[x]
+            dx2 = (rows[i + U2 + ONE_RIGHT] - u2) * has_right[x]
+            dy1 = (rows[i + U1 + ROW] - u1) * has_below
+            dy2 = (rows[i + U2 + ROW] - u2) * has_below
+            norms[x] = exact_norm(dx1, dy1)
+            norms[x + LINE] = exact_norm(dx2, dy2)
+
+
+@compiled()
+def update_dual_row(rows, row, has_right, has_below, norms, width):
+    """Update p in one row, in place: the dual step p = (p + tau/theta grad u) / (1 + tau/theta |grad u|).
+
+    The factors `has_right[x]` and `has_below` are 1 or 0. They make the differences 0 at the last column and row. The
+    four quotients are computed from two reciprocals: if r = 1 / n is correctly rounded and q = a r, then the two fused
+    steps q + (a - q n) r give a / n, correctly rounded (Markstein 1990).
+    """
+    dual_norms(rows, row, has_right, has_below, norms, width)
+    for x in range(width):
+        i = row + x
+        u1 = rows[i + U1]
+        u2 = rows[i + U2]
+        dx1 = (rows[i + U1 + ONE_RIGHT] - u1) * has_right[x]
+        dx2 = (rows[i + U2 + ONE_RIGHT] - u2) * has_right[x]
+        dy1 = (rows[i + U1 + ROW] - u1) * has_below
+        dy2 = (rows[i + U2 + ROW] - u2) * has_below
+        n1 = ONE + TAU_THETA * norms[x]
+        n2 = ONE + TAU_THETA * norms[x + LINE]
         r1 = ONE / n1
         r2 = ONE / n2
         a = rows[i + P11] + TAU_THETA * dx1
@@ -154,7 +231,7 @@ def update_dual_row(rows, row, has_right, has_below, width):
 
 
 @compiled()
-def iterate(rows, has_right, size, width, threshold):
+def iterate(rows, has_right, norms, size, width, threshold):
     """Iterate until the change is at most `threshold`, or `INNER_ITERATIONS` times. Returns (number, last change).
 
     The new u of row y needs the old dual field of rows y and y-1. The new dual field of row y-1 needs the new u of rows
@@ -173,9 +250,9 @@ def iterate(rows, has_right, size, width, threshold):
         for y in range(size):
             change += update_flow_row(rows, row, width)
             if y > 0:
-                update_dual_row(rows, row - ROW, has_right, ONE, width)
+                update_dual_row(rows, row - ROW, has_right, ONE, norms, width)
             row = row + ROW
-        update_dual_row(rows, row - ROW, has_right, ZERO, width)
+        update_dual_row(rows, row - ROW, has_right, ZERO, norms, width)
         iterations += 1
         if change > low and change < high:
             change = f64(sum_change_in_order(rows, size))

@@ -66,7 +66,7 @@ def solve_scale(work, tables, scale, counts):
         for _ in range(OUTER_ITERATIONS):
             median_filter(work, U1, in_image, size, width)
             median_filter(work, U2, in_image, size, width)
-            iterations, change = iterate(work.rows, tables.has_right[scale], size, width, threshold)
+            iterations, change = iterate(work.rows, tables.has_right[scale], work.norms, size, width, threshold)
             counts[0] += 1
             counts[1] += iterations
             counts[2] += iterations * size * size

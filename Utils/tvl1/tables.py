@@ -19,6 +19,7 @@ class Workspace(NamedTuple):
     first_pyramid: np.ndarray  # one plane per scale
     second_pyramid: np.ndarray  # three planes per scale: image, x gradient, y gradient
     upscaled: np.ndarray  # two planes: the two components of u on their way from one scale to the next
+    norms: np.ndarray  # three lines of one row: the lengths of both gradients of u, and where they are uncertain
     median_plane: np.ndarray
     sorted5: np.ndarray
     medians: np.ndarray
@@ -55,6 +56,7 @@ def make_workspace() -> Workspace:
         first_pyramid=aligned_zeros(NSCALES * PLANE),
         second_pyramid=aligned_zeros(NSCALES * 3 * PLANE),
         upscaled=aligned_zeros(2 * PLANE),
+        norms=aligned_zeros(3 * STRIDE),
         median_plane=aligned_zeros(PLANE),
         sorted5=aligned_zeros(5 * STRIDE),
         medians=aligned_zeros(STRIDE),

@@ -12,11 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from joblib import Parallel, delayed
+from numba import njit
 
 from tests.support.paths import GOLDEN, PROJECT, RECORDED
 from tests.support.tvl1_pairs import SIDE, checksum, recorded_checksums, recorded_pairs, why_not_opencv
 from tests.support.tvl1_reference import reference_flow
 from Utils.tvl1 import KERNEL_VERSION, TVL1, compile_kernel, kernel, tables, tvl1_flow
+from Utils.tvl1.iteration import dual_norms, quick_norm
+from Utils.tvl1.layout import FIELDS, ROW, STRIDE, U1, U2
 
 
 def texture(seed, dx=0.0, dy=0.0, smoothness=2.0):
@@ -162,6 +165,64 @@ def test_result_does_not_depend_on_the_vector_width(lanes):
         first, second, out, tables.make_workspace(), tables.TABLES._replace(widths=widths), np.zeros(4, np.int64)
     )
     assert out.tobytes() == tvl1_flow(first, second).tobytes()
+
+
+# The norms of the dual step, which are computed in float32
+
+
+def ties():
+    """(3a, 4a), whose norm 5a lies exactly between two float32 numbers."""
+    a = np.arange(2**24 // 5 + 2, 2**24 // 3, 1001, dtype=np.int64) | 1
+    return np.float32([3 * a, 4 * a])
+
+
+def norms_near(length):
+    """Pairs whose norms are a few float32 numbers from `length`. At a power of two, the distance of these changes."""
+    angle = np.random.default_rng(1).uniform(0, 2 * np.pi, 50_000)
+    return np.float32([length * np.cos(angle), length * np.sin(angle)])
+
+
+@njit
+def quick_norms(dx, dy, norms, uncertain):
+    for i in range(len(dx)):
+        norms[i], uncertain[i] = quick_norm(dx[i], dy[i])
+
+
+def compared(dx, dy):
+    """Norms computed in float32, which of them are uncertain, and the exact ones."""
+    norms, uncertain = np.empty(len(dx), np.float32), np.empty(len(dx), np.bool_)
+    quick_norms(dx, dy, norms, uncertain)
+    return norms, uncertain, np.sqrt(dx.astype(np.float64) ** 2 + dy.astype(np.float64) ** 2).astype(np.float32)
+
+
+@pytest.mark.parametrize("length", [2.0**-38, 2.0**-12, 0.5, 1.0, 2.0, 3.0, 32.0])
+def test_a_certain_norm_is_exact(length):
+    norms, uncertain, exact = compared(*norms_near(length))
+    np.testing.assert_array_equal(norms[~uncertain], exact[~uncertain])
+    assert uncertain.mean() < 0.01
+
+
+def test_few_norms_are_uncertain():
+    random = np.random.default_rng(2).normal(size=(2, 1_000_000)).astype(np.float32)
+    norms, uncertain, exact = compared(*random)
+    np.testing.assert_array_equal(norms[~uncertain], exact[~uncertain])
+    assert 0 < uncertain.mean() < 1e-4
+    norms, uncertain, exact = compared(*np.float32([[0, 1, 0, 3, -5, 2**-60], [0, 0, -1, 4, 12, 0]]))
+    assert not uncertain.any() and norms.tolist() == exact.tolist() == [0, 1, 1, 5, 13, 2**-60]
+
+
+def test_a_row_with_uncertain_norms_is_computed_again():
+    """The norms of ties are wrong in float32; a row of the kernel has the right ones."""
+    norms, uncertain, exact = compared(*ties())
+    assert uncertain.all() and 0 < np.count_nonzero(norms != exact) < len(norms)
+    dx, dy = ties()[:, np.flatnonzero(norms != exact)[0]]
+    rows, found = tables.aligned_zeros(3 * FIELDS * STRIDE), tables.aligned_zeros(3 * STRIDE)
+    for field in (U1, U2):
+        rows[ROW + field : ROW + field + SIDE] = 0, *[dx] * (SIDE - 1)
+        rows[2 * ROW + field] = dy
+    dual_norms(rows, ROW, tables.TABLES.has_right[0], np.float32(1), found, np.uint64(SIDE))
+    right = np.float32(np.hypot(np.float64(dx), np.float64(dy)))
+    assert found[0] == found[STRIDE] == right and found[2 * STRIDE] == 1
 
 
 def test_threads_do_not_disturb_each_other():
