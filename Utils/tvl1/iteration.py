@@ -133,9 +133,10 @@ def quick_norm(dx, dy):
 
     A float64 root takes four times as long as a float32 root. `high + low` is dx^2 + dy^2 with a relative error of less
     than 2^-44. The correctly rounded norm is the root of `high`, or the float32 number just above or below it (`up`,
-    `down`). It is `up` if the whole sum exceeds (root + (up - root) / 2)^2, so if `rest`, which is the sum minus root^2,
-    exceeds root (up - root); the square of half a unit is left out. All these errors, and the second rounding of the
-    original, move the bound by less than a share of 2^-20. So only nearer to a bound than `UNCERTAIN` is it uncertain.
+    `down`). It is `up` if the whole sum exceeds (root + (up - root) / 2)^2. That is the case if `rest`, which is the
+    sum minus root^2, exceeds root (up - root); the square of half a unit is left out. All these errors, and the second
+    rounding of the original, move the bound by less than a share of 2^-20. So only nearer to a bound than `UNCERTAIN`
+    is it uncertain.
 
     If dx^2 + dy^2 is below 2^-80, float32 is too coarse for `low`. That does no harm, because 1 + tau/theta |grad u| is
     then 1 with either number.
