@@ -31,22 +31,30 @@ from Utils.records import Expression, Video
 from Utils.synthetic.clips import ClipSettings
 from Utils.synthetic.dataset import generate
 
+# The tests start some two hundred processes. Without this, each compiles the project's files again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 TINY = ClipSettings(frames=60, size=(160, 120), n_me=(1, 2), n_macro=(0, 0), n_speech=(0, 0))
 
 
-# The longest first, in an order that fills two cores: pytest-xdist hands out whole files as they come. CPU seconds.
+# The longest first, in an order that fills two cores: pytest-xdist hands out whole files as they come
 LONGEST = (
-    "steps/test_main.py",  # 60
-    "steps/test_main_datasets.py",  # 90
-    "robustness/test_resume.py",  # 100
-    "robustness/test_bad_input.py",  # 65
-    "work/test_cluster.py",
+    "steps/test_main_datasets.py",  # 100 seconds
+    "robustness/test_resume.py",
     "robustness/test_faults.py",
+    "steps/test_main.py",
+    "robustness/test_bad_input.py",
+    "work/test_cluster.py",
+    "report/test_report_browser.py",
+    "robustness/test_faults_video.py",
     "tvl1/test_tvl1.py",
+    "steps/test_train_evaluate.py",
     "own_video/test_own_video.py",
     "robustness/test_fuzz.py",
     "steps/test_demo.py",
-    "robustness/test_faults_video.py",
+    "own_video/test_second_look_cuts.py",
+    "own_video/test_second_look_command.py",
+    "synth_run/test_synth_run_command.py",  # 9 seconds
 )
 
 

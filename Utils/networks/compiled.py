@@ -119,5 +119,8 @@ def predict(network: keras.Model, inputs: list[np.ndarray]) -> list[np.ndarray]:
         _PREDICTORS[key] = keras.models.clone_model(network)
     predictor = _PREDICTORS[key]
     predictor.set_weights(network.get_weights())
-    outputs = predictor.predict(inputs, batch_size=PREDICTED_AT_ONCE, verbose=0)
-    return outputs if isinstance(outputs, list) else [outputs]
+    parts = []  # `Model.predict` would prepare the reading of the samples first, which takes longer than a short video
+    for start in range(0, len(inputs[0]), PREDICTED_AT_ONCE):
+        outputs = predictor.predict_on_batch([array[start : start + PREDICTED_AT_ONCE] for array in inputs])
+        parts.append(outputs if isinstance(outputs, list) else [outputs])
+    return [np.concatenate(of_one_output) for of_one_output in zip(*parts, strict=True)]

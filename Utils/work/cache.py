@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -27,6 +28,7 @@ MACHINE_DIGITS = 8
 NAME_SHOWN = 40  # characters of a result's name that begin the name of its scratch
 LONGEST_NAME = 255  # bytes of a file's name, on most file systems
 BLOCK = 1 << 20  # bytes that are read at once
+FOLDER_IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST)  # errors of renaming onto a folder that has files
 LEFT_AFTER = 7 * 24 * 3600  # seconds without a change after which scratch of another machine counts as left over
 
 # Scratch is a hidden file or folder beside the result that it becomes: `.name-machine.process-random.part`
@@ -94,14 +96,14 @@ def atomic_folder(final: Path, is_finished: Callable[[], bool] = lambda: False) 
             try:
                 os.replace(scratch, final)
                 return
-            except OSError:
-                if not final.is_dir():
+            except OSError as error:
+                if error.errno not in FOLDER_IN_THE_WAY and not final.is_dir():
                     raise
                 old = Path(tempfile.mkdtemp(prefix=scratch_prefix(final), suffix=".old", dir=final.parent))
                 try:
                     os.replace(final, old / "old")
                 except FileNotFoundError:
-                    pass  # another run has just moved it away: try again
+                    pass  # another run has moved it away in the meantime: try again
                 finally:
                     shutil.rmtree(old, ignore_errors=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import errno
 import os
 import re
 import signal
@@ -129,6 +130,22 @@ def test_two_processes_write_the_same(tmp_path):
     assert len({(tmp_path / "folder" / name).read_text() for name in "abc"}) == 1
     assert (tmp_path / "file").read_text() in ("0" * 5000, "1" * 5000)
     assert sorted(os.listdir(tmp_path)) == ["file", "folder", "ready0", "ready1"]
+
+
+def test_a_folder_that_another_run_moves_away_in_the_meantime(tmp_path, monkeypatch):
+    """The folder is in the way when ours gets its name, and is gone when we look at it."""
+    replace, calls = os.replace, []
+
+    def moved_away_at_once(source, target):
+        calls.append(target)
+        if len(calls) == 1:
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", moved_away_at_once)
+    with atomic_folder(tmp_path / "video") as scratch:
+        (scratch / "a").touch()
+    assert os.listdir(tmp_path) == ["video"] and os.listdir(tmp_path / "video") == ["a"]
 
 
 def test_a_finished_folder_of_a_faster_run_stays(tmp_path):
