@@ -24,7 +24,7 @@ WINDOW_S = 0.7  # seconds after which a new reference frame is taken
 SAMPLED_FPS = 28  # faster videos are measured at every n-th frame, so that at least this many a second remain
 FAR = 6.0  # pixels; a head that has moved further from its place in the reference frame gets a new reference
 GRID = 7  # pixels between the points at which the flow is measured
-BORDER = 4  # pixels at the edge of the crop without points
+BORDER = 6  # pixels at the edge of the crop without points: what leaves the crop there has no flow
 LK_WINDOW, LK_LEVELS, LK_STEPS, LK_EPSILON = 15, 3, 10, 0.01
 LARGEST = 15.0  # pixels: points that seem to have moved further are left out
 
@@ -187,6 +187,7 @@ def measure(reference: Reference, crop: np.ndarray) -> np.ndarray:
     )
     flow = moved - reference.points
     usable = (found[:, 0] == 1) & np.isfinite(flow).all(1) & (np.abs(flow).max(1) < LARGEST)
+    usable &= ((moved >= BORDER) & (moved <= CROP_SIZE - 1 - BORDER)).all(1)
     flow = np.where(usable[:, None], flow, 0)
     if usable.sum() < FEWEST_POINTS:
         usable[:] = True  # nothing of the face is found again: no movement, and a large misfit

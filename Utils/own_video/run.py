@@ -57,7 +57,7 @@ from Utils.work.cache import (
 )
 from Utils.work.parallel import Workers, run_units
 
-OWN_VIDEO_VERSION = 3  # part of a video's key: raise it when the results for the same video change
+OWN_VIDEO_VERSION = 4  # part of a video's key: raise it when the results for the same video change
 DONE = "settings.json"  # written last: a folder that has it is finished
 OVERLAY = "overlay.mp4"
 LOWEST_FPS = 20  # below this rate k is under two frames, so this is reported; the video is still analysed

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit
 
 from Utils.errors import InputError
 from Utils.own_video.candidates import FEATURES, Measured
@@ -21,7 +22,7 @@ from Utils.work.cache import file_hash, read_json
 
 VERIFY = "verify.json"
 LEAF = -1  # stands for the feature of a node that asks for none
-VERIFY_VERSION = 1  # of the file's content and of the features: raise it when either changes
+VERIFY_VERSION = 2  # of the file's content, the features and the curves: raise it when one of them changes
 KINDS = ("micro", "macro", "head", "blink", "speech", "occlusion", "light", "nothing")
 MICRO = KINDS.index("micro")
 CLIPPED = 5.0  # standard deviations: features further from the mean are taken as this far
@@ -110,7 +111,7 @@ class Verifier:
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Features (n, features) -> probabilities of `KINDS`, (n, kinds); that of "micro" is calibrated."""
         a, b = self.calibration
-        micro = 1 / (1 + np.exp(-(a + b * self.trees.log_odds(features))))
+        micro = expit(a + b * self.trees.log_odds(features))
         x = np.clip((features - self.mean) / self.scale, -CLIPPED, CLIPPED)
         x = self.kinds[0] + x @ self.kinds[1:]
         x = np.exp(x - x.max(axis=1, keepdims=True))

@@ -2,6 +2,8 @@
 
 Curves add up: so micro-expressions and macro-expressions are also drawn straight into the curves of the clips to train
 on, as bumps that move the regions near one or two places of the face. This gives many more events than are rendered.
+Some get more motion of the head first. A head that turns moves what is near the camera further than an affine map says,
+and the verifier has to tell that from an expression.
 """
 
 from __future__ import annotations
@@ -33,6 +35,14 @@ MACRO_S, MACRO_PX = (0.55, 3.5), (0.8, 8.0)
 SPREADS = (0.08, 0.3)
 MARGIN_S = 0.35  # between two drawn events, and to rendered ones
 
+# Drawn motion of the head: a drift of slow waves, and some quick turns
+WAVES, WAVE_HZ = (1, 3), (0.1, 0.7)  # number; oscillations a second
+TURNS, TURN_S = (0, 3), (0.25, 1.2)  # number; seconds
+WAVE_PX, TURN_PX, UPWARDS = 4.0, 5.0, 0.6  # pixels of the crop, standard deviations; up and down is less than sideways
+TILT = 0.12  # standard deviation of rotation and scale, as pixels at half the crop's width per pixel of drift
+PARALLAX = (0.02, 0.16)  # pixels by which the nearest region goes further than the head, per pixel of drift
+NOSE, NOSE_SIZE = (0, 0.5), (0.25, 0.4)  # what is nearest: place and size in eye distances
+
 # Where the regions lie on a face, in eye distances from the middle between the eyes: right and down
 PLACES = np.array(
     [
@@ -58,6 +68,8 @@ class Labelled:
         Seconds of all micro-expressions of the stretch.
     seconds : float
         Length of the stretch.
+    weight : float
+        How much candidates that are no micro-expression count when the verifier is fitted.
     """
 
     measured: Measured
@@ -65,6 +77,7 @@ class Labelled:
     truth: np.ndarray
     events: np.ndarray
     seconds: float
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -126,10 +139,41 @@ def mirrored(curves: np.ndarray) -> np.ndarray:
     return made
 
 
+def with_moved_head(curves: np.ndarray, rate: float, rng: np.random.Generator) -> tuple[np.ndarray, list[_Event]]:
+    """Add motion of the head to curves, and what its parallax moves in the regions. Also returns the event of it."""
+    made, times = curves.copy(), np.arange(len(curves)) / rate
+    drift = np.zeros((len(curves), 2))
+    for _ in range(int(rng.integers(WAVES[0], WAVES[1] + 1))):
+        hz = float(np.exp(rng.uniform(*np.log(WAVE_HZ))))
+        size = rng.normal(0, WAVE_PX, 2) * [1, UPWARDS] / (1 + hz)
+        drift += np.sin(2 * np.pi * hz * times + rng.uniform(0, 2 * np.pi))[:, None] * size
+    for _ in range(int(rng.integers(TURNS[0], TURNS[1] + 1))):
+        share = np.clip((times - rng.uniform(0, times[-1])) / rng.uniform(*TURN_S), 0, 1)
+        drift += (share * share * (3 - 2 * share))[:, None] * rng.normal(0, TURN_PX, 2) * [1, UPWARDS]
+    made[:, HEAD.start : HEAD.start + 2] += drift
+    made[:, HEAD.start + 2 : HEAD.stop] += drift @ rng.normal(0, TILT, (2, 2))
+    parallax = rng.uniform(*PARALLAX) * _depth(rng)
+    made[:, MOVED] += (parallax[None, :, None] * drift[:, None]).reshape(len(made), -1)
+    return made, [_Event("head", 0.0, len(curves) / rate)]
+
+
+def _depth(rng: np.random.Generator) -> np.ndarray:
+    """How much nearer or farther each region is than the affine map of the head says, (regions,), -1 to 1."""
+    from_nose = (PLACES - NOSE) / NOSE_SIZE
+    depth = rng.uniform(0.5, 1.5) * np.exp(-(from_nose**2).sum(1))
+    for _ in range(3):
+        middle = PLACES[rng.integers(N_REGIONS)] + rng.normal(0, 0.1, 2)
+        spread = rng.uniform(0.15, 0.45)
+        depth += rng.normal(0, 0.35) * np.exp(-0.5 * ((PLACES - middle) ** 2).sum(1) / spread**2)
+    design = np.column_stack([np.ones(N_REGIONS), PLACES])
+    depth -= design @ np.linalg.lstsq(design, depth, rcond=None)[0]
+    return depth / (np.abs(depth).max() + 1e-9)
+
+
 def with_drawn_events(
     curves: np.ndarray, rate: float, events: Sequence[_Event], rng: np.random.Generator
 ) -> tuple[np.ndarray, list[_Event]]:
-    """Draw up to four micro-expressions and two macro-expressions into curves."""
+    """Draw up to four micro-expressions and two macro-expressions into curves. The head may move meanwhile."""
     made, drawn = curves.copy(), list(events)
     seconds = len(curves) / rate
     times = np.arange(len(curves)) / rate

@@ -11,8 +11,16 @@ from scipy.optimize import linear_sum_assignment
 from Utils.errors import InputError
 from Utils.own_video.candidates import FEATURES
 from Utils.own_video.verify import CLIPPED, KINDS, LEAF, MICRO, VERIFY_VERSION, Trees, Verifier, keep_apart
-from Utils.synth_run.clips import ClipData
-from Utils.synth_run.labels import IGNORED, Labelled, labelled, mirrored, stretch_of, with_drawn_events
+from Utils.synth_run.clips import PHOTOGRAPHS, ClipData
+from Utils.synth_run.labels import (
+    IGNORED,
+    Labelled,
+    labelled,
+    mirrored,
+    stretch_of,
+    with_drawn_events,
+    with_moved_head,
+)
 from Utils.work.parallel import Workers, run_units
 
 TREES, LEAVES, LEARNING_RATE = 250, 16, 0.06  # of the boosted trees
@@ -21,11 +29,12 @@ LEAST_IN_LEAF, L2, FEATURES_OF_SPLIT = 20, 1.0, 0.3
 # are judged by the same sense. Names that end in "*" are beginnings.
 SPEAKS_FOR = ("near rest", "wide rest", "log noise", "log surroundings", "log motion to head")
 SPEAKS_AGAINST = (
-    "busy", "peaks around", "head pulse", "head speed", "head travel", "head turn", "misfit of *", "largest misfit",
-    "left eye closes", "right eye closes", "light pulse", "light step",
+    "busy", "peaks around", "misfit of *", "largest misfit", "left eye closes", "right eye closes", "light pulse",
+    "light step",
 )  # fmt: skip
 KIND_STRENGTH = 0.1  # inverse of the regularisation of the logistic regression
-COPIES = 5  # of each clip to train on, with drawn events
+COPIES, WITH_MOVED_HEAD = 5, 2  # of each clip to train on, with drawn events; the first of them with a moved head too
+PHOTOGRAPH_WEIGHT = 3.0  # of the candidates of a photograph: they are few, and nobody expects a false alarm there
 DRAWN = 31  # number of the random stream that draws them
 DIGITS = 4  # decimal places in the file
 RESAMPLED = 1000  # bootstrap samples of the clips
@@ -61,9 +70,13 @@ def _of_clip(data: ClipData) -> list[Labelled]:
     found = [labelled(curves, rate, events), labelled(mirrored(curves), rate, events)]
     rng = np.random.default_rng([DRAWN, data.clip["number"]])
     for copy in range(COPIES):
-        made, drawn = with_drawn_events(mirrored(curves) if copy % 2 else curves, rate, events, rng)
-        found.append(labelled(made, rate, drawn))
-    return found
+        made, head = mirrored(curves) if copy % 2 else curves, []
+        if copy < WITH_MOVED_HEAD:
+            made, head = with_moved_head(made, rate, rng)
+        made, drawn = with_drawn_events(made, rate, events, rng)
+        found.append(labelled(made, rate, [*drawn, *head]))
+    weight = PHOTOGRAPH_WEIGHT if data.clip["scenario"] in PHOTOGRAPHS else 1.0
+    return [replace(of_copy, weight=weight) for of_copy in found]
 
 
 def require_kinds(candidates: Sequence[Labelled]) -> None:
@@ -92,19 +105,19 @@ def fit(
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    features, kinds = _together(train)
+    features, kinds, weights = _together(train)
     booster = HistGradientBoostingClassifier(
         max_iter=TREES, max_leaf_nodes=LEAVES, learning_rate=LEARNING_RATE, min_samples_leaf=LEAST_IN_LEAF,
         l2_regularization=L2, max_features=FEATURES_OF_SPLIT, early_stopping=False, random_state=seed,
         monotonic_cst=[_sense(name) for name in FEATURES],
-    ).fit(features, kinds == MICRO)  # fmt: skip
+    ).fit(features, kinds == MICRO, sample_weight=np.where(kinds == MICRO, 1, weights))  # fmt: skip
     trees = trees_of(booster)
     others = kinds != MICRO
     scaler = StandardScaler().fit(features)
     x = np.clip(scaler.transform(features[others]), -CLIPPED, CLIPPED)
     regression = LogisticRegression(C=KIND_STRENGTH, max_iter=2000).fit(x, kinds[others])
     of_kinds = np.vstack([regression.intercept_, regression.coef_.T])
-    held, held_kinds = _together(check)
+    held, held_kinds, _ = _together(check)
     platt = LogisticRegression(C=1e6).fit(trees.log_odds(held)[:, None], held_kinds == MICRO)
     calibration = np.array([platt.intercept_[0], platt.coef_[0, 0]])
     model = (trees, scaler.mean_, scaler.scale_, of_kinds, calibration)
@@ -145,11 +158,13 @@ def _rounded(array: np.ndarray) -> list:
     return array.tolist() if array.dtype.kind == "i" else np.round(array, DIGITS).tolist()
 
 
-def _together(clips: Sequence[Labelled]) -> tuple[np.ndarray, np.ndarray]:
-    """Features and kinds of all candidates but the ignored ones."""
+def _together(clips: Sequence[Labelled]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features, kinds and weights of all candidates but the ignored ones."""
     features = np.concatenate([c.measured.features for c in clips])
     kinds = np.concatenate([c.kinds for c in clips])
-    return features[kinds != IGNORED], kinds[kinds != IGNORED]
+    weights = np.repeat([c.weight for c in clips], [len(c.kinds) for c in clips])
+    used = kinds != IGNORED
+    return features[used], kinds[used], weights[used]
 
 
 def trees_of(booster) -> Trees:

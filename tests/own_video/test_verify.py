@@ -255,7 +255,7 @@ NOT_OURS = {
     "a list": (lambda content: "[1, 2]", "is damaged"),
     "a number": (lambda content: "3", "is damaged"),
     "nothing": (lambda content: "null", "is damaged"),
-    "other version": (changed(version=2), "another version"),
+    "other version": (changed(version=1), "another version"),
     "version in words": (changed(version="1"), "another version"),
     "other features": (changed(features=list(FEATURES[:-1])), "another version"),
     "features in another order": (changed(features=list(FEATURES[::-1])), "another version"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,7 @@ from Utils.own_video.candidates import FEATURES, Measured, measure_candidates
 from Utils.own_video.displacement import EYES, HEAD, LIGHT, MISFIT, MOVED, N_REGIONS, REGIONS, CurveMeter
 from Utils.own_video.verify import KINDS, MICRO, VERIFY, load_verifier
 from Utils.synth_run import labels
+from Utils.synth_run import verifier as verifier_module
 from Utils.synth_run.clips import frames_at, pair_step
 from Utils.synth_run.labels import (
     IGNORED,
@@ -36,8 +38,19 @@ from Utils.synth_run.labels import (
     mirrored,
     stretch_of,
     with_drawn_events,
+    with_moved_head,
 )
-from Utils.synth_run.verifier import count_events, false_alarm_table, figures_of, fit, require_kinds, trees_of
+from Utils.synth_run.verifier import (
+    COPIES,
+    PHOTOGRAPH_WEIGHT,
+    WITH_MOVED_HEAD,
+    count_events,
+    false_alarm_table,
+    figures_of,
+    fit,
+    require_kinds,
+    trees_of,
+)
 
 NOTHING = KINDS.index("nothing")
 
@@ -206,6 +219,42 @@ def test_what_is_drawn_is_there_and_nothing_else():
             assert not change[~inside].any() and (not events or change[inside].max() <= MICRO_PX[1])
         assert change.max() <= MICRO_PX[1] + 2 * MACRO_PX[1]
     assert n_micro > 2 * n_macro > 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_moved_head_moves_regions_by_their_depth(seed):
+    """All of it is the head's drift, sideways and down, times a number of each region that no affine map has."""
+    made, (head,) = with_moved_head(calm(300), FPS, np.random.default_rng(seed))
+    assert (head.kind, head.onset, head.offset) == ("head", 0, 10)
+    np.testing.assert_array_equal(made[:, MISFIT.start :], calm(300)[:, MISFIT.start :])
+    drift = made[:, HEAD][:, :2]
+    assert 1 < np.ptp(drift, axis=0).max() < 60
+    moved = made[:, MOVED].reshape(300, N_REGIONS, 2)
+    parallax = (moved * drift[:, None]).sum((0, 2)) / (drift**2).sum()
+    np.testing.assert_allclose(moved, parallax[None, :, None] * drift[:, None], atol=1e-5)
+    assert labels.PARALLAX[0] <= np.abs(parallax).max() <= labels.PARALLAX[1]
+    affine = np.column_stack([np.ones(N_REGIONS), labels.PLACES])
+    np.testing.assert_allclose(parallax @ affine, 0, atol=1e-6)
+
+
+def test_copies_have_moved_heads_and_photographs_count_more(tmp_path):
+    """A copy whose head moves has candidates of that kind; the rendered ones are calm."""
+    for scenario, weight in (("neutral", 1.0), ("still", PHOTOGRAPH_WEIGHT)):
+        (tmp_path / scenario).mkdir()
+        data = clip_of(tmp_path / scenario, with_movement(calm(150), bell(TIMES, 2.5, 0.4), CORNERS), scenario=scenario)
+        copies = verifier_module._of_clip(data)
+        assert len(copies) == 2 + COPIES and {c.weight for c in copies} == {weight}
+        head = [KINDS.index("head") in c.kinds for c in copies]
+        assert not any(head[:2]) and any(head[2 : 2 + WITH_MOVED_HEAD]) and not any(head[2 + WITH_MOVED_HEAD :])
+
+
+def test_the_weight_of_other_candidates_lowers_p(sets):
+    train, check, neutral = sets
+    heavy = fit([replace(clip, weight=20.0) for clip in train[:60]], check, neutral, CLASSES, seed=0)
+    light = fit(train[:60], check, neutral, CLASSES, seed=0)
+    features = np.concatenate([clip.measured.features for clip in check])
+    odds = [fitted.verifier.trees.log_odds(features).mean() for fitted in (heavy, light)]
+    assert odds[0] < odds[1] - 0.5
 
 
 def test_short_curves_get_no_events():
