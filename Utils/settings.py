@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import argparse
-import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from Utils import __version__
+from Utils.flags import (
+    DATASETS,
+    EVALUATION,
+    FOLDERS,
+    GROUPS,
+    MACHINE,
+    TASKS,
+    TRAINING,
+    VIDEOS,
+    boolean,
+    flag,
+    number,
+    scheduler_address,
+)
 from Utils.records import PROTOCOLS
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-# The tasks of main.py, and how messages name them. Each of the first four is chosen by the flag of the same name.
-TASKS = {
-    "evaluate": "--evaluate",
-    "video": "--video",
-    "footage": "--video with --check",
-    "check": "--check",
-    "train": "--train",
-    "predict": "a run on a dataset",
-}
 RUN = ("train", "predict")
 SECOND_LOOK, PAPER_RULE = "verified", "paper"  # values of --spotting
 FOR_VIDEOS = "SYNTH"  # weights that --video takes by default, and that are for nothing else
-EVERY_TASK = tuple(TASKS)  # flags for folders and for the machine are always accepted, because scripts often give them
 
 # Limits of flags. Most are far above every sensible value, and only catch typing errors.
 MAX_RUNS = 1000
@@ -40,81 +43,15 @@ MAX_LEARNING_RATE = 10
 MAX_RATIO = 1_000_000
 MAX_SEED = 2**31 - 1  # NumPy takes seeds below 2**32, and --runs counts on from this one
 MAX_WORKERS = 1024
-MAX_PORT = 65_535  # of TCP
 
 
-def boolean(text: str) -> bool:
-    """True or False, in the spelling of the authors' command line, or as yes/no or 1/0.
-
-    Raises argparse.ArgumentTypeError for any other text.
-    """
-    if text.lower() in ("true", "yes", "1"):
-        return True
-    if text.lower() in ("false", "no", "0"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
-
-
-def number(kind: type, low: float, high: float, open_low: bool = False):
-    """A function from text to a number of type `kind` within [low, high], or within (low, high] with `open_low`.
-
-    That function raises argparse.ArgumentTypeError for any other text.
-    """
-
-    def parse(text: str):
-        try:
-            value = kind(text)
-        except ValueError:
-            wanted = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from None
-        if not math.isfinite(value) or not low <= value <= high or (open_low and value == low):
-            bracket = "(" if open_low else "["
-            raise argparse.ArgumentTypeError(f"{text} is outside {bracket}{low}, {high}]")
-        return value
-
-    return parse
-
-
-def scheduler_address(text: str) -> str:
-    """The address of a Dask scheduler, unchanged. Raises argparse.ArgumentTypeError if it is not one."""
-    match = re.fullmatch(r"tcp://(\[[0-9a-fA-F:.]+\]|[\w.-]+):(\d{1,5})", text)
-    if not match or not 0 < int(match[2]) <= MAX_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an address of a Dask scheduler, such as tcp://10.0.0.1:8786")
-    return text
-
-
-def flag(
-    default,
-    help: str,
-    parse=str,
-    metavar: str | None = None,
-    choices: tuple[str, ...] | None = None,
-    repeated: bool = False,
-    tasks: tuple[str, ...] = EVERY_TASK,
-):
-    """A field of `Settings`, which is also a flag of the same name.
-
-    Parameters
-    ----------
-    default
-        The value if the flag is not given.
-    help : str
-        Its text in --help.
-    parse : callable
-        Text -> value. A flag that is parsed by `boolean` can be given without a value, which means True.
-    metavar, choices
-        See `argparse.ArgumentParser.add_argument`.
-    repeated : bool
-        The flag may be given several times, each time with one or more values. The field is a tuple of all of them.
-    tasks : tuple of str
-        The tasks that use the flag, keys of `TASKS`. With any other task it is refused.
-    """
-    about = dict(type=parse, metavar=metavar, choices=choices)
-    if repeated:
-        about |= dict(action="extend", nargs="+")
-    if parse is boolean:
-        about |= dict(nargs="?", const=True)
-    return field(default=default, metadata=dict(help=help, argument=about, tasks=tasks))
+EXAMPLES = """\
+examples:
+  main.py                                        run DEMO with the weights that come with it
+  main.py --video interview.mp4                  analyse a video of your own; the report is in runs/interview
+  main.py --dataset_name CASME_sq --data_root /data --train
+                                                 train and evaluate on a dataset, leave-one-subject-out
+"""
 
 
 @dataclass(frozen=True)
@@ -122,12 +59,14 @@ class Settings:
     """The values of all flags of `main.py`. The defaults are the paper's."""
 
     dataset_name: str = flag(
+        DATASETS,
         "DEMO",
         "dataset to use; DEMO is part of the program: synthetic faces, generated on first use; with --video, the "
         "weights to use (default there: SYNTH, which was trained for videos)",
         tasks=("video", "footage", "check", *RUN),
     )
     train: bool = flag(
+        TRAINING,
         False,
         "train leave-one-subject-out; without this flag, the weights in --weights_dir are used",
         boolean,
@@ -135,12 +74,14 @@ class Settings:
         tasks=("train",),
     )
     protocol: str = flag(
+        DATASETS,
         "paper",
         "which one is followed where they differ: the paper, or the authors' published code (upstream)",
         choices=PROTOCOLS,
         tasks=("evaluate", "check", *RUN),
     )
     videos: str = flag(
+        DATASETS,
         "annotated",
         "videos that take part: those with a micro-expression (as in the paper), or all (as in the Micro-Expression "
         "Grand Challenge; in the others, every prediction is a false positive)",
@@ -148,6 +89,7 @@ class Settings:
         tasks=("check", *RUN),
     )
     runs: int = flag(
+        TRAINING,
         1,
         "train N times, with the seeds seed ... seed+N-1, and report mean and standard deviation",
         number(int, 1, MAX_RUNS),
@@ -155,6 +97,7 @@ class Settings:
         tasks=("train",),
     )
     video: tuple[Path, ...] = flag(
+        VIDEOS,
         (),
         "analyse your own videos instead of a dataset: files, folders of videos, or folders of frame images (with "
         "--fps); the weights are those of --dataset_name",
@@ -164,6 +107,7 @@ class Settings:
         tasks=("video", "footage"),
     )
     fps: float | None = flag(
+        VIDEOS,
         None,
         "frames per second of the folders of images in --video",
         number(float, LOWEST_RATE, HIGHEST_RATE),
@@ -171,12 +115,14 @@ class Settings:
         tasks=("video", "footage"),
     )
     face: str = flag(
+        VIDEOS,
         "largest",
         "which faces in a --video are followed: at any time only the largest one, or all",
         choices=("largest", "all"),
         tasks=("video", "footage"),
     )
     spotting: str = flag(
+        VIDEOS,
         SECOND_LOOK,
         "how expressions in a --video are chosen: by a second look at every candidate, which measures how far the face "
         "moves (verified), or by the paper's threshold on the networks' score alone (paper)",
@@ -184,6 +130,7 @@ class Settings:
         tasks=("video",),
     )
     false_alarms: float = flag(
+        VIDEOS,
         1.0,
         "false alarms that you accept in a minute of a video without micro-expressions; fewer also means that more "
         "micro-expressions are missed",
@@ -192,6 +139,7 @@ class Settings:
         tasks=("video",),
     )
     absolute_threshold: float | None = flag(
+        VIDEOS,
         None,
         "score of the networks that an expression in a --video must reach in addition",
         number(float, -MAX_SCORE, MAX_SCORE),
@@ -199,13 +147,16 @@ class Settings:
         tasks=("video",),
     )
     half_length: float | None = flag(
+        VIDEOS,
         None,
-        "k' (half the length of an expression) in seconds; needed if the weights come without it, and replaces theirs",
+        "k' in seconds: half of the mean length of a micro-expression, over which scores are smoothed; needed if the "
+        "weights come without it, and replaces theirs",
         number(float, 0, MAX_HALF_LENGTH, open_low=True),
         "SECONDS",
         tasks=("video", "footage"),
     )
     check: bool = flag(
+        DATASETS,
         False,
         "only read the dataset, or the videos of --video, and report what is there and what is wrong",
         boolean,
@@ -213,6 +164,7 @@ class Settings:
         tasks=("check", "footage"),
     )
     evaluate: Path | None = flag(
+        EVALUATION,
         None,
         "only evaluate this CSV file of predictions (columns subject, video, onset, offset, emotion)",
         Path,
@@ -220,15 +172,17 @@ class Settings:
         tasks=("evaluate",),
     )
     ground_truth: Path | None = flag(
-        None, "CSV file of annotations for --evaluate (the same columns)", Path, "CSV", tasks=("evaluate",)
+        EVALUATION, None, "CSV file of annotations for --evaluate (the same columns)", Path, "CSV", tasks=("evaluate",)
     )
     classes: str | None = flag(
+        EVALUATION,
         None,
         "emotions that --evaluate analyses, separated by commas (default: all that the ground truth has)",
         tasks=("evaluate",),
     )
-    data_root: Path = flag(Path("data"), "folder that contains the folders of the datasets", Path, "DIR")
+    data_root: Path = flag(FOLDERS, Path("data"), "folder that contains the folders of the datasets", Path, "DIR")
     weights_dir: Path | None = flag(
+        FOLDERS,
         None,
         "folder from which weights are read: <dataset>/{spot,recog,spot_recog}/s<N>.weights.h5, or the authors' .hdf5 "
         "files (default: MEAN_Weights); with --train, the new weights are copied there (default: they are only in the "
@@ -237,28 +191,42 @@ class Settings:
         "DIR",
         tasks=("video", "footage", *RUN),
     )
-    output_dir: Path = flag(Path("runs"), "folder in which every run makes its own folder", Path, "DIR")
+    output_dir: Path = flag(FOLDERS, Path("runs"), "folder in which every run makes its own folder", Path, "DIR")
     cache_dir: Path = flag(
-        Path("cache"), "folder for features and finished folds, so that a run can be continued", Path, "DIR"
+        FOLDERS, Path("cache"), "folder for features and finished folds, so that a run can be continued", Path, "DIR"
     )
     flow: str = flag(
+        MACHINE,
         "kernel",
         "TV-L1 optical flow: this project's kernel (the same result on every machine), or the installed OpenCV's",
         choices=("kernel", "opencv"),
         tasks=("video", *RUN),
     )
-    epochs_spot: int = flag(10, "epochs of the spotting network", number(int, 1, MAX_EPOCHS), "N", tasks=("train",))
-    epochs_recog: int = flag(
-        100, "epochs of the recognition network", number(int, 1, MAX_EPOCHS), "N", tasks=("train",)
+    epochs_spot: int = flag(
+        TRAINING, 10, "epochs of the spotting network", number(int, 1, MAX_EPOCHS), "N", tasks=("train",)
     )
-    batch_size: int = flag(32, "samples in a training step", number(int, 1, MAX_BATCH), "N", tasks=("train",))
+    epochs_recog: int = flag(
+        TRAINING, 100, "epochs of the recognition network", number(int, 1, MAX_EPOCHS), "N", tasks=("train",)
+    )
+    batch_size: int = flag(TRAINING, 32, "samples in a training step", number(int, 1, MAX_BATCH), "N", tasks=("train",))
     learning_rate: float = flag(
-        5e-4, "learning rate of Adam", number(float, 0, MAX_LEARNING_RATE, open_low=True), "RATE", tasks=("train",)
+        TRAINING,
+        5e-4,
+        "learning rate of Adam",
+        number(float, 0, MAX_LEARNING_RATE, open_low=True),
+        "RATE",
+        tasks=("train",),
     )
     p: float = flag(
-        0.55, "p of the spotting threshold T = mean + p (max - mean)", number(float, 0, 1), "P", tasks=("video", *RUN)
+        DATASETS,
+        0.55,
+        "p of the spotting threshold T = mean + p (max - mean)",
+        number(float, 0, 1),
+        "P",
+        tasks=("video", *RUN),
     )
     ratio: int = flag(
+        TRAINING,
         5,
         "non-expression frames that are kept for each expression frame in training",
         number(int, 1, MAX_RATIO),
@@ -266,6 +234,7 @@ class Settings:
         tasks=("train",),
     )
     validate: bool = flag(
+        TRAINING,
         False,
         "also record the losses on the held-out subject after every epoch (slower; the weights are the same)",
         boolean,
@@ -273,6 +242,7 @@ class Settings:
         tasks=("train",),
     )
     seed: int = flag(
+        TRAINING,
         1,
         "seed of the random numbers: initial weights, shuffling, dropout, and which non-expression frames are kept",
         number(int, 0, MAX_SEED),
@@ -280,12 +250,14 @@ class Settings:
         tasks=("train",),
     )
     workers: int | None = flag(
+        MACHINE,
         None,
         "processes that work at the same time (default: as many as this machine has cores)",
         number(int, 1, MAX_WORKERS),
         "N",
     )
     scheduler: str | None = flag(
+        MACHINE,
         None,
         "address of a Dask scheduler; videos and folds are computed by its workers instead of by processes of this "
         "machine; they must see the same folders (needs requirements-cluster.txt)",
@@ -294,6 +266,7 @@ class Settings:
         tasks=("video", *RUN),
     )
     fresh: bool = flag(
+        MACHINE,
         False,
         "compute everything again instead of using finished videos and folds",
         boolean,
@@ -347,11 +320,14 @@ def parse_settings(argv: list[str] | None = None, datasets: Sequence[str] = ()) 
     """
     parser = _Parser(
         prog="main.py",
+        usage="main.py [--flag VALUE ...]",
         description="MEAN: spots micro-expressions in long face videos, then recognises their emotion.",
-        epilog="Without any flag: a run on the dataset DEMO with the weights that come with it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # of the examples; the rest is wrapped as usual
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"MEAN {__version__}")
+    groups = {name: parser.add_argument_group(name) for name in GROUPS}
     for f in fields(Settings):
         text = f.metadata["help"]
         if f.default not in (None, ()) and "default:" not in text:
@@ -359,7 +335,7 @@ def parse_settings(argv: list[str] | None = None, datasets: Sequence[str] = ()) 
         about = dict(f.metadata["argument"])
         if f.name == "dataset_name" and datasets:
             about["choices"] = (*datasets, FOR_VIDEOS)
-        parser.add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=text, **about)
+        groups[f.metadata["group"]].add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=text, **about)
     given = vars(parser.parse_args(argv))
     if given.get("video"):
         given.setdefault("dataset_name", FOR_VIDEOS)

@@ -16,6 +16,11 @@ SUBJECT_WIDTHS = {
     "annotated": 10, "predicted": 10, "tp": 6, "fp": 6, "fn": 6, "analysed": 10, "correct": 9, "f1": 9,
 }  # fmt: skip
 RULE = "-" * WIDTH
+LEGEND = (
+    "TP found, FP wrong, FN missed. AP@.5:.95: average precision, mean over IoU .5 to .95. ASR: share of videos whose "
+    "first predicted apex lies in the first annotation. MAE: mean distance of these two apexes, in frames. STRS: "
+    "spotting F1 x analysis F1. UF1, UAR: means over the emotions of F1 and of recall."
+)
 ABBREVIATION = 5  # letters of a name up to which it is an abbreviation and is written in capitals
 
 
@@ -46,11 +51,12 @@ def format_metrics(metrics: Mapping, *, subjects: bool = False) -> str:
             first, second = CLASSIFICATION_KEYS[:4], CLASSIFICATION_KEYS[4:]
             rows = ({key: scores[key] for key in keys} for keys in (first, second))
             lines += _block(name.capitalize(), *rows)
-    lines += [RULE, f"{'STRS':<{LABEL}}{_cell(metrics['strs']):>{CELL}}    spotting F1 x analysis F1", RULE]
+    lines += [RULE, f"{'STRS':<{LABEL}}{_cell(metrics['strs']):>{CELL}}", RULE]
     if subjects:
         lines += [_subject_line({"subject": "Subject"} | {key: _heading(key) for key in SUBJECT_WIDTHS})]
         lines += [_subject_line(row) for row in metrics["per_subject"]]
         lines += [RULE, _subject_line(total), RULE]
+    lines += textwrap.wrap(LEGEND, WIDTH, initial_indent="  ", subsequent_indent="  ")
     for note in metrics["notes"]:
         lines += textwrap.wrap(note, WIDTH, initial_indent="  * ", subsequent_indent="    ")
     return "\n".join(lines)

@@ -34,6 +34,7 @@ class VideoOutcome:
     n_frames: int = 0
     seconds: float = 0.0  # length of the video
     took: float = 0.0  # seconds that the analysis took, without the loading of TensorFlow and the networks
+    kept: bool = False  # whether the results were there already
     remarks: tuple[str, ...] = ()
     footage: tuple[Finding, ...] = ()
 
@@ -83,14 +84,23 @@ def write_collection(outcomes: Sequence[VideoOutcome], caution: str, output_dir:
     write_index(output_dir / INDEX, "MEAN: videos", rows, warnings=warnings)
 
 
+def speed(seconds: float, took: float) -> str:
+    """How fast a video of so many seconds was analysed, in words."""
+    if took <= 0:
+        return "at once"
+    if seconds >= took:
+        return f"{seconds / took:.1f}x faster than real time"
+    return f"{took / max(seconds, 0.1):.1f}x slower than real time"
+
+
 def print_outcomes(outcomes: Sequence[VideoOutcome]) -> None:
     """Print a line for each video, with its remarks below it. Problems come last, on the error stream."""
     for outcome in outcomes:
         if outcome.problem:
             continue
-        speed = f", {outcome.seconds / outcome.took:.1f} times real time" if outcome.took else ""
+        how = "already done, kept" if outcome.kept else speed(outcome.seconds, outcome.took)
         print(
-            f"  {outcome.name}: {outcome.n_expressions} expression(s) in {outcome.seconds:.1f} s of video{speed}; "
+            f"  {outcome.name}: {outcome.n_expressions} expression(s) in {outcome.seconds:.1f} s of video, {how}; "
             f"{outcome.folder / 'report.html'}"
         )
         for finding in outcome.footage:

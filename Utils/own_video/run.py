@@ -154,7 +154,8 @@ def run_video(job: VideoJob) -> VideoOutcome:
         _require_name(job)
         key = _key(job)
         done = None if job.fresh else _finished(job.folder, key)
-        if done is None:
+        kept = done is not None
+        if not kept:
             _require_replaceable(job.folder)
             done = _compute(job, key)
         n = len(read_expressions(job.folder / "expressions.csv"))
@@ -162,7 +163,7 @@ def run_video(job: VideoJob) -> VideoOutcome:
         return replace(outcome, problem=shown(error))
     facts = {name: done[name] for name in ("n_frames", "seconds", "took")}
     facts["footage"] = tuple(Finding(**finding) for finding in done["footage"])
-    return replace(outcome, n_expressions=n, remarks=tuple(done["remarks"]), **facts)
+    return replace(outcome, n_expressions=n, remarks=tuple(done["remarks"]), kept=kept, **facts)
 
 
 def _require_name(job: VideoJob) -> None:

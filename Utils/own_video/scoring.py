@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 import pandas as pd
 from scipy.signal import find_peaks
-from tqdm import tqdm
 
 from feature_extraction import face_regions, feature_image, flow_function
 from training_utils import TIME_DIGITS, smooth_scores, spotted_intervals, threshold
@@ -27,6 +26,7 @@ from Utils.own_video.face_tracks import Track, Tracking, runs_of, track_faces
 from Utils.own_video.video_files import Frame
 from Utils.own_video.weights import OwnWeights, ensemble_of
 from Utils.settings import PAPER_RULE
+from Utils.work.progress import progress
 
 BATCH = 256  # features that are predicted at once
 WAITING = 8  # pairs of frames that may wait for each thread: it always has work, and little memory is needed
@@ -136,16 +136,16 @@ def score_video(
         The video or the weights cannot be read.
     """
     k, k_prime = weights.frames_at(source.fps)
-    bar = dict(total=source.n_estimated, unit=" frame", dynamic_ncols=True, disable=not label)
-    images = (frame.image for frame in tqdm(source, desc="  faces", **bar))
-    tracking = track_faces(images, source.fps, which)
-    bar["total"] = tracking.n_frames
+    shown = bool(label)
+    frames = progress(source, total=source.n_estimated, title="faces", unit="frame", shown=shown)
+    tracking = track_faces((frame.image for frame in frames), source.fps, which)
     ensemble = ensemble_of(weights)
     shape = (len(tracking.tracks), tracking.n_frames)
     raw = np.full(shape, np.nan)
     probabilities = np.full((*shape, len(weights.classes)), np.nan, np.float32)
     meters = [None if spotting else CurveMeter(tracking.n_frames, source.fps) for _ in tracking.tracks]
-    seen = _faces(tqdm(source, desc="  scores", **bar), tracking)
+    frames = progress(source, total=tracking.n_frames, title="scores", unit="frame", shown=shown)
+    seen = _faces(frames, tracking)
     if not spotting:
         seen = _measured(seen, tracking, meters)
     pairs = _pairs(seen, tracking, k, minimum=2 * k_prime)

@@ -21,7 +21,6 @@ import cv2
 import numpy as np
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
-from tqdm import tqdm
 
 from Utils.errors import InputError
 from Utils.faces.images import read_image
@@ -36,6 +35,7 @@ from Utils.own_video.rates import (
     require_rate,
     require_times,
 )
+from Utils.work.progress import progress
 
 # FFmpeg's names of the formats that are read: those in which one file is the whole video
 FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,mjpeg,m4v,gif"
@@ -166,14 +166,8 @@ class FrameSource:
         seen : ndarray of bool, (n,)
             Whether any face was found.
         """
-        frames = tqdm(
-            self._decoded(FACE_EVERY),
-            desc="  frame rate",
-            total=round(self.n_estimated / self.fps / FACE_EVERY) + 1,
-            unit=" detection",
-            dynamic_ncols=True,
-            disable=not bar,
-        )
+        total = round(self.n_estimated / self.fps / FACE_EVERY) + 1
+        frames = progress(self._decoded(FACE_EVERY), total=total, title="frame rate", unit="detection", shown=bar)
         found = [(time, shows_face(image)) for time, image in frames]
         self.problems.clear()  # the iterations report them
         return np.array([time for time, _ in found]), np.array([face for _, face in found], bool)

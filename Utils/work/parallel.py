@@ -1,4 +1,4 @@
-"""Runs units of work (a video, a fold), several at the same time, with a progress bar.
+"""Runs units of work (a video, a fold), several at the same time, and shows progress.
 
 Units run in processes on this machine, or on a Dask cluster (`connect`). They are independent, and each writes its own
 result. So a finished unit stays finished, whatever happens to the others.
@@ -13,14 +13,13 @@ from pathlib import Path
 
 import joblib
 from joblib.externals.loky import get_reusable_executor, process_executor
-from tqdm import tqdm
 
 from Utils.errors import InputError
 from Utils.work.machine import peak_memory
+from Utils.work.progress import progress
 
 Numbered = list[tuple[int, object]]  # units with their positions
 FEWEST_PROCESSES = 2  # after a process was ended: with one, units would run in this process, and it could be ended
-BAR_AFTER = 0.2  # seconds until a progress bar is shown; quicker work shows none
 
 
 class Workers:
@@ -109,7 +108,7 @@ def run_units(function: Callable, units: Sequence, workers: Workers | int, title
     waiting = dict(enumerate(units))
     count = max(1, min(workers.count, len(units)))
     ended_before = False
-    with tqdm(total=len(units), desc=f"  {title}", unit=f" {unit_name}", dynamic_ncols=True, delay=BAR_AFTER) as bar:
+    with progress(total=len(units), title=title, unit=unit_name) as bar:
         while waiting:
             try:
                 for number, result in _run(function, list(waiting.items()), workers, count):

@@ -19,6 +19,7 @@ from tests.support.video_clips import FACE, face_clip, numbered, texture, turn, 
 from training_utils import smooth_scores, threshold
 from Utils.datasets.table import DATASETS
 from Utils.faces.landmarks import detect_faces, predict_landmarks
+from Utils.own_video.collection import speed
 from Utils.own_video.scoring import EXPRESSION_COLUMNS
 from Utils.own_video.weights import Ensemble, weights_for_videos
 from Utils.settings import PROJECT
@@ -102,7 +103,22 @@ def test_the_same_command_goes_on_and_names_the_bad_files(analysed, videos, caps
     for name, reason in (("cut.mp4", "not a video"), ("empty.mp4", "is empty"), ("sound.mp4", "has no pictures")):
         assert any(str(videos / name) in line and reason in line for line in problems), problems
     assert {p: p.stat().st_mtime_ns for p in analysed.glob("*/*")} == before
+    assert said.out.count("s of video, already done, kept; ") == len(READABLE)
     assert "WARNING: These weights were trained on the eight rendered faces" in said.out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "took", "words"),
+    [
+        (30, 10, "3.0x faster than real time"),
+        (10, 10, "1.0x faster than real time"),
+        (10, 15, "1.5x slower than real time"),
+        (0, 1, "10.0x slower than real time"),
+        (10, 0, "at once"),
+    ],
+)
+def test_speed_in_words(seconds, took, words):
+    assert speed(seconds, took) == words
 
 
 def test_tables_of_all_videos(analysed):

@@ -7,7 +7,8 @@ from dataclasses import fields
 import pytest
 
 from Utils import __version__
-from Utils.settings import EVERY_TASK, TASKS, Settings, parse_settings
+from Utils.flags import EVERY_TASK, GROUPS, TASKS
+from Utils.settings import Settings, parse_settings
 
 VALUES = {"dataset_name": "CASME_sq", "protocol": "upstream", "videos": "all", "face": "all", "flow": "opencv"}
 VALUES |= {"scheduler": "tcp://host:80", "p": "0.5", "spotting": "paper"}
@@ -39,6 +40,23 @@ def test_a_switch_that_is_off_chooses_no_task_and_is_never_idle():
 
 def test_without_flags_all_is_default():
     assert parse_settings([]) == Settings()
+
+
+def test_help_is_in_groups_with_examples(capsys):
+    """Every flag is in one group, the groups are in their order, and the examples are commands that are parsed."""
+    with pytest.raises(SystemExit) as left:
+        parse_settings(["--help"])
+    text = capsys.readouterr().out
+    places = [text.index(f"\n{group}:\n") for group in GROUPS] + [text.index("\nexamples:\n")]
+    assert left.value.code == 0 and places == sorted(places)
+    for name, f in FIELDS.items():
+        group = GROUPS.index(f.metadata["group"])
+        assert f"\n  --{name} " in text[places[group] : places[group + 1]], name
+    examples = [line.split("  ") for line in text[places[-1] :].splitlines() if line.startswith("  main.py")]
+    commands = [next(part for part in parts if part) for parts in examples]
+    assert len(commands) == 3
+    for command in commands:
+        parse_settings(command.split()[1:])
 
 
 def test_version(capsys):

@@ -96,7 +96,7 @@ def test_the_demo_gives_the_same_bytes_on_a_cluster(dask, tiny_demo, trained_dem
     said, local = capsys.readouterr(), trained_demo.done
     assert "2 Dask worker(s) at tcp://127.0.0.1:" in said.out and "Dask" not in local.stdout
     assert "worker at most" in said.out
-    assert "training: 100%" in said.err and "training: 100%" in local.stderr
+    assert "training: 100% |" in said.err and "training: 100% |" in local.stderr
     predictions = [(only_run(folder) / "predictions.csv").read_bytes() for folder in (tmp_path, trained_demo.folder)]
     assert predictions[0] == predictions[1] and predictions[0].count(b"\n") > 1
     for folder in (tmp_path, trained_demo.folder):
