@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +19,7 @@ from Utils.work.cache import atomic_file
 TABLES = ("predictions.csv", "megc.csv")  # of all videos of a command
 INDEX = "index.html"
 COLLECTION = (*TABLES, INDEX)
+NO_FACE = "no face was found"
 COLLECTED = ("onset", "offset", "emotion")  # columns of the tables of all videos
 
 
@@ -32,7 +33,10 @@ class VideoOutcome:
     problem: str = ""  # why the video could not be analysed; "" if it was
     n_expressions: int = 0
     n_frames: int = 0
+    n_faces: int = 0  # faces that were followed
     seconds: float = 0.0  # length of the video
+    seconds_scored: float = 0.0  # with a face for long enough
+    set_aside: Mapping[str, int] = field(default_factory=dict)  # kind -> number of candidates that are not reported
     took: float = 0.0  # seconds that the analysis took, without the loading of TensorFlow and the networks
     kept: bool = False  # whether the results were there already
     remarks: tuple[str, ...] = ()
@@ -64,15 +68,7 @@ def write_collection(outcomes: Sequence[VideoOutcome], caution: str, output_dir:
         if not outcome.problem:
             table = read_expressions(outcome.folder / "expressions.csv")
             parts += [table.assign(subject=outcome.subject, video=outcome.name)] if len(table) else []
-        rows.append(
-            dict(
-                video=outcome.name,
-                report=None if outcome.problem else f"{outcome.folder.name}/report.html",
-                expressions=None if outcome.problem else outcome.n_expressions,
-                seconds=None if outcome.problem else outcome.seconds,
-                problem=outcome.problem or None,
-            )
-        )
+        rows.append(_index_row(outcome))
     columns = ["subject", "video", *COLLECTED]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
     last_frames = {(o.subject, o.name): o.n_frames - 1 for o in outcomes}
@@ -82,6 +78,25 @@ def write_collection(outcomes: Sequence[VideoOutcome], caution: str, output_dir:
             content.to_csv(scratch, index=False)
     warnings = [caution] if caution else []
     write_index(output_dir / INDEX, "MEAN: videos", rows, warnings=warnings)
+
+
+def _index_row(outcome: VideoOutcome) -> dict:
+    """A row of the index, as `write_index` takes it."""
+    if outcome.problem:
+        return dict(video=outcome.name, problem=outcome.problem)
+    minutes = outcome.seconds_scored / 60
+    return dict(
+        video=outcome.name,
+        report=f"{outcome.folder.name}/report.html",
+        faces=outcome.n_faces,
+        expressions=outcome.n_expressions if outcome.n_faces else None,
+        per_minute=outcome.n_expressions / minutes if minutes else None,
+        set_aside=", ".join(f"{kind} {n}" for kind, n in outcome.set_aside.items()),
+        scored=outcome.seconds_scored,
+        seconds=outcome.seconds,
+        status="done" if outcome.n_faces else NO_FACE,
+        remarks=[*(f"footage, {finding}" for finding in outcome.footage if finding.level != GREEN), *outcome.remarks],
+    )
 
 
 def speed(seconds: float, took: float) -> str:
@@ -99,10 +114,8 @@ def print_outcomes(outcomes: Sequence[VideoOutcome]) -> None:
         if outcome.problem:
             continue
         how = "already done, kept" if outcome.kept else speed(outcome.seconds, outcome.took)
-        print(
-            f"  {outcome.name}: {outcome.n_expressions} expression(s) in {outcome.seconds:.1f} s of video, {how}; "
-            f"{outcome.folder / 'report.html'}"
-        )
+        found = f"{outcome.n_expressions} expression(s)" if outcome.n_faces else NO_FACE
+        print(f"  {outcome.name}: {found} in {outcome.seconds:.1f} s of video, {how}; {outcome.folder / 'report.html'}")
         for finding in outcome.footage:
             if finding.level != GREEN:
                 print(f"    - footage, {finding}")

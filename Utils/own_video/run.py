@@ -40,7 +40,7 @@ from Utils.own_video.outputs import (
 )
 from Utils.own_video.overlay import codec_remarks, overlay_writer
 from Utils.own_video.scoring import Spotting, score_video, scored_stretches, spot_expressions
-from Utils.own_video.second_look import SecondLook, look_again, reported
+from Utils.own_video.second_look import SecondLook, kinds_set_aside, look_again, reported
 from Utils.own_video.video_files import open_video
 from Utils.own_video.weights import OwnWeights, ensemble_of
 from Utils.report.pages import write_report
@@ -62,6 +62,13 @@ DONE = "settings.json"  # written last: a folder that has it is finished
 OVERLAY = "overlay.mp4"
 LOWEST_FPS = 20  # below this rate k is under two frames, so this is reported; the video is still analysed
 TIMES_SHOWN = 20  # times that a remark lists
+MEASURED = (
+    "n_frames",
+    "n_faces",
+    "seconds",
+    "seconds_scored",
+    "took",
+)  # numbers of `settings.json` that the index shows
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,7 @@ def run_video(job: VideoJob) -> VideoOutcome:
         n = len(read_expressions(job.folder / "expressions.csv"))
     except InputError as error:
         return replace(outcome, problem=shown(error))
-    facts = {name: done[name] for name in ("n_frames", "seconds", "took")}
+    facts = {name: done[name] for name in (*MEASURED, "set_aside")}
     facts["footage"] = tuple(Finding(**finding) for finding in done["footage"])
     return replace(outcome, n_expressions=n, remarks=tuple(done["remarks"]), kept=kept, **facts)
 
@@ -194,7 +201,10 @@ def _finished(folder: Path, key: str) -> dict | None:
     done = read_json(folder / DONE)
     if not isinstance(done, dict) or done.get("key") != key:
         return None
-    if not all(isinstance(done.get(name), int | float) for name in ("n_frames", "seconds", "took")):
+    if not all(isinstance(done.get(name), int | float) for name in MEASURED):
+        return None
+    kinds = done.get("set_aside")
+    if not isinstance(kinds, dict) or not all(isinstance(n, int) for n in kinds.values()):
         return None
     if not isinstance(done.get("remarks"), list) or not all(isinstance(remark, str) for remark in done["remarks"]):
         return None
@@ -287,7 +297,10 @@ def _compute(job: VideoJob, key: str) -> dict:
             fps=source.fps,
             k=k,
             k_prime=k_prime,
+            n_faces=len(tracking.tracks),
             seconds=tracking.n_frames / source.fps,
+            seconds_scored=scored * tracking.n_frames / source.fps,
+            set_aside={} if candidates is None else kinds_set_aside(candidates),
             classes=list(job.weights.classes),
             spotting=job.spotting.about(),
             footage=footage,
@@ -299,7 +312,9 @@ def _compute(job: VideoJob, key: str) -> dict:
             job.name,
             report_curves(job.name, source.fps, k_prime, faces, shown_rows, crops, job.flow, remarks),
             job.weights.classes,
-            settings={name: value for name, value in done.items() if name not in ("key", "remarks", "footage")},
+            settings={
+                name: value for name, value in done.items() if name not in ("key", "remarks", "footage", "set_aside")
+            },
             footage=footage,
             remarks=[*remarks, *job.spotting.explained(), *picture_remarks(expressions)],
             set_aside=None if candidates is None else set_aside_rows(candidates),

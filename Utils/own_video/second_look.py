@@ -155,6 +155,13 @@ def reported(candidates: pd.DataFrame) -> pd.DataFrame:
     return candidates[candidates["kind"] == KINDS[MICRO]].reset_index(drop=True)
 
 
+def kinds_set_aside(candidates: pd.DataFrame) -> dict[str, int]:
+    """How many candidates are of each other kind, in the order of `KINDS`, without "nothing" and kinds without any."""
+    counts = candidates["kind"].value_counts()
+    others = [kind for kind in KINDS if kind not in (KINDS[MICRO], "nothing")]
+    return {kind: int(counts[kind]) for kind in others if kind in counts}
+
+
 def _of_stretch(
     face: FaceScores, first: int, last: int, classes, k, look: SecondLook, fps, source_frames
 ) -> list[dict]:

@@ -136,9 +136,10 @@ def write_index(path: Path, title: str, rows: Sequence[Mapping], *, warnings: Se
         The .html file. It appears whole or not at all.
     title : str
     rows : sequence of mapping
-        "video": its name; "report": path of its report relative to the index, or None; "expressions": their number, or
-        None; "seconds": the video's length, or None; "problem": why it failed, or None; optionally "status": what is
-        shown if there is no problem, by default "done".
+        "video": its name. What is not known may be missing or None: "report", the path of its report relative to the
+        index; the numbers "faces", "expressions", "per_minute" (expressions in a scored minute), "scored" and "seconds"
+        (scored seconds, and all); "set_aside", a text; "remarks", a list of texts; "problem", why it failed; "status",
+        what is shown if there is no problem, by default "done".
     warnings : sequence of str
         They are at the top of the page.
     """
@@ -146,8 +147,9 @@ def write_index(path: Path, title: str, rows: Sequence[Mapping], *, warnings: Se
         {
             "video": str(row["video"]),
             "link": None if row.get("report") is None else relative_link(row["report"]),
-            "expressions": row.get("expressions"),
-            "seconds": row.get("seconds"),
+            **{name: row.get(name) for name in ("faces", "expressions", "per_minute", "scored", "seconds")},
+            "set_aside": str(row.get("set_aside") or ""),
+            "remarks": [str(remark) for remark in row.get("remarks") or ()],
             "failed": bool(row.get("problem")),
             "status": str(row.get("problem") or row.get("status") or "done"),
         }

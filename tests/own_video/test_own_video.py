@@ -133,6 +133,7 @@ def test_tables_of_all_videos(analysed):
     assert list(megc.columns) == ["vid", "onset", "offset", "type"] and len(megc) == len(table)
     page = (analysed / "index.html").read_text(encoding="utf-8")
     assert all(name in page for name in (*READABLE, "empty", "cut", "sound"))
+    assert page.count("no face was found") == 2  # nobody: the status, and the remark that says what to do
     assert run("--evaluate", analysed / "predictions.csv", "--ground_truth", analysed / "predictions.csv") == 0
 
 

@@ -11,7 +11,14 @@ from tests.support.verifiers import CLASSES, chance, made_up_verifier
 from Utils.own_video.displacement import EYES, HEAD, LIGHT, MISFIT, sampling_step
 from Utils.own_video.face_tracks import Segment, Track
 from Utils.own_video.scoring import EXPRESSION_COLUMNS, FaceScores
-from Utils.own_video.second_look import SECOND_LOOK_COLUMNS, SecondLook, look_again, reported, score_peaks
+from Utils.own_video.second_look import (
+    SECOND_LOOK_COLUMNS,
+    SecondLook,
+    kinds_set_aside,
+    look_again,
+    reported,
+    score_peaks,
+)
 
 FPS = 30.0
 N = 150  # frames: 5 s at 30 a second
@@ -276,3 +283,10 @@ def test_settings_and_words(tmp_path):
     assert "p_micro of at least 0.50" in said and "gave 1.0 false alarms a minute (95 % interval 0.6 to 1.5)" in said
     assert "no verifier of their own" not in said
     assert "no verifier of their own" in " ".join(SecondLook(verifier, 5.0, own=False).explained())
+
+
+def test_kinds_that_were_set_aside_are_counted():
+    kinds = ["blink", "micro", "nothing", "macro", "blink", "nothing"]
+    counts = kinds_set_aside(pd.DataFrame({"kind": kinds}))
+    assert list(counts.items()) == [("macro", 1), ("blink", 2)]
+    assert kinds_set_aside(pd.DataFrame({"kind": []})) == {}

@@ -438,7 +438,17 @@ def test_an_empty_report_opens(tmp_path, visit):
 
 def test_the_index_lists_links_sorts_and_filters(tmp_path, visit):
     rows = [
-        dict(video="b10.mp4", report="b#10/report.html", expressions=12, seconds=60.0, problem=None),
+        dict(
+            video="b10.mp4",
+            report="b#10/report.html",
+            faces=2,
+            expressions=12,
+            per_minute=14.4,
+            scored=50.0,
+            seconds=60.0,
+            set_aside="macro 3, blink 20",
+            remarks=["footage, blur: amber", "scene cuts at 3.0 s"],
+        ),
         dict(video=HOSTILE[1], report=None, expressions=None, seconds=None, problem="has no picture in it"),
         dict(video="b9.mp4", report="b9/report.html", expressions=3, seconds=600.0, problem=None, status="no face"),
     ]
@@ -452,6 +462,10 @@ def test_the_index_lists_links_sorts_and_filters(tmp_path, visit):
     assert names.all_inner_texts() == ["b9.mp4", "b10.mp4", HOSTILE[1]]
     page.get_by_role("columnheader", name="Video").get_by_role("button").click()
     assert names.all_inner_texts()[1:] == ["b9.mp4", "b10.mp4"]
+    row = page.locator("#videos tbody tr").filter(has_text="b10.mp4").locator("td")
+    assert row.all_inner_texts() == ["done", "2", "12", "14.4", "macro 3, blink 20", "50.0", "60.0", "2"]
+    page.locator("summary").click()
+    expect(page.get_by_text("scene cuts at 3.0 s")).to_be_visible()
     assert violations(page) == []
     page.get_by_label("Filter").fill("failed")
     assert names.all_inner_texts() == [HOSTILE[1]]
