@@ -244,7 +244,7 @@ def analyse_videos(settings: Settings) -> int:
     from Utils.own_video.run import jobs_of, run_videos
     from Utils.own_video.second_look import second_look_of
     from Utils.own_video.weights import weights_for_videos
-    from Utils.work.cache import remove_leftovers, require_writable
+    from Utils.work.cache import key_of, remove_leftovers, require_writable
     from Utils.work.machine import cores, git_revision, versions
     from Utils.work.parallel import connect
 
@@ -259,7 +259,12 @@ def analyse_videos(settings: Settings) -> int:
     if weights.caution:
         print(f"  WARNING: {weights.caution}")
     prepare_flow(settings.flow)
-    about = dict(weights=f"{dataset.title}, {len(weights.networks)} network(s)", versions=versions())
+    about = dict(
+        weights=f"{dataset.title}, {len(weights.networks)} network(s)",
+        weights_key=key_of(weights=weights.fingerprint()),
+        versions=versions(),
+        flags=settings.as_json(),
+    )
     with connect(settings.workers, settings.scheduler, (settings.output_dir,)) as workers:
         jobs = jobs_of(paths, settings, weights, look, about | {"git_revision": git_revision()})
         outcomes = run_videos(jobs, settings.output_dir, workers)

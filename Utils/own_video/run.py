@@ -62,6 +62,7 @@ DONE = "settings.json"  # written last: a folder that has it is finished
 OVERLAY = "overlay.mp4"
 LOWEST_FPS = 20  # below this rate k is under two frames, so this is reported; the video is still analysed
 TIMES_SHOWN = 20  # times that a remark lists
+NOT_IN_REPORT = ("key", "flags", "weights_key", "remarks", "footage", "set_aside")  # of `settings.json`
 MEASURED = (
     "n_frames",
     "n_faces",
@@ -303,6 +304,7 @@ def _compute(job: VideoJob, key: str) -> dict:
             set_aside={} if candidates is None else kinds_set_aside(candidates),
             classes=list(job.weights.classes),
             spotting=job.spotting.about(),
+            thresholds={face.track.number: face.threshold for face in faces} if paper_rule else {},
             footage=footage,
             remarks=remarks,
             **job.about,
@@ -312,9 +314,7 @@ def _compute(job: VideoJob, key: str) -> dict:
             job.name,
             report_curves(job.name, source.fps, k_prime, faces, shown_rows, crops, job.flow, remarks),
             job.weights.classes,
-            settings={
-                name: value for name, value in done.items() if name not in ("key", "remarks", "footage", "set_aside")
-            },
+            settings={name: value for name, value in done.items() if name not in NOT_IN_REPORT},
             footage=footage,
             remarks=[*remarks, *job.spotting.explained(), *picture_remarks(expressions)],
             set_aside=None if candidates is None else set_aside_rows(candidates),

@@ -92,6 +92,13 @@ def test_every_video_that_can_be_read_has_its_results(analysed):
         about = json.loads((analysed / name / "settings.json").read_text())
         assert about["n_expressions"] == len(expressions_of(analysed / name))
         assert (about["k"], about["k_prime"]) == (3, 6)
+        assert about["flags"]["face"] == "all" and about["flags"]["p"] == 0.55 and len(about["weights_key"]) == 20
+        curves = frames_of(analysed / name).groupby("face")["score_smoothed"]
+        assert set(map(float, about["thresholds"])) == {face for face, scores in curves if scores.notna().any()}
+        for face, scores in curves:
+            if scores.notna().any():
+                mean, top = scores.mean(), scores.max()
+                assert about["thresholds"][f"{face:.0f}"] == pytest.approx(mean + 0.55 * (top - mean), abs=1e-4)
 
 
 def test_the_same_command_goes_on_and_names_the_bad_files(analysed, videos, capsys):
