@@ -121,6 +121,21 @@ def sum_change_in_order(rows, size):
     return total
 
 
+@compiled(forceinline=True)
+def gradients(rows, i, has_right, has_below):
+    """The differences of u1 and u2 at place `i` to the right and below: (dx1, dy1, dx2, dy2).
+
+    The factors `has_right` and `has_below` are 1 or 0. They make the differences 0 at the last column and row.
+    """
+    u1 = rows[i + U1]
+    u2 = rows[i + U2]
+    dx1 = (rows[i + U1 + ONE_RIGHT] - u1) * has_right
+    dx2 = (rows[i + U2 + ONE_RIGHT] - u2) * has_right
+    dy1 = (rows[i + U1 + ROW] - u1) * has_below
+    dy2 = (rows[i + U2 + ROW] - u2) * has_below
+    return dx1, dy1, dx2, dy2
+
+
 @compiled()
 def exact_norm(dx, dy):
     """|(dx, dy)| as the original computes it: in float64, then rounded to float32."""
@@ -173,25 +188,13 @@ def dual_norms(rows, row, has_right, has_below, norms, width):
     If anything is, the row is computed again. That is about one row in three hundred.
     """
     for x in range(width):
-        i = row + x
-        u1 = rows[i + U1]
-        u2 = rows[i + U2]
-        dx1 = (rows[i + U1 + ONE_RIGHT] - u1) * has_right[x]
-        dx2 = (rows[i + U2 + ONE_RIGHT] - u2) * has_right[x]
-        dy1 = (rows[i + U1 + ROW] - u1) * has_below
-        dy2 = (rows[i + U2 + ROW] - u2) * has_below
+        dx1, dy1, dx2, dy2 = gradients(rows, row + x, has_right[x], has_below)
         norms[x], uncertain1 = quick_norm(dx1, dy1)
         norms[x + LINE], uncertain2 = quick_norm(dx2, dy2)
         norms[x + LINE2] = ONE if uncertain1 | uncertain2 else ZERO
     if sum_line(norms, LINE2, width) > ZERO:
         for x in range(width):
-            i = row + x
-            u1 = rows[i + U1]
-            u2 = rows[i + U2]
-            dx1 = (rows[i + U1 + ONE_RIGHT] - u1) * has_right[x]
-            dx2 = (rows[i + U2 + ONE_RIGHT] - u2) * has_right[x]
-            dy1 = (rows[i + U1 + ROW] - u1) * has_below
-            dy2 = (rows[i + U2 + ROW] - u2) * has_below
+            dx1, dy1, dx2, dy2 = gradients(rows, row + x, has_right[x], has_below)
             norms[x] = exact_norm(dx1, dy1)
             norms[x + LINE] = exact_norm(dx2, dy2)
 
@@ -200,19 +203,13 @@ def dual_norms(rows, row, has_right, has_below, norms, width):
 def update_dual_row(rows, row, has_right, has_below, norms, width):
     """Update p in one row, in place: the dual step p = (p + tau/theta grad u) / (1 + tau/theta |grad u|).
 
-    The factors `has_right[x]` and `has_below` are 1 or 0. They make the differences 0 at the last column and row. The
-    four quotients are computed from two reciprocals: if r = 1 / n is correctly rounded and q = a r, then the two fused
-    steps q + (a - q n) r give a / n, correctly rounded (Markstein 1990).
+    The four quotients are computed from two reciprocals: if r = 1 / n is correctly rounded and q = a r, then the two
+    fused steps q + (a - q n) r give a / n, correctly rounded (Markstein 1990).
     """
     dual_norms(rows, row, has_right, has_below, norms, width)
     for x in range(width):
         i = row + x
-        u1 = rows[i + U1]
-        u2 = rows[i + U2]
-        dx1 = (rows[i + U1 + ONE_RIGHT] - u1) * has_right[x]
-        dx2 = (rows[i + U2 + ONE_RIGHT] - u2) * has_right[x]
-        dy1 = (rows[i + U1 + ROW] - u1) * has_below
-        dy2 = (rows[i + U2 + ROW] - u2) * has_below
+        dx1, dy1, dx2, dy2 = gradients(rows, i, has_right[x], has_below)
         n1 = ONE + TAU_THETA * norms[x]
         n2 = ONE + TAU_THETA * norms[x + LINE]
         r1 = ONE / n1
