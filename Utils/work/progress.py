@@ -5,11 +5,25 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 from tqdm import tqdm
 
+_screen: TextIO | None = None  # where progress is shown; None: on the error stream
 SHOWN_AFTER = 0.2  # seconds: quicker work shows nothing
 STEPS = 10  # lines in a log file
+
+
+@contextmanager
+def shown_on(screen: TextIO) -> Iterator[None]:
+    """Show progress on another stream during the `with` block, because the error stream is held back."""
+    global _screen
+    before, _screen = _screen, screen
+    try:
+        yield
+    finally:
+        _screen = before
 
 
 def progress(items: Iterable | None = None, *, total: int, title: str, unit: str, shown: bool = True):
@@ -31,19 +45,19 @@ def progress(items: Iterable | None = None, *, total: int, title: str, unit: str
     -------
     tqdm or Lines
     """
-    if shown and not sys.stderr.isatty():
-        return Lines(items, total, title, unit)
-    return tqdm(
-        items, total=total, desc=f"  {title}", unit=f" {unit}", dynamic_ncols=True, delay=SHOWN_AFTER, disable=not shown
-    )
+    screen = _screen or sys.stderr
+    if shown and not screen.isatty():
+        return Lines(items, total, title, unit, screen)
+    texts = dict(desc=f"  {title}", unit=f" {unit}")
+    return tqdm(items, total=total, **texts, file=screen, dynamic_ncols=True, delay=SHOWN_AFTER, disable=not shown)
 
 
 class Lines:
     """What `tqdm` is for a terminal, for a file: `  training:  30% | 3 of 10 folds | 12 s`."""
 
-    def __init__(self, items: Iterable | None, total: int, title: str, unit: str) -> None:
+    def __init__(self, items: Iterable | None, total: int, title: str, unit: str, screen: TextIO) -> None:
         self._items, self._total, self._title, self._unit = items, max(1, total), title, unit
-        self._done, self._steps, self._start = 0, 0, time.monotonic()
+        self._screen, self._done, self._steps, self._start = screen, 0, 0, time.monotonic()
 
     def __iter__(self) -> Iterator:
         for item in self._items:
@@ -64,7 +78,7 @@ class Lines:
         if steps > self._steps and seconds >= SHOWN_AFTER:
             self._steps = steps
             done = f"{steps * 100 // STEPS:3}% | {self._done} of {self._total} {self._unit}s | {seconds:.0f} s"
-            print(f"  {self._title}: {done}", file=sys.stderr, flush=True)
+            print(f"  {self._title}: {done}", file=self._screen, flush=True)
 
     def write(self, text: str) -> None:
         """Print a line. (On a terminal, `tqdm` does it above the bar.)"""
