@@ -156,7 +156,7 @@ NAMES = [
     Case("name of 255 characters", a_file(clip(), f"{LONG}.mp4"), (NO_FACE, LONG), 0),
     Case("name too long for .eaf", a_file(clip(".ts"), f"{LONG}a.ts"), (f"{LONG}a.ts", "too long", "rename")),
     Case("name with umlaut, Chinese, blanks", a_file(clip(), " ü – 录像 1 .mp4"), (" ü – 录像 1 ",), 0),
-    Case("name that is HTML", a_file(clip(), "<script>alert(1)<&.mp4"), ("<script>alert(1)<&: 0 exp",), 0),
+    Case("name that is HTML", a_file(clip(), "<script>alert(1)<&.mp4"), ("<script>alert(1)<&: no face",), 0),
     Case("name of dots", a_file(clip(), "...mp4"), ("runs/...mp4/report.html",), 0),
     Case("name with a dash first", videos(lambda root: put(root / "-a.mp4", clip()), "-a.mp4"), ("--video",)),
     Case("name with a dash, said otherwise", a_file(clip(), "-a.mp4"), (NO_FACE,), 0),
