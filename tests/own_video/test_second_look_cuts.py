@@ -28,7 +28,7 @@ CALM = ClipSettings(
 LONG = 7 * FPS
 CUTS = (25, 131)  # their first frames: not a multiple of the 21 frames after which the curves get a new reference
 INSIDE = 36  # frames that an apex lies inside of a cut: 1.2 s
-LEAST_P, WITHIN_FRAMES = 0.3, 2
+LEAST_P, WITHIN_FRAMES, WITHIN_P = 0.3, 2, 0.15
 
 
 class Analysed:
@@ -69,12 +69,13 @@ def inside(table: pd.DataFrame, start: int) -> pd.DataFrame:
     return table[table["apex"].between(start + INSIDE, start + LONG - 1 - INSIDE)]
 
 
-def without_partner(table: pd.DataFrame, others: pd.DataFrame) -> list[tuple]:
-    """Rows of which no other has nearly the same frames."""
+def without_partner(table: pd.DataFrame, others: pd.DataFrame, within_p: float = 1.0) -> list[tuple]:
+    """Rows of which no other has nearly the same frames, and a probability that differs by at most `within_p`."""
     alone = []
     for row in table.itertuples():
         away = (others[["onset", "apex", "offset"]] - [row.onset, row.apex, row.offset]).abs().max(axis=1)
-        if not (away <= WITHIN_FRAMES).any():
+        near = (away <= WITHIN_FRAMES) & ((others["p_micro"] - row.p_micro).abs() <= within_p)
+        if not near.any():
             alone.append((row.onset, row.apex, row.offset, row.p_micro))
     return alone
 
@@ -88,15 +89,16 @@ def look(request, tmp_path) -> SecondLook:
 
 
 @pytest.mark.parametrize("start", CUTS)
-def test_the_same_events_come_out_of_a_cut(analysed, look, start):
+def test_the_same_events_come_out_of_a_cut(analysed, look, start, request):
     """In both directions: what is likely in the whole is reported in the cut, and the other way round.
 
-    The probabilities differ a little: the windows of the reference frames begin elsewhere.
+    With the shipped verifier, probabilities may differ by more: the windows of the reference frames begin elsewhere.
     """
+    within_p = WITHIN_P if "made up" in request.node.callspec.params.values() else 1.0
     whole, cut = (analysed.candidates(first, look) for first in (0, start))
     for table, others in ((whole, cut), (cut, whole)):
         likely = table[table["p_micro"] >= LEAST_P]
-        assert without_partner(inside(likely, start), reported(others)) == []
+        assert without_partner(inside(likely, start), reported(others), within_p) == []
 
 
 @pytest.mark.parametrize("start", CUTS)

@@ -117,10 +117,10 @@ def test_a_fault_of_the_disk_at_every_write(kind, undisturbed, new_place):
 
 
 @posix
-def test_a_kill_at_every_seventh_write(undisturbed, new_place):
+def test_a_kill_at_every_fifth_write(undisturbed, new_place):
     _, requests, expected = undisturbed
     context = faults.forks()
-    for n in faults.places(requests)[::7]:
+    for n in faults.places(requests)[::5]:
         root, what = new_place(), ("killed", n, requests[n - 1])
         process = context.Process(target=faults.in_a_child, args=(root, RUN, n))
         process.start()

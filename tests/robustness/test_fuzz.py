@@ -28,7 +28,7 @@ from Utils.records import PROTOCOLS
 from Utils.settings import PROJECT
 
 CORPUS = TESTS / "fuzz/corpus"
-SECONDS = 1  # for each of the three targets
+SECONDS = 2  # for each of the three targets
 
 SAVED = sorted(CORPUS.glob("*/*"))
 
