@@ -185,7 +185,7 @@ def sum_line(values, start, width):
 def dual_norms(rows, row, has_right, has_below, norms, width):
     """|grad u1| and |grad u2| of one row, to the first two lines of `norms`. The third line marks what is uncertain.
 
-    If anything is, the row is computed again. That is about one row in three hundred.
+    If anything is, the row is computed again. That is about one row in 250.
     """
     for x in range(width):
         dx1, dy1, dx2, dy2 = gradients(rows, row + x, has_right[x], has_below)
