@@ -46,6 +46,7 @@ LONGEST = (
     "robustness/test_bad_input.py",
     "work/test_cluster.py",
     "report/test_report_browser.py",
+    "report/test_report_player.py",
     "robustness/test_faults_video.py",
     "tvl1/test_tvl1.py",
     "steps/test_train_evaluate.py",

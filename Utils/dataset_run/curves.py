@@ -1,4 +1,4 @@
-"""What the figures and the report of a run on a dataset show: curves, intervals, and the crops and flow of each."""
+"""What the figures and the report of a run on a dataset show: curves, intervals, and the clip of each."""
 
 from __future__ import annotations
 
@@ -6,33 +6,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pandas as pd
 
-from feature_extraction import flow_function
-from load_images import read_crop
 from train_evaluate import RunEvaluation
 from training_utils import threshold
 from Utils.datasets.table import Dataset
 from Utils.faces.images import read_image
 from Utils.records import Video
+from Utils.report.clip import clip_data, frames_of_clip
 from Utils.report.contents import Curve
 from Utils.report.figures import VideoFigure
-from Utils.report.pictures import Pictures
 from Utils.settings import Settings
 
 
 def run_curves(run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Settings) -> Iterator[Curve]:
     """A curve for each tested video. Each is only made when it is asked for.
 
-    `k_prime` is in frames. Of `settings`, p and flow are used.
+    `k_prime` is in frames. Of `settings`, p is used.
     """
     for s in run.scores:
         rows = run.evaluation.of_video(s.video.subject, s.video.name)
         tables = {"predicted": rows.predictions, "annotated": rows.annotations}
 
-        def pictures(which: str, i: int, video=s.video, tables=tables) -> Pictures:
-            return pictures_of(video, *tables[which].loc[i, ["onset", "apex", "offset"]], settings.flow)
+        def clip(which: str, i: int, video=s.video, tables=tables) -> dict | None:
+            return clip_of(video, *tables[which].loc[i, ["onset", "apex", "offset"]], dataset.fps)
 
         yield Curve(
             subject=s.video.subject,
@@ -46,7 +43,7 @@ def run_curves(run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Set
             predictions=rows.predictions,
             annotations=rows.annotations,
             matches=rows.matches,
-            pictures=pictures,
+            clip=clip,
         )
 
 
@@ -75,8 +72,8 @@ def video_figures(
     return figures
 
 
-def pictures_of(video: Video, onset: int, apex: float | None, offset: int, flow: str) -> Pictures:
-    """The crops of an interval, and the flow from onset to apex.
+def clip_of(video: Video, onset: int, apex: float | None, offset: int, fps: float) -> dict | None:
+    """The clip of an interval as `write_report` takes it. None if the interval lies outside the video.
 
     Parameters
     ----------
@@ -84,26 +81,16 @@ def pictures_of(video: Video, onset: int, apex: float | None, offset: int, flow:
         Its frames are the crops.
     onset, apex, offset : int
         Frames. They can be outside the video; the apex can be unknown (None, NA or NaN).
-    flow : {"kernel", "opencv"}
-
-    Returns
-    -------
-    Pictures
-        None stands for a crop that does not exist, and for a flow of which a crop does not exist.
+    fps : float
+        Frames per second.
 
     Raises
     ------
     InputError
         A crop cannot be read.
     """
-
-    def colour(frame) -> np.ndarray | None:
-        if pd.isna(frame) or not 0 <= int(frame) < len(video.frames):
-            return None
-        return read_image(video.frames[int(frame)], cv2.IMREAD_COLOR)
-
-    crops = [colour(frame) for frame in (onset, apex, offset)]
-    motion = None
-    if crops[0] is not None and crops[1] is not None:
-        motion = flow_function(flow)(*(read_crop(video.frames[int(frame)]) for frame in (onset, apex)))
-    return Pictures(*crops, motion)
+    known_apex = None if pd.isna(apex) else float(apex)
+    frames = frames_of_clip(int(onset), known_apex, int(offset), 0, len(video.frames) - 1)
+    if frames is None:
+        return None
+    return clip_data(frames, [read_image(video.frames[number], cv2.IMREAD_COLOR) for number in frames.numbers], fps)

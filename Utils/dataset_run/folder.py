@@ -29,6 +29,7 @@ from Utils.work.machine import git_revision, versions
 from Utils.work.parallel import Workers, run_units
 
 REMARKS_SHOWN = 12  # remarks that are printed at the end of a run
+LINKED = ("predictions.csv", "ground_truth.csv", "megc.csv", "metrics.json")  # from the report
 SYNTHETIC_FACES = (
     "The faces of this dataset are synthetic: its figures show that the code works, and nothing about people."
 )
@@ -113,6 +114,7 @@ def _write_files(
         dataset.classes,
         evaluations={protocol: found.evaluation for protocol, found in evaluated.items()},
         settings=described,
+        links={name: name for name in LINKED},
         remarks=remarks,
         warnings=[SYNTHETIC_FACES] if dataset.generated else [],
     )

@@ -5,8 +5,7 @@ window, so that a still face gives nothing and a large movement is large. The mo
 whole face, is taken out; what remains is averaged over small regions at brows, lids, cheeks, nose, mouth and chin. At
 the end of a window its curve is continued by the next window's, which begins with the frame that ended the last one.
 
-The flow is that of Lucas and Kanade in pyramids (Bouguet, 2001; OpenCV) at the points of a grid. It is quicker than
-TV-L1 and does not make small movements smaller, as TV-L1's smoothness term does.
+The flow at the points of a grid and the head's motion are those of Utils/faces/motion.py.
 """
 
 from __future__ import annotations
@@ -18,31 +17,22 @@ import cv2
 import numpy as np
 
 from Utils.faces.landmarks import predict_landmarks
+from Utils.faces.motion import (
+    BORDER,
+    detail_at,
+    equalised,
+    face_points,
+    flow_at,
+    head_design,
+    head_motion,
+)
 from Utils.faces.rectangles import CROP_SIZE
 
 WINDOW_S = 0.7  # seconds after which a new reference frame is taken
 SAMPLED_FPS = 28  # faster videos are measured at every n-th frame, so that at least this many a second remain
 FAR = 6.0  # pixels; a head that has moved further from its place in the reference frame gets a new reference
-GRID = 7  # pixels between the points at which the flow is measured
-BORDER = 6  # pixels at the edge of the crop without points: what leaves the crop there has no flow
-LK_WINDOW, LK_LEVELS, LK_STEPS, LK_EPSILON = 15, 3, 10, 0.01
-LARGEST = 15.0  # pixels: points that seem to have moved further are left out
-
-FEWEST_POINTS = 12  # that must be found again for a fit of the head's motion
 LOST_ERROR = 60.0  # gray levels: the error that a point counts with that is not found again
-
-# Contrast is made equal everywhere first, so that light does not count as motion
-BROAD = 8.0  # pixels, standard deviation of the Gaussian that gives the local mean and contrast
-LEAST_CONTRAST = 5.0  # gray levels: flatter places are not amplified further
-SPREAD = 42.0  # gray levels of one local standard deviation in the equalised crop
-
-# Flat skin shows no movement, only noise: points count by the detail around them
-FINE = 2.0  # pixels, standard deviation of the Gaussian that the detail is measured against
-DETAIL = 4.0  # gray levels of detail at which a point counts by half: about twice the noise of a usual camera
 LEAST_DETAIL = 0.05  # share of a region that must have detail: with less, the region's movement is taken as smaller
-
-# Robust fit of the head's motion: Tukey's weights on the residuals, in pixels
-ROUNDS, LEAST_SCALE, TUKEY = 3, 0.25, 4.685
 
 # Regions: name -> (landmarks whose mean is the middle, shift of the middle in eye distances to the right and down)
 REGIONS: dict[str, tuple[tuple[int, ...], tuple[float, float]]] = {
@@ -86,8 +76,6 @@ LIGHT = EYES.stop  # mean gray level of the face
 N_COLUMNS = LIGHT + 1
 
 EYE_LANDMARKS = (slice(36, 42), slice(42, 48))
-JAW_AND_BROWS = slice(0, 27)
-FOREHEAD_SHARE = 0.35  # of the distance from brows to chin: how far the face goes on above the brows
 
 
 @dataclass(frozen=True)
@@ -120,49 +108,18 @@ def sampling_step(fps: float) -> int:
     return max(1, math.floor(fps / SAMPLED_FPS))
 
 
-def equalised(crop: np.ndarray) -> np.ndarray:
-    """A crop (128, 128) uint8 whose local mean and contrast are the same everywhere, uint8."""
-    image = crop.astype(np.float32)
-    detail = image - cv2.GaussianBlur(image, (0, 0), BROAD)
-    contrast = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), BROAD))
-    return np.clip(detail * (SPREAD / (contrast + LEAST_CONTRAST)) + 128, 0, 255).astype(np.uint8)
-
-
 def make_reference(crop: np.ndarray) -> Reference:
     """Find landmarks, points and regions in a crop, (128, 128) uint8."""
     landmarks = predict_landmarks(crop).astype(np.float32)
     eyes = [landmarks[eye] for eye in EYE_LANDMARKS]
     eye_distance = max(8.0, float(np.linalg.norm(eyes[1].mean(0) - eyes[0].mean(0))))
-    inside = _face_mask(landmarks)
-    places = np.arange(BORDER, CROP_SIZE - BORDER, GRID)
-    grid = np.stack(np.meshgrid(places, places), -1).reshape(-1, 2)
-    points = grid[inside[grid[:, 1], grid[:, 0]] > 0].astype(np.float32)
-    if len(points) < 3 * N_REGIONS:  # landmarks far outside the crop: take all of it
-        points = grid.astype(np.float32)
+    points = face_points(landmarks, fewest=3 * N_REGIONS)
     middles = np.array(
         [landmarks[list(marks)].mean(0) + np.multiply(shift, eye_distance) for marks, shift in REGIONS.values()]
     )
     squared = ((points[None] - middles[:, None]) ** 2).sum(-1)
     weights = np.exp(-0.5 * squared / (REGION_WIDTH * eye_distance) ** 2).astype(np.float32)
-    return Reference(equalised(crop), points, _quality(crop, points), weights, [_eye_places(eye) for eye in eyes])
-
-
-def _quality(crop: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """How much each point counts, (m,) float32: by the detail around it."""
-    image = crop.astype(np.float32)
-    detail = image - cv2.GaussianBlur(image, (0, 0), FINE)
-    power = cv2.GaussianBlur(detail * detail, (0, 0), 1.5 * FINE)
-    columns, rows = points.astype(int).T
-    return power[rows, columns] / (power[rows, columns] + DETAIL**2)
-
-
-def _face_mask(landmarks: np.ndarray) -> np.ndarray:
-    """1 inside jaw, brows and the lower forehead, (128, 128) uint8."""
-    outline = landmarks[JAW_AND_BROWS]
-    height = outline[:, 1].max() - landmarks[17:27, 1].min()
-    above = landmarks[17:27] - [0, FOREHEAD_SHARE * height]
-    hull = cv2.convexHull(np.vstack([outline, above]).astype(np.int32))
-    return cv2.fillConvexPoly(np.zeros((CROP_SIZE, CROP_SIZE), np.uint8), hull, 1)
+    return Reference(equalised(crop), points, detail_at(crop, points), weights, [_eye_places(eye) for eye in eyes])
 
 
 def _eye_places(eye: np.ndarray) -> np.ndarray:
@@ -176,52 +133,20 @@ def _eye_places(eye: np.ndarray) -> np.ndarray:
 def measure(reference: Reference, crop: np.ndarray) -> np.ndarray:
     """One sample of the curves, (N_COLUMNS,) float32: how `crop`, (128, 128) uint8, differs from the reference."""
     sample = np.zeros(N_COLUMNS, np.float32)
-    moved, found, error = cv2.calcOpticalFlowPyrLK(
-        reference.crop,
-        equalised(crop),
-        reference.points,
-        None,
-        winSize=(LK_WINDOW, LK_WINDOW),
-        maxLevel=LK_LEVELS,
-        criteria=(cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, LK_STEPS, LK_EPSILON),
-    )
-    flow = moved - reference.points
-    usable = (found[:, 0] == 1) & np.isfinite(flow).all(1) & (np.abs(flow).max(1) < LARGEST)
-    usable &= ((moved >= BORDER) & (moved <= CROP_SIZE - 1 - BORDER)).all(1)
-    flow = np.where(usable[:, None], flow, 0)
-    if usable.sum() < FEWEST_POINTS:
-        usable[:] = True  # nothing of the face is found again: no movement, and a large misfit
-    centred = (reference.points - CROP_SIZE / 2) / (CROP_SIZE / 2)
-    design = np.column_stack([np.ones(len(centred), np.float32), centred])
-    head = _robust_fit(design[usable], flow[usable], reference.quality[usable])
+    flow, usable, found, error = flow_at(reference.crop, equalised(crop), reference.points)
+    design = head_design(reference.points)
+    head = head_motion(design[usable], flow[usable], reference.quality[usable])
     rest = flow - design @ head
     weights = reference.weights * (usable * reference.quality)
     total = np.maximum(weights.sum(1), LEAST_DETAIL * reference.weights.sum(1)) + 1e-6
     sample[MOVED] = ((weights @ rest) / total[:, None]).ravel()
     sample[HEAD] = (*head[0], (head[1, 1] - head[2, 0]) / 2, (head[1, 0] + head[2, 1]) / 2)
-    error = np.where(found[:, 0] == 1, np.clip(np.nan_to_num(error[:, 0]), 0, 255), LOST_ERROR)
+    error = np.where(found, np.clip(np.nan_to_num(error), 0, 255), LOST_ERROR)
     misfit = (reference.weights @ error) / (reference.weights.sum(1) + 1e-6)
     sample[MISFIT] = [misfit[indices].mean() for indices in GROUP_INDICES.values()]
     sample[EYES] = eye_contrasts(crop, reference, head)
     sample[LIGHT] = crop[BORDER:-BORDER, BORDER:-BORDER].mean()
     return sample
-
-
-def _robust_fit(design: np.ndarray, flow: np.ndarray, quality: np.ndarray) -> np.ndarray:
-    """The affine motion (3, 2) that most points (m, 3) follow with their flow (m, 2). Tukey's weights, iterated.
-
-    `quality` (m,) are weights of the points.
-    """
-    weights = quality + 1e-4
-    ridge = 1e-3 * np.eye(3, dtype=np.float32)
-    for _ in range(ROUNDS):
-        weighted = design * weights[:, None]
-        fit = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ flow)
-        distance = np.hypot(*(flow - design @ fit).T)
-        scale = max(LEAST_SCALE, 1.4826 * float(np.median(distance)))
-        tukey = np.clip(1 - (distance / (TUKEY * scale)) ** 2, 0, None) ** 2
-        weights = (tukey * quality).astype(np.float32) + 1e-4
-    return fit
 
 
 def eye_contrasts(crop: np.ndarray, reference: Reference, head: np.ndarray | None = None) -> list[float]:

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from feature_extraction import flow_function
 from training_utils import TIME_DIGITS
-from Utils.faces.rectangles import CROP_SIZE, Rectangle, cut_face
+from Utils.own_video.clips import ClipMaker
 from Utils.own_video.elan import write_eaf
 from Utils.own_video.face_tracks import Tracking
 from Utils.own_video.overlay import OverlayFace
-from Utils.own_video.scoring import FaceScores, gray_crop
+from Utils.own_video.scoring import FaceScores
 from Utils.own_video.second_look import UNCLEAR
-from Utils.own_video.video_files import Frame
-from Utils.report.contents import Curve, Pictures
+from Utils.report.contents import Curve
 
-MAX_PICTURED = 300  # expressions with pictures in a report: they take 85 KB each
 MAX_SET_ASIDE = 500  # candidates in a report's list of what was set aside
 NOTHING_PX = 0.3  # pixels of the 128-pixel crop
 UNCLEAR_WORD = "unclear"  # the label of an emotion whose confidence is near chance
 UNNAMED = "micro-expression"  # the label of an expression that is not recognised
+PLAYABLE = (".mp4", ".m4v", ".webm", ".mov")  # videos that browsers play, if they also know the codec
 INTERVAL = ("onset", "apex", "offset")
-
-# Channels of the crops that are kept for the report
-BGR, GRAY, BGR_AND_GRAY = slice(0, 3), 3, 4
 
 
 def frames_table(
@@ -133,89 +130,25 @@ def face_name(face: FaceScores, faces: Sequence[FaceScores]) -> str:
     return f"face {face.track.number}" if len(faces) > 1 else ""
 
 
-def expressions_with_pictures(expressions: pd.DataFrame) -> pd.DataFrame:
-    """The expressions of which the report has pictures: the `MAX_PICTURED` with the highest scores."""
-    return expressions.nlargest(MAX_PICTURED, "score")
-
-
-def picture_remarks(expressions: pd.DataFrame) -> list[str]:
-    """A remark for the report if some expressions have no pictures."""
-    if len(expressions) <= MAX_PICTURED:
-        return []
-    return [f"Pictures are of the {MAX_PICTURED} expressions with the highest scores, of {len(expressions)}."]
-
-
-class ReportCrops:
-    """The crops that the report shows: those at onset, apex and offset of each expression that has pictures.
-
-    They are cut while the video is read (`keep`), all three with the face's rectangle at the apex.
-    """
-
-    def __init__(self, faces: Sequence[FaceScores], expressions: pd.DataFrame) -> None:
-        self._at: dict[int, list[tuple[int, Rectangle]]] = {}
-        self._numbers: dict[tuple[int, int, int], int] = {}
-        self._kept: set[int] = set()
-        tracks = {face.track.number: face.track for face in faces}
-        for row in expressions_with_pictures(expressions).itertuples():
-            rectangle = tracks[row.face].segment_at(row.apex).rectangle
-            for frame in {row.onset, row.apex, row.offset}:
-                number = self._numbers.setdefault((row.face, row.apex, frame), len(self._numbers))
-                self._at.setdefault(frame, []).append((number, rectangle))
-        # One large array for all. Small ones, allocated while frames come and go, would split the free memory into
-        # pieces that are too small for a frame, and the process would grow.
-        self._crops = np.empty((len(self._numbers), CROP_SIZE, CROP_SIZE, BGR_AND_GRAY), np.uint8)
-
-    def keep(self, frame: Frame) -> None:
-        """Cut and keep what the report shows of a frame. Must be called with each frame of the video."""
-        for number, rectangle in self._at.get(frame.index, ()):
-            self._crops[number, ..., BGR] = cut_face(frame.image, rectangle)
-            self._crops[number, ..., GRAY] = gray_crop(frame.image, rectangle)
-            self._kept.add(number)
-
-    def colour_and_gray(self, face: int, apex: int, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """The crop of a frame that is onset, apex or offset of an expression, in colour and in gray.
-
-        Returns
-        -------
-        colour : ndarray of uint8, (128, 128, 3)
-            BGR.
-        gray : ndarray of uint8, (128, 128)
-            As the networks see it.
-        None
-            Instead of both, if the frame was not kept.
-        """
-        number = self._numbers.get((face, apex, frame))
-        if number not in self._kept:
-            return None
-        return self._crops[number, ..., BGR], self._crops[number, ..., GRAY]
-
-
 def report_curves(
     video: str,
     fps: float,
     k_prime: int,
     faces: Sequence[FaceScores],
     expressions: pd.DataFrame,
-    crops: ReportCrops,
-    flow: str,
+    clips: ClipMaker,
     remarks: Sequence[str],
 ) -> list[Curve]:
     """A curve for each scored face, as `write_report` shows them.
 
-    `fps` is in frames per second, `k_prime` in frames. `crops` must have kept the whole video.
+    `fps` is in frames per second, `k_prime` in frames. `clips` must have kept the whole video.
     """
 
     def curve(face: FaceScores) -> Curve:
         rows = expressions[expressions["face"] == face.track.number].reset_index(drop=True).assign(subject="")
 
-        def pictures(_: str, i: int) -> Pictures | None:
-            pairs = [crops.colour_and_gray(face.track.number, rows["apex"][i], rows[name][i]) for name in INTERVAL]
-            if not any(pairs):
-                return None
-            colour = [None if pair is None else np.ascontiguousarray(pair[0]) for pair in pairs]
-            onset, apex = (None if pair is None else np.ascontiguousarray(pair[1]) for pair in pairs[:2])
-            motion = None if onset is None or apex is None else flow_function(flow)(onset, apex)
-            return Pictures(*colour, motion)
+        def clip(_: str, i: int) -> dict | None:
+            return clips.clip(face.track.number, *(int(rows[name][i]) for name in INTERVAL))
 
         return Curve(
             subject="",
@@ -229,9 +162,28 @@ def report_curves(
             predictions=rows,
             annotations=rows.iloc[:0],
             matches=(),
-            pictures=pictures,
+            clip=clip,
             remarks=remarks,
             without_threshold="expressions are chosen by the second look, not by a threshold of the score",
         )
 
     return [curve(face) for face in faces]
+
+
+def file_links(name: str, has_candidates: bool, in_collection: bool) -> dict[str, str]:
+    """Name -> path relative to the report, of the other files of a video's results."""
+    links = {"expressions.csv": "expressions.csv"}
+    if has_candidates:
+        links["candidates.csv"] = "candidates.csv"
+    links |= {"frames.csv": "frames.csv", "ELAN file": f"{name}.eaf", "overlay.mp4": "overlay.mp4"}
+    return links | ({"All videos": "../index.html"} if in_collection else {})
+
+
+def playable_videos(path: Path, folder: Path) -> dict[str, str]:
+    """Name -> path relative to `folder`, of the videos that browsers can play: the overlay, and often the original."""
+    videos = {"overlay.mp4": "overlay.mp4"}
+    if path.is_file() and path.suffix.lower() in PLAYABLE:
+        with suppress(ValueError):  # on Windows there is no relative path to another drive
+            original = os.path.relpath(os.path.abspath(path), os.path.abspath(folder))  # noqa: PTH100
+            videos["the original video"] = Path(original).as_posix()
+    return videos

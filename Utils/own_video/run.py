@@ -25,14 +25,15 @@ from pathlib import Path
 
 from feature_extraction import FEATURE_VERSION
 from Utils.errors import UNPRINTABLE, InputError, shown
+from Utils.own_video.clips import ClipMaker, picture_remarks
 from Utils.own_video.collection import COLLECTION, VideoOutcome, read_expressions, write_collection
 from Utils.own_video.face_tracks import Tracking
 from Utils.own_video.footage import Finding, FootageMeter, are_findings, scored_share
 from Utils.own_video.outputs import (
-    ReportCrops,
+    file_links,
     frames_table,
     overlay_faces,
-    picture_remarks,
+    playable_videos,
     report_curves,
     set_aside_rows,
     with_shown_emotions,
@@ -280,12 +281,12 @@ def _compute(job: VideoJob, key: str) -> dict:
         shown_rows = with_shown_emotions(expressions)
         media = job.folder / OVERLAY if job.path.is_dir() else job.path  # no player can show a folder of images
         write_elan(folder / f"{job.name}.eaf", media, job.folder / f"{job.name}.eaf", shown_rows, faces, source.fps)
-        crops, meter = ReportCrops(faces, expressions), FootageMeter(tracking, source.fps, source.resampled)
+        clips, meter = ClipMaker(faces, expressions, source.fps), FootageMeter(tracking, source.fps, source.resampled)
         drawn = overlay_faces(faces, shown_rows)
         with overlay_writer(folder / OVERLAY, source, drawn, job.weights.classes) as draw:
             for frame in source:
                 draw(frame)
-                crops.keep(frame)
+                clips.keep(frame)
                 meter.add(frame)
         remarks += codec_remarks()
         scored = scored_share(tracking, k, k_prime)
@@ -312,10 +313,12 @@ def _compute(job: VideoJob, key: str) -> dict:
         write_report(
             folder / "report.html",
             job.name,
-            report_curves(job.name, source.fps, k_prime, faces, shown_rows, crops, job.flow, remarks),
+            report_curves(job.name, source.fps, k_prime, faces, shown_rows, clips, remarks),
             job.weights.classes,
             settings={name: value for name, value in done.items() if name not in NOT_IN_REPORT},
             footage=footage,
+            links=file_links(job.name, candidates is not None, not job.bars),
+            videos=playable_videos(job.path, job.folder),
             remarks=[*remarks, *job.spotting.explained(), *picture_remarks(expressions)],
             set_aside=None if candidates is None else set_aside_rows(candidates),
             warnings=[job.weights.caution] if job.weights.caution else [],

@@ -15,7 +15,6 @@ import pandas as pd
 
 from Utils.evaluation.tables import Interval, VideoIntervals, group_by_video
 from Utils.report.figures import GREY, finite
-from Utils.report.pictures import Pictures, picture_data
 
 CSV_COLUMNS = (
     "subject", "video", "face", "kind", "onset", "apex", "offset", "onset_s", "apex_s", "offset_s", "score", "emotion",
@@ -50,9 +49,9 @@ class Curve:
         the curve.
     matches : sequence of (int, int)
         (row of `predictions`, row of `annotations`) of each pair that the evaluation matched.
-    pictures : callable or None
-        ("predicted" or "annotated", position of a row in that table) -> Pictures or None. It is called once for each
-        interval.
+    clip : callable or None
+        ("predicted" or "annotated", position of a row in that table) -> what `Utils.report.clip.clip_data` gives, or
+        None if there are no pictures. It is called once for each interval.
     remarks : sequence of str
         For example on parts without a face.
     without_threshold : str
@@ -70,7 +69,7 @@ class Curve:
     predictions: pd.DataFrame
     annotations: pd.DataFrame
     matches: Sequence[tuple[int, int]]
-    pictures: Callable[[Kind, int], Pictures | None] | None
+    clip: Callable[[Kind, int], dict | None] | None
     remarks: Sequence[str] = ()
     without_threshold: str = "the highest point is taken"
 
@@ -87,13 +86,14 @@ class CurveContents(NamedTuple):
     label: str  # its heading
     option: str  # its line in the list from which users choose a curve
     data: dict  # what the script draws
+    clips: list[dict | None]  # the moving picture of each of its intervals
     rows: list[dict]  # its rows in the table of expressions, in order of onset
     intervals: VideoIntervals
     n_matched: int
 
 
 def curve_contents(number: int, curve: Curve, colours: Mapping[str, str]) -> CurveContents:
-    """Everything that the page has about one curve. This draws its pictures.
+    """Everything that the page has about one curve. This makes its clips.
 
     Parameters
     ----------
@@ -107,8 +107,7 @@ def curve_contents(number: int, curve: Curve, colours: Mapping[str, str]) -> Cur
     ------
     ValueError
         There are no scores, or not as many smoothed as raw ones; the frame rate is not positive; a table breaks a rule
-        of Utils/evaluation/tables.py or has rows of another video; or pictures have a shape or a type that cannot be
-        drawn.
+        of Utils/evaluation/tables.py or has rows of another video; or crops have another shape or type.
     """
     n = len(curve.raw)
     if n == 0 or np.ndim(curve.raw) != 1 or np.shape(curve.smoothed) != (n,):
@@ -124,8 +123,14 @@ def curve_contents(number: int, curve: Curve, colours: Mapping[str, str]) -> Cur
     ]
     lanes = [lane for intervals in (video.predicted, video.annotated) for lane in _lanes(intervals)]
     drawn = [_drawn(curve, row, lane) for row, lane in zip(rows, lanes, strict=True)]
+    clips = [curve.clip(row["kind"], row["source"]) if curve.clip else None for row in rows]
     data = {
         "label": curve.label,
+        "subject": curve.subject,
+        "video": curve.video,
+        "face": curve.face,
+        "frames": n,
+        "k_prime": curve.k_prime,
         "fps": float(curve.fps),
         "raw": float32_base64(curve.raw),
         "smoothed": float32_base64(curve.smoothed),
@@ -138,7 +143,8 @@ def curve_contents(number: int, curve: Curve, colours: Mapping[str, str]) -> Cur
     for position, row in enumerate(rows):
         row["position"] = position
     rows.sort(key=lambda row: (row["onset"], row["offset"], row["kind"] == "predicted"))
-    return CurveContents(curve.label, f"{curve.label} ({counts})", data, rows, video, len(curve.matches))
+    option = f"{curve.label} ({counts})"
+    return CurveContents(curve.label, option, data, clips, rows, video, len(curve.matches))
 
 
 def summary(curve: Curve, video: VideoIntervals, matched: int) -> str:
@@ -238,18 +244,17 @@ def _drawn(curve: Curve, row: Mapping, lane: int) -> dict:
     """
     keys = (
         "kind", "onset", "apex", "offset", "onset_s", "offset_s", "score", "emotion", "confidence", "matched", "colour",
+        "p_micro", "motion_px", "flags",
     )  # fmt: skip
     peak = row["apex"]
     if peak is None or peak < 0:
         peak = (row["onset"] + row["offset"]) / 2
-    pictures = curve.pictures(row["kind"], row["source"]) if curve.pictures else None
     return {key: row[key] for key in keys} | {
         "start": (row["onset"] - 0.5) / curve.fps,
         "end": (row["offset"] + 0.5) / curve.fps,
         "peak": peak / curve.fps,
         "peak_frame": round(peak),
         "lane": lane,
-        "pictures": None if pictures is None else picture_data(pictures),
     }
 
 

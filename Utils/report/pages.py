@@ -38,6 +38,13 @@ from Utils.report.results import (
 from Utils.work.cache import atomic_file
 
 FOLDER = Path(__file__).resolve().parent
+SCRIPTS = ("tables.js", "plot.js", "clip.js", "player.js", "review.js", "report.js")  # in this order
+RUN_DIGITS = 16  # hexadecimal digits of the hash of a page's results
+REVIEWED_COLUMNS = (
+    "subject", "video", "face", "onset", "apex", "offset", "onset_s", "offset_s", "score", "emotion", "confidence",
+    "kind", "status", "coder", "reviewed_at", "note",
+)  # fmt: skip
+COMPARE_WITHIN = "Compare scores within one video only, not between videos."
 # How characters are written that could end a script element or a line of script
 IN_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
@@ -52,6 +59,9 @@ def write_report(
     footage: Sequence[Mapping[str, str]] = (),
     set_aside: Sequence[Mapping] | None = None,
     settings: Mapping[str, object] = {},
+    links: Mapping[str, str | PurePath] = {},
+    videos: Mapping[str, str | PurePath] = {},
+    compare: str = COMPARE_WITHIN,
     remarks: Sequence[str] = (),
     warnings: Sequence[str] = (),
 ) -> None:
@@ -75,6 +85,12 @@ def write_report(
         that is not reported. None if there was no second look.
     settings : mapping
         Settings and versions. They can be nested.
+    links : mapping of str to path
+        Name -> path relative to the report, of other files of the run.
+    videos : mapping of str to path
+        The same of videos that browsers can play. The page opens them at the selected expression.
+    compare : str
+        A sentence on which scores can be compared.
     remarks, warnings : sequence of str
         Warnings are at the top of the page, remarks further down.
 
@@ -85,14 +101,16 @@ def write_report(
     """
     colours = emotion_colours(classes)
     metrics = {protocol: evaluation.metrics for protocol, evaluation in evaluations.items()}
-    contents, data = [], []
+    contents, data, clips = [], [], []
     for number, curve in enumerate(curves):
         content = curve_contents(number, curve, colours)
-        data.append(script_json(content.data))
-        contents.append(content._replace(data={}))  # the pictures are in `data`, and need not be in memory twice
+        data.append(Markup(script_json(content.data)))
+        texts = enumerate(None if clip is None else script_json(clip) for clip in content.clips)
+        clips += [(f"clip-{number}-{position}", Markup(text)) for position, text in texts if text is not None]
+        contents.append(content._replace(data={}, clips=[]))  # they need not be in memory twice
     rows = [row for content in contents for row in content.rows]
     counts = _counts(contents)
-    scripts = [Markup(get_plotlyjs()), *(_asset(name) for name in ("tables.js", "plot.js", "report.js"))]
+    scripts = [Markup(get_plotlyjs()), *(_asset(name) for name in SCRIPTS)]
     _write(
         path,
         "report.html",
@@ -101,7 +119,12 @@ def write_report(
         scripts=scripts,
         style=_asset("report.css"),
         contents=contents,
-        data=[Markup(text) for text in data],
+        data=data,
+        clips=clips,
+        reviewed=_review(data, classes, colours),
+        links=[(name, relative_link(target)) for name, target in links.items()],
+        videos=[(name, relative_link(target)) for name, target in videos.items()],
+        compare=compare,
         rows=rows,
         csv_header=",".join(CSV_COLUMNS),
         columns={
@@ -194,6 +217,17 @@ def content_policy(scripts: Sequence[str]) -> str:
 def relative_link(path: str | PurePath) -> str:
     """A relative path as the target of a link. Characters with a meaning in URLs are escaped."""
     return "./" + quote(os.fsencode(PurePath(path).as_posix()))
+
+
+def _review(data: Sequence[str], classes: Sequence[str], colours: Mapping[str, str]) -> dict:
+    """What the page needs so that its predictions can be reviewed. `data` are the JSON texts of the curves.
+
+    A review belongs to one set of results: "run" is their hash.
+    """
+    emotions = [*classes, *([OTHERS] if OTHERS not in classes else [])]
+    run = hashlib.sha256("\n".join(data).encode()).hexdigest()[:RUN_DIGITS]
+    about = {"run": run, "columns": REVIEWED_COLUMNS, "colours": dict(colours), "grey": GREY}
+    return {"emotions": emotions, "data": Markup(script_json(about))}
 
 
 def _legend(rows: Sequence[Mapping], colours: Mapping[str, str]) -> list[tuple[str, str]]:

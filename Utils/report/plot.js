@@ -1,7 +1,7 @@
 "use strict";
 // Draws one score curve with Plotly: the scores above, tracks of annotated and predicted intervals below.
 
-const LANE = 20; // height of a lane in the tracks, pixels
+const LANES = { mouse: 20, finger: 40 }; // height of a lane in the tracks, pixels
 const BAR = 0.76; // height of an interval's bar, in lanes
 const TRACK_GAP = 0.4; // between the annotated and the predicted track, in lanes
 const SCORES = 270; // height of the score panel, pixels
@@ -44,15 +44,15 @@ function trackLayout(intervals) {
 }
 
 function describe(interval) {
-  const emotion = interval.emotion ?? "unknown";
-  const matched = interval.matched === null ? "" : interval.matched ? ", matched" : ", not matched";
+  const emotion = isBlind() ? "expression" : interval.emotion ?? "unknown";
+  const matched = interval.matched === null || isBlind() ? "" : interval.matched ? ", matched" : ", not matched";
   return `${interval.kind} ${emotion}, ${interval.onset_s.toFixed(2)} to ${interval.offset_s.toFixed(2)} s, ` +
     `frames ${interval.onset} to ${interval.offset}${matched}`;
 }
 
 function scoreTraces(curve, colours) {
   const time = Float64Array.from({ length: curve.raw.length }, (_, frame) => frame / curve.fps);
-  const common = { type: "scatter", mode: curve.raw.length > 1 ? "lines" : "markers", x: time, connectgaps: false };
+  const common = { type: "scatter", visible: !isBlind(), mode: curve.raw.length > 1 ? "lines" : "markers", x: time, connectgaps: false };
   return [
     { ...common, name: "raw", y: curve.raw, line: { color: colours.raw, width: 1 }, hoverinfo: "skip" },
     {
@@ -68,7 +68,7 @@ function scoreTraces(curve, colours) {
 
 /** Bars in the tracks, and peaks on the curve. `customdata` is the position of the interval in the curve's list. */
 function intervalTraces(curve, tracks, colours, pixelsPerSecond) {
-  const all = curve.intervals.map((interval, position) => ({ ...interval, position }));
+  const all = curve.there;
   const lane = (interval) => tracks.starts[interval.kind] + interval.lane + 0.5;
   const hover = (intervals) => ({
     customdata: intervals.map((i) => i.position),
@@ -81,16 +81,16 @@ function intervalTraces(curve, tracks, colours, pixelsPerSecond) {
     type: "bar", orientation: "h", name: "intervals", yaxis: "y2", width: BAR,
     base: all.map((i) => i.start), x: all.map((i) => i.end - i.start), y: all.map(lane), ...hover(all),
     marker: {
-      color: all.map((i) => i.colour),
+      color: all.map((i) => i.colour), opacity: all.map((i) => (i.status === "rejected" ? 0.25 : 1)),
       line: { color: all.map((i) => i.colour), width: 1.5 },
-      pattern: { shape: all.map((i) => (i.matched === false ? "/" : "")), fillmode: "replace", size: 6, solidity: 0.35 },
+      pattern: { shape: all.map((i) => (i.matched === false && !isBlind() ? "/" : "")), fillmode: "replace", size: 6, solidity: 0.35 },
     },
   };
   const apexes = {
     type: "scatter", mode: "markers", name: "apexes", yaxis: "y2", x: all.map((i) => i.peak), y: all.map(lane),
-    marker: { symbol: "line-ns", size: 10, line: { color: all.map(apexColour), width: 2 } }, ...hover(all),
+    marker: { symbol: "line-ns", size: coarsePointer.matches ? 22 : 10, line: { color: all.map(apexColour), width: 2 } }, ...hover(all),
   };
-  const peaks = all.filter((i) => i.kind === "predicted" && Number.isFinite(curve.smoothed[i.peak_frame]));
+  const peaks = isBlind() ? [] : all.filter((i) => i.kind === "predicted" && Number.isFinite(curve.smoothed[i.peak_frame]));
   const dots = {
     type: "scatter", mode: "markers", name: "peaks", x: peaks.map((i) => i.peak),
     y: peaks.map((i) => curve.smoothed[i.peak_frame]), ...hover(peaks),
@@ -108,12 +108,12 @@ function intervalTraces(curve, tracks, colours, pixelsPerSecond) {
 
 /** Shades behind the curve, threshold, selection. Annotated intervals are shaded; if there are none, predicted ones. */
 function shapes(curve, selected, colours) {
-  const kind = curve.intervals.some((i) => i.kind === "annotated") ? "annotated" : "predicted";
-  const drawn = curve.intervals.filter((i) => i.kind === kind).map((i) => ({
+  const kind = curve.there.some((i) => i.kind === "annotated") ? "annotated" : "predicted";
+  const drawn = curve.there.filter((i) => i.kind === kind).map((i) => ({
     type: "rect", layer: "below", xref: "x", yref: "y domain", x0: i.start, x1: i.end, y0: 0, y1: 1,
     fillcolor: withAlpha(i.colour, colours.shade), line: { width: 0 },
   }));
-  if (curve.threshold !== null) {
+  if (curve.threshold !== null && !isBlind()) {
     drawn.push({
       type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: curve.threshold, y1: curve.threshold,
       line: { color: colours.text, width: 1.3, dash: "dash" },
@@ -122,7 +122,7 @@ function shapes(curve, selected, colours) {
   const chosen = curve.intervals[selected];
   if (chosen) {
     drawn.push({
-      type: "rect", xref: "x", yref: "paper", x0: chosen.start, x1: chosen.end, y0: 0, y1: 1,
+      type: "rect", editable: review.open && selectedName() !== null, xref: "x", yref: "paper", x0: chosen.start, x1: chosen.end, y0: 0, y1: 1,
       fillcolor: "rgba(0,0,0,0)", line: { color: colours.accent, width: 2.5 },
     });
   }
@@ -131,13 +131,13 @@ function shapes(curve, selected, colours) {
 
 /** The first and the last second of the plot: the whole video, and intervals that reach beyond it. */
 function fullRange(curve) {
-  const starts = curve.intervals.map((i) => i.start);
-  const ends = curve.intervals.map((i) => i.end);
+  const starts = curve.there.map((i) => i.start);
+  const ends = curve.there.map((i) => i.end);
   return [Math.min(-0.5 / curve.fps, ...starts), Math.max((curve.raw.length - 0.5) / curve.fps, ...ends)];
 }
 
 function plotLayout(curve, selected, tracks, colours, range) {
-  const tracksHeight = tracks.total * LANE;
+  const tracksHeight = tracks.total * (coarsePointer.matches ? LANES.finger : LANES.mouse);
   const height = SCORES + tracksHeight + MARGIN.t + MARGIN.b + PANEL_GAP;
   const inner = height - MARGIN.t - MARGIN.b;
   const axis = { gridcolor: colours.grid, linecolor: colours.faint, zeroline: false, tickfont: { color: colours.text } };
@@ -151,7 +151,7 @@ function plotLayout(curve, selected, tracks, colours, range) {
     font: { color: colours.text, family: "system-ui, sans-serif", size: 13 },
     hoverlabel: { bgcolor: colours.panel, bordercolor: colours.faint, font: { color: colours.text }, align: "left", namelength: -1 },
     xaxis: { ...axis, anchor: "y2", title: { text: "time (s)", standoff: 6 }, range, minallowed: first, maxallowed: last, showline: true, nticks: 12 },
-    yaxis: { ...axis, domain: [(tracksHeight + PANEL_GAP) / inner, 1], title: { text: "score" }, fixedrange: true, nticks: 7, showline: true },
+    yaxis: { ...axis, domain: [(tracksHeight + PANEL_GAP) / inner, 1], visible: !isBlind(), title: { text: "score" }, fixedrange: true, nticks: 7, showline: true },
     yaxis2: { ...axis, domain: [0, tracksHeight / inner], range: [tracks.total, 0], fixedrange: true, showgrid: false,
       tickvals: named.map(middle), ticktext: named, ticks: "" },
     shapes: shapes(curve, selected, colours),
@@ -161,7 +161,7 @@ function plotLayout(curve, selected, tracks, colours, range) {
 /** Draws the curve between the two times of `range` (seconds), with an outline around the selected interval. */
 function drawCurve(element, curve, selected, range) {
   const colours = themeColours();
-  const tracks = trackLayout(curve.intervals);
+  const tracks = trackLayout(curve.there);
   const pixelsPerSecond = (element.clientWidth - MARGIN.l - MARGIN.r) / (range[1] - range[0]);
   const traces = [...scoreTraces(curve, colours), ...intervalTraces(curve, tracks, colours, pixelsPerSecond)];
   const config = { displayModeBar: false, responsive: true, showTips: false, doubleClick: false };

@@ -1,15 +1,18 @@
 "use strict";
-// What is shown and selected: the curve of one video, and one of its intervals. Loaded after plot.js and tables.js.
+// What is shown and selected: the curve of one video, and one of its intervals. Loaded after the other scripts.
 
 const LEAST_FRAMES = 4; // that the plot shows when zoomed in
 const ZOOM_LENGTHS = 8; // lengths of the selected interval that "Zoom to it" shows
+const JUMP_BEFORE = 0.5; // seconds before the onset at which a video is opened
+const LEAST_VISIBLE = 420; // pixels of the selected expression that must be visible after a click
 
 const byId = (id) => document.getElementById(id);
 const state = { number: 0, curve: null, selected: null, range: null };
 
 function loadCurve(number) {
   const curve = JSON.parse(byId(`curve-${number}`).textContent);
-  return { ...curve, raw: decodeFloats(curve.raw), smoothed: decodeFloats(curve.smoothed) };
+  const floats = { raw: decodeFloats(curve.raw), smoothed: decodeFloats(curve.smoothed) };
+  return reviewedCurve({ ...curve, ...floats }, number);
 }
 
 function redraw() {
@@ -33,7 +36,8 @@ function showCurve(number) {
   remarks.replaceChildren(...state.curve.remarks.map((text) => textElement("li", text)));
   remarks.hidden = state.curve.remarks.length === 0;
   markRow(null);
-  byId("pictures").hidden = byId("pictures-note").hidden = true;
+  hideClip();
+  showJumps(null);
   byId("expression-zoom").disabled = true;
   redraw();
 }
@@ -59,16 +63,22 @@ function markRow(row) {
   row.querySelector("button").ariaPressed = "true";
 }
 
-/** Selects an interval: marks it in plot and table, describes it, and shows its pictures. */
+/** The fragment of the page's address that names an interval, and what it names. */
+const fragmentOf = (number, position) => `#expression-${number}-${position}`;
+
+function intervalOfFragment() {
+  const found = /^#expression-(\d+)-(\d+)$/.exec(location.hash);
+  if (!found) return null;
+  const [number, position] = found.slice(1).map(Number);
+  return expressionRow(number, position) ? [number, position] : null;
+}
+
+/** Selects an interval: marks it in plot and table, describes it, and shows it moving. */
 function selectInterval(number, position) {
   if (number !== state.number) showCurve(number);
   state.selected = position;
   const interval = state.curve.intervals[position];
-  const details = [describe(interval)];
-  if (interval.score !== null) details.push(`score ${interval.score.toFixed(3)}`);
-  if (interval.confidence !== null) details.push(`confidence ${interval.confidence.toFixed(2)}`);
-  byId("selection").textContent = `${state.curve.label}: ${details.join(", ")}.`;
-  showPictures(interval);
+  showSelection();
   const row = expressionRow(number, position);
   markRow(row);
   scrollInBox(row);
@@ -76,6 +86,42 @@ function selectInterval(number, position) {
   const [first, last] = state.range;
   if (interval.start < first || interval.end > last) moveTo((interval.start + interval.end) / 2, last - first);
   else redraw();
+  showJumps(interval);
+  showForm();
+  history.replaceState(null, "", fragmentOf(number, position));
+  return showClip(number, position).then(bringIntoView);
+}
+
+function showSelection() {
+  byId("selection").textContent = `${state.curve.label}: ${detailsOf(state.curve.intervals[state.selected]).join(", ")}.`;
+}
+
+/** What is known of an interval, in words. */
+function detailsOf(interval) {
+  const details = [describe(interval)];
+  if (interval.status && interval.status !== UNREVIEWED) details.push(interval.status);
+  if (isBlind()) return details;
+  if (interval.p_micro !== null) details.push(`p(micro) ${interval.p_micro.toFixed(2)}`);
+  if (interval.motion_px !== null) details.push(`movement ${interval.motion_px.toFixed(2)} px`);
+  if (interval.score !== null) details.push(`score ${interval.score.toFixed(3)}`);
+  if (interval.confidence !== null) details.push(`confidence ${interval.confidence.toFixed(2)}`);
+  if (interval.flags) details.push(interval.flags);
+  return details;
+}
+
+/** Links that open the videos at the interval. */
+function showJumps(interval) {
+  if (!byId("jump")) return;
+  byId("jump").hidden = interval === null;
+  if (interval === null) return;
+  const times = [interval.onset_s - JUMP_BEFORE, interval.offset_s + JUMP_BEFORE].map((time) => Math.max(0, time).toFixed(2));
+  for (const link of document.querySelectorAll("#jump a")) link.href = `${link.dataset.video}#t=${times.join(",")}`;
+}
+
+/** Scrolls until the selected expression can be seen, if it cannot: beside the curve it always can. */
+function bringIntoView() {
+  const { top, bottom } = byId("detail").getBoundingClientRect();
+  if (top < 0 || Math.min(bottom, top + LEAST_VISIBLE) > window.innerHeight) byId("detail").scrollIntoView();
 }
 
 /** Scrolls the box of the table, but not the page, until the row is visible. */
@@ -85,40 +131,6 @@ function scrollInBox(row) {
   const below = row.offsetTop + row.offsetHeight - box.clientHeight;
   if (box.scrollTop > above) box.scrollTop = above;
   else if (box.scrollTop < below) box.scrollTop = below;
-}
-
-function picture(name, uri, caption, alternative) {
-  const figure = document.createElement("figure");
-  if (uri) {
-    const image = document.createElement("img");
-    image.src = uri;
-    image.alt = alternative;
-    figure.append(image);
-  } else {
-    figure.append(textElement("div", `no picture of the ${name}`, "missing"));
-  }
-  figure.append(textElement("figcaption", caption));
-  return figure;
-}
-
-function showPictures(interval) {
-  const { pictures } = interval;
-  byId("pictures").hidden = byId("pictures-note").hidden = !pictures;
-  if (!pictures) return;
-  const fps = state.curve.fps;
-  const shown = ["onset", "apex", "offset"].map((name) => {
-    const frame = interval[name];
-    const when = frame === null ? "frame unknown" : `frame ${frame}, ${(frame / fps).toFixed(2)} s`;
-    const caption = `${name[0].toUpperCase()}${name.slice(1)}: ${when}`;
-    return picture(name, pictures[name], caption, `Face at the ${name}`);
-  });
-  shown.push(picture("flow", pictures.flow, "Movement from onset to apex", "Face at the apex with arrows of its movement since the onset"));
-  byId("pictures").replaceChildren(...shown);
-  const times = pictures.magnification;
-  byId("pictures-note").hidden = !pictures.flow;
-  byId("pictures-note").textContent = "The arrows show where each part of the face moved from onset to apex. " +
-    (times > 1 ? `They are drawn ${times} times as long as the movement. ` : "") +
-    "Where there is no arrow, there was hardly any movement.";
 }
 
 // The part of the video that the plot shows
@@ -151,7 +163,7 @@ function zoomToSelected() {
 /** The interval that a click selects: the clicked one or, on the curve, the one around the clicked point. */
 function clickedInterval(point) {
   if (point.data.name !== "smoothed") return point.customdata;
-  const hits = state.curve.intervals.map((interval, position) => ({ ...interval, position }))
+  const hits = state.curve.there
     .filter((interval) => interval.start <= point.x && point.x <= interval.end)
     .sort((a, b) => Number(a.kind !== "predicted") - Number(b.kind !== "predicted") ||
       Math.abs(a.peak - point.x) - Math.abs(b.peak - point.x));
@@ -161,7 +173,7 @@ function clickedInterval(point) {
 // From one expression to the next, in the order of the table
 
 function step(direction) {
-  const rows = shownRows(byId("expressions"));
+  const rows = byId("expressions") ? shownRows(byId("expressions")) : [];
   if (!rows.length) return;
   const at = rows.findIndex((row) => row.hasAttribute("aria-current"));
   const next = at < 0 ? (direction > 0 ? 0 : rows.length - 1) : (at + direction + rows.length) % rows.length;
@@ -180,11 +192,17 @@ function startExpressions() {
     const row = event.target.closest("tr");
     if (!window.getSelection().isCollapsed && !event.target.closest("button")) return; // the user has marked text
     selectRow(row);
-    byId("detail").scrollIntoView({ block: "nearest" });
   });
   byId("expression-previous").addEventListener("click", () => step(-1));
   byId("expression-next").addEventListener("click", () => step(1));
   byId("expression-zoom").addEventListener("click", zoomToSelected);
+}
+
+/** The border of the selected expression was dragged: the shape has its new ends, in seconds. */
+function moveDragged(shape) {
+  const { fps } = state.curve;
+  const ends = [shape.x0, shape.x1].sort((a, b) => a - b);
+  moveEnds(Math.round(ends[0] * fps + 0.5), Math.round(ends[1] * fps - 0.5));
 }
 
 function startCurves() {
@@ -204,6 +222,8 @@ function startCurves() {
     if (position !== null) selectInterval(state.number, position);
   });
   plot.on("plotly_relayout", (change) => {
+    const edge = Object.keys(change).find((key) => /^shapes\[\d+\]\.x[01]$/.test(key));
+    if (edge) moveDragged(plot.layout.shapes.at(-1));
     if (!("xaxis.range[0]" in change)) return;
     state.range = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
     redraw();
@@ -218,7 +238,34 @@ function startCurves() {
   darkMode.addEventListener("change", redraw);
 }
 
+/** Whether a key already has a meaning where it was pressed. */
+function hasMeaning(key, element) {
+  if (element.matches("select, textarea, input:not([type=range], [type=checkbox])")) return true;
+  if (element.matches("input[type=range]")) return key.startsWith("Arrow");
+  return key === " " && Boolean(element.closest("button, summary, a, input"));
+}
+
+/** What a key does on the page. */
+function pageKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || hasMeaning(event.key, event.target)) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (key === "n") step(1);
+  else if (key === "p") step(-1);
+  else if (!reviewKey(key) && !playerKey(key)) return;
+  event.preventDefault();
+}
+
+function selectFromAddress() {
+  const named = intervalOfFragment();
+  if (named) selectInterval(...named);
+}
+
 if (byId("plot")) {
   startCurves();
   startExpressions();
+  startPlayer();
+  startReview();
+  document.addEventListener("keydown", pageKey);
+  window.addEventListener("hashchange", selectFromAddress);
+  selectFromAddress();
 }

@@ -81,6 +81,13 @@ async function copyTable(table, header) {
   }
 }
 
+/** Gives every cell of a row its column's heading, which is shown on a narrow screen. */
+function labelCells(row) {
+  const headings = row.closest("table").tHead.rows[0].cells;
+  for (const cell of row.cells) cell.dataset.label = headings[cell.cellIndex].textContent.trim();
+}
+
+for (const row of document.querySelectorAll("table.cards tbody tr")) labelCells(row);
 for (const table of document.querySelectorAll("table.sortable")) {
   Array.from(table.tHead.rows[0].cells).forEach((heading, column) => {
     heading.querySelector("button").addEventListener("click", () => {

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from tests.support.face_crops import bump_at, exact_crop, mark, moved_crop, rounded
+from Utils.faces.motion import LARGEST, equalised
 from Utils.own_video.displacement import (
     EYES,
     FAR,
     GROUPS,
     HEAD,
-    LARGEST,
     LIGHT,
     MISFIT,
     MOVED,
@@ -22,7 +22,6 @@ from Utils.own_video.displacement import (
     SAMPLED_FPS,
     WINDOW_S,
     CurveMeter,
-    equalised,
     make_reference,
     measure,
     sampling_step,

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-import Utils.own_video.outputs
+import Utils
+import Utils.own_video.clips
 from tests.support.video_clips import face_clip
-from Utils.faces.rectangles import cut_face
+from Utils.faces.rectangles import CROP_SIZE
+from Utils.own_video.clips import ClipMaker, picture_remarks
 from Utils.own_video.face_tracks import Segment, Track
-from Utils.own_video.outputs import ReportCrops, picture_remarks, report_curves, set_aside_rows
-from Utils.own_video.scoring import FaceScores, gray_crop
+from Utils.own_video.outputs import report_curves, set_aside_rows
+from Utils.own_video.scoring import FaceScores
 from Utils.own_video.video_files import Frame
 
 RECTANGLE = (40, 20, 140, 120)
@@ -29,9 +35,9 @@ class Source:
         return (Frame(i, i / self.fps, image, i) for i, image in enumerate(self.images))
 
 
-def keep_all(kept: ReportCrops, source: Source) -> None:
+def keep_all(clips: ClipMaker, source: Source) -> None:
     for frame in source:
-        kept.keep(frame)
+        clips.keep(frame)
 
 
 @pytest.fixture
@@ -48,39 +54,68 @@ def expressions() -> pd.DataFrame:
     )
 
 
-def test_crops_are_those_of_the_frames(face, expressions):
-    source = Source(30)
-    kept = ReportCrops([face], expressions)
-    assert kept.colour_and_gray(0, 5, 2) is None  # not yet
-    keep_all(kept, source)
-    for row in expressions.itertuples():
-        for frame in (row.onset, row.apex, row.offset):
-            colour, gray = kept.colour_and_gray(0, row.apex, frame)
-            np.testing.assert_array_equal(colour, cut_face(source.images[frame], RECTANGLE))
-            np.testing.assert_array_equal(gray, gray_crop(source.images[frame], RECTANGLE))
-    assert kept.colour_and_gray(0, 5, 3) is None and kept.colour_and_gray(1, 5, 2) is None
+def pixels(data: dict, position: int) -> np.ndarray:
+    """A frame of a clip, (128, 128, 3)."""
+    sheet = cv2.imdecode(np.frombuffer(base64.b64decode(data["sheet"].split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
+    top, left = (CROP_SIZE * place for place in divmod(position, data["columns"]))
+    return sheet[top : top + CROP_SIZE, left : left + CROP_SIZE]
 
 
-def test_a_frame_that_never_came_has_no_crop(face, expressions):
-    kept = ReportCrops([face], expressions)
-    keep_all(kept, Source(20))
-    assert kept.colour_and_gray(0, 22, 18) is not None and kept.colour_and_gray(0, 22, 22) is None
-    (curve,) = report_curves("a", 30.0, 6, [face], expressions, kept, "kernel", [])
-    found = curve.pictures("predicted", 2)
-    assert found.onset is not None and found.apex is None and found.offset is None and found.flow is None
+def test_a_clip_has_the_frames_around_its_expression(face, expressions):
+    source, clips = Source(30), ClipMaker([face], expressions, 30.0)
+    keep_all(clips, source)
+    (curve,) = report_curves("a", 30.0, 6, [face], expressions, clips, [])
+    found = [curve.clip("predicted", i) for i in range(3)]
+    assert [data["frames"] for data in found] == [list(range(15)), list(range(4, 22)), list(range(13, 30))]
+    assert [data["frames"][data["onset"]] for data in found] == [2, 9, 18]
+    left, top, right, bottom = RECTANGLE
+    for data in found:
+        for position in (0, len(data["frames"]) - 1):
+            cut = source.images[data["frames"][position]][top:bottom, left:right]
+            expected = cv2.resize(cut, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_CUBIC)
+            assert np.abs(pixels(data, position).astype(int) - expected).mean() < 4
+
+
+def test_a_clip_ends_at_scene_cuts_and_gaps(face, expressions):
+    other = (0, 0, 100, 100)
+    parts = (Segment(0, 11, other), Segment(12, 16, RECTANGLE), Segment(17, 29, other))
+    cut = replace(face, track=Track(0, parts, cuts=(12, 17)))
+    clips = ClipMaker([cut], expressions, 30.0)
+    keep_all(clips, Source(30))
+    assert clips.clip(0, 9, 14, 16)["frames"] == [12, 13, 14, 15, 16]
+
+
+def test_a_clip_is_kept_in_memory_only_until_it_is_made(face):
+    rows = [(10 * i, 10 * i + 4, 10 * i + 8, 0.5) for i in range(200)]
+    expressions = pd.DataFrame(rows, columns=["onset", "apex", "offset", "score"]).assign(face=0)
+    long = replace(face, track=Track(0, (Segment(0, 2000, RECTANGLE),)))
+    clips, image = ClipMaker([long], expressions, 30.0), Source(1).images[0]
+    most = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Utils.own_video.clips, "clip_data", lambda frames, crops, fps: len(crops))
+        for i in range(2000):
+            clips.keep(Frame(i, i / 30, image, i))
+            most = max(most, sum(len(begun.crops) for begun in clips._begun))
+        assert clips.clip(0, 1000, 1004, 1008) == 19
+    assert 19 <= most < 60
+
+
+def test_frames_that_never_came_are_left_out(face, expressions):
+    clips = ClipMaker([face], expressions, 30.0)
+    keep_all(clips, Source(20))
+    assert clips.clip(0, 18, 22, 28)["frames"] == list(range(13, 20))
+    clips = ClipMaker([face], expressions, 30.0)
+    keep_all(clips, Source(18))  # not even the onset
+    assert clips.clip(0, 18, 22, 28) is None
 
 
 def test_only_the_highest_have_pictures_where_there_are_many(face, expressions, monkeypatch):
     assert not picture_remarks(expressions)
-    monkeypatch.setattr(Utils.own_video.outputs, "MAX_PICTURED", 2)
-    kept = ReportCrops([face], expressions)
-    keep_all(kept, Source(30))
-    (curve,) = report_curves("a", 30.0, 6, [face], expressions, kept, "kernel", [])
-    found = [curve.pictures("predicted", i) for i in range(3)]
-    assert found[0] is None
-    for pictures in found[1:]:
-        assert pictures.onset.shape == pictures.apex.shape == pictures.offset.shape == (128, 128, 3)
-        assert pictures.flow.shape == (128, 128, 2)
+    monkeypatch.setattr(Utils.own_video.clips, "MAX_PICTURED", 2)
+    clips = ClipMaker([face], expressions, 30.0)
+    keep_all(clips, Source(30))
+    (curve,) = report_curves("a", 30.0, 6, [face], expressions, clips, [])
+    assert [curve.clip("predicted", i) is None for i in range(3)] == [True, False, False]
     assert picture_remarks(expressions) == ["Pictures are of the 2 expressions with the highest scores, of 3."]
 
 

@@ -1,16 +1,14 @@
 """The HTML report in a real browser: Debian's chromium without a window, driven by Playwright."""
 
 import csv
-import os
 import re
-import shutil
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Error as BrowserError
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from tests.support.browser import DESKTOP, PHONE, violations
 from tests.support.report_examples import (
     CLASSES,
     FPS,
@@ -19,73 +17,12 @@ from tests.support.report_examples import (
     curve,
     evaluations_of,
     verified,
-    write_example,
 )
 from Utils.report.contents import CSV_COLUMNS
 from Utils.report.pages import write_index, write_report
-from Utils.report.pictures import FLOW_SIDE
 
 HOVER = 150  # milliseconds; Plotly looks at the mouse every 50
 DOUBLE_CLICK = 350  # milliseconds; Plotly takes two clicks in 300 as one double click
-PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1200, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    return write_example(tmp_path_factory.mktemp("report") / "report.html")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = shutil.which("chromium")
-    if program is None:
-        reason = "there is no chromium; install it with: apt-get update && apt-get install -y chromium"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def desktop_page(browser):
-    """The page that most tests open their report in, one after the other: a new one takes a second of work."""
-    with browser.new_context(viewport=DESKTOP) as context:
-        yield context.new_page()
-
-
-@pytest.fixture
-def visit(browser, desktop_page):
-    """`visit(path, **context)`: the page; at the end it must have asked for nothing and complained of nothing."""
-    contexts, pages, opened, complaints, requests = [], [], [], [], []
-    heard = {
-        "console": lambda message: complaints.append(message.text),
-        "pageerror": lambda error: complaints.append(str(error)),
-        "dialog": lambda dialog: (complaints.append("a dialog"), dialog.dismiss()),
-        "request": lambda request: requests.append(request.url),
-    }
-
-    def open_page(path, **options):
-        page = desktop_page
-        if options or opened:  # with a context of its own; so has the second page of a test
-            contexts.append(browser.new_context(**({"viewport": DESKTOP} | options)))
-            page = contexts[-1].new_page()
-        page.set_default_timeout(10_000)
-        for event, hear in heard.items():
-            page.on(event, hear)
-        pages.append(page)
-        opened.append(path.as_uri())
-        page.goto(opened[-1])
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    if desktop_page in pages:
-        for event, hear in heard.items():
-            desktop_page.remove_listener(event, hear)
-    assert [url for url in requests if not url.startswith("data:")] == opened
-    assert complaints == []
 
 
 def column(page, number) -> list[str]:
@@ -130,20 +67,9 @@ def test_a_gap_in_the_scores_is_a_gap_in_the_curve(tmp_path, visit):
 def test_a_row_selects_its_interval(report, visit):
     page = visit(report)
     page.locator("#expressions tbody tr").filter(has_text="s1/b").filter(has_text="predicted").click()
-    assert chosen_row(page)[1:7] == ["s1/b", "predicted", "positive", "0.33", "0.73", "yes"]
+    assert chosen_row(page)[1:8] == ["s1/b", "predicted", "positive", "0.33", "0.73", "–", "yes"]
     expect(page.get_by_role("status").filter(has_text="s1/b: predicted positive, 0.33 to 0.73 s")).to_be_visible()
     expect(page.get_by_role("combobox", name="Video")).to_have_value("1")
-    images = page.locator("#pictures img")
-    expect(images).to_have_count(4)
-    assert images.evaluate_all("all => all.map(image => image.complete && image.naturalWidth)") == [
-        128,
-        128,
-        128,
-        FLOW_SIDE,
-    ]
-    captions = page.locator("#pictures figcaption").all_inner_texts()
-    assert captions[:2] == ["Onset: frame 10, 0.33 s", "Apex: frame 16, 0.53 s"]
-    expect(page.locator("#pictures-note")).to_contain_text("5 times as long as the movement")
 
 
 def test_the_keyboard_selects_and_steps_on(report, visit):
@@ -152,7 +78,6 @@ def test_the_keyboard_selects_and_steps_on(report, visit):
     button.focus()
     page.keyboard.press("Enter")
     expect(button).to_have_attribute("aria-pressed", "true")
-    expect(page.locator("#pictures .missing")).to_have_text("no picture of the offset")
     page.get_by_role("button", name="Next expression").press("Enter")
     assert chosen_row(page)[2:5] == ["predicted", "positive", "3.07"]
     page.get_by_role("button", name="Previous expression").press("Enter")
@@ -196,7 +121,6 @@ def test_a_click_in_the_plot_selects(report, visit):
     click_plot(page, 72 / FPS, "curve")  # inside an annotation
     assert chosen_row(page)[2:5] == ["annotated", "negative", "2.33"]
     expect(page.locator("#plot .shapelayer path")).to_have_count(4)  # and the selection's frame
-    expect(page.locator("#pictures img")).to_have_count(3)
 
 
 def test_hovering_tells_time_frame_and_scores(report, visit):
@@ -258,18 +182,18 @@ def test_sorting_sorts(report, visit):
     heading = page.get_by_role("columnheader", name="Score")
     heading.get_by_role("button").click()
     expect(heading).to_have_attribute("aria-sort", "ascending")
-    assert column(page, 8) == ["0.305", "0.310", "0.400", "0.900", "–", "–", "–", "–"]
+    assert column(page, 9) == ["0.305", "0.310", "0.400", "0.900", "–", "–", "–", "–"]
     heading.get_by_role("button").click()
     expect(heading).to_have_attribute("aria-sort", "descending")
-    assert column(page, 8) == ["0.900", "0.400", "0.310", "0.305", "–", "–", "–", "–"]
+    assert column(page, 9) == ["0.900", "0.400", "0.310", "0.305", "–", "–", "–", "–"]
     page.get_by_role("columnheader", name="Video").get_by_role("button").press("Enter")
     assert column(page, 2) == ["s1/a"] * 5 + ["s1/b"] * 2 + ["s10/c"]
     expect(page.locator("#expressions th[aria-sort]")).to_have_count(1)
     page.get_by_role("columnheader", name="Onset frame").get_by_role("button").click()
-    assert column(page, 10) == ["10", "11", "18", "20", "30", "50", "70", "92"]
+    assert column(page, 11) == ["10", "11", "18", "20", "30", "50", "70", "92"]
     for row in (1, 2):  # the order of the table is that of stepping
         page.get_by_role("button", name="Next expression").click()
-        assert chosen_row(page)[9] == column(page, 10)[row - 1]
+        assert chosen_row(page)[10] == column(page, 11)[row - 1]
 
 
 def test_filtering_filters(report, visit):
@@ -337,7 +261,7 @@ def test_hostile_names_are_shown_and_not_run(tmp_path, visit):
     assert third.replace("\u2028", "") in hovered.replace("\u2028", "")
     page.locator("details").evaluate_all("all => all.forEach((details) => { details.open = true; })")
     assert page.locator("td", has_text=first).count() + page.locator("th", has_text=first).count() > 2
-    assert page.locator("body img:not(#pictures img), body svg:not(#plot svg, #js-plotly-tester)").count() == 0
+    assert page.locator("body img, body svg:not(#plot svg, #js-plotly-tester)").count() == 0
     assert page.evaluate("window.hacked") is None
 
 
@@ -369,14 +293,6 @@ def test_the_policy_lets_nothing_else_run_or_load(report, browser):
             "() => new Promise((done, fail) => setTimeout(() => { try { done(eval('1')); } catch (e) { fail(e); } }))"
         )
     page.close()
-
-
-def violations(page) -> list[str]:
-    found = Axe().run(page).response
-    assert len(found["passes"]) > 20
-    return [
-        f"{v['id']}: {v['nodes'][0]['html']}" for v in found["violations"] if v["impact"] in ("serious", "critical")
-    ]
 
 
 def test_what_was_set_aside_can_be_sorted_and_read(tmp_path, visit):
@@ -495,7 +411,7 @@ def test_the_faces_of_one_video_are_told_apart(tmp_path, visit):
     page.get_by_role("button", name="Next face").click()
     expect(page.get_by_role("img", name="Score curve of talk.mp4, face 2")).to_be_visible()
     assert column(page, 2) == ["1", "2"]  # no column for the video, nor for what annotated intervals have
-    expect(page.get_by_role("columnheader")).to_have_count(10)
+    expect(page.get_by_role("columnheader")).to_have_count(11)
     page.locator("#expressions .choose").first.click()
     expect(page.get_by_role("combobox", name="Face")).to_have_value("0")
     assert "matched" not in page.locator("#selection").inner_text()

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
+import Utils  # noqa: F401  isort: skip; before cv2: it sets the limit of pixels
+import cv2
 import numpy as np
 import pandas as pd
 
+from tests.support.face_crops import bump_at, mark, moved_crop
 from Utils.evaluation.evaluate import compare
 from Utils.evaluation.metrics import match_intervals
 from Utils.evaluation.result import Evaluation
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
-from Utils.report.contents import Curve, Pictures
+from Utils.report.clip import clip_data, frames_of_clip
+from Utils.report.contents import Curve
 from Utils.report.pages import write_report
 
 CLASSES = ("negative", "positive", "surprise")
 FPS = 30.0
+CORNER, RISE, WIDE = 48, 3.0, 12.0  # the landmark that moves; pixels up; pixels, standard deviation of the movement
 HOSTILE = (
     "<script>window.hacked = 1</script>",
     "</script><img src=x onerror='window.hacked = 1'>",
@@ -36,14 +42,20 @@ def table(columns, subject, video, *rows) -> pd.DataFrame:
     return pd.DataFrame([dict(subject=subject, video=video) | row for row in named], columns=list(columns))
 
 
-def crop(value: int = 120) -> np.ndarray:
-    return np.full((128, 128, 3), (value, 100, 90), np.uint8)
+@cache
+def moving_face(n: int) -> tuple[np.ndarray, ...]:
+    """Crops of a rendered face whose left corner of the mouth goes up `RISE` pixels and back, (128, 128, 3) uint8."""
+    heights = RISE * np.sin(np.pi * np.arange(n) / max(1, n - 1))
+    near = bump_at(mark(CORNER), WIDE)
+    return tuple(cv2.cvtColor(moved_crop(down=-height * near), cv2.COLOR_GRAY2BGR) for height in heights)
 
 
-def pictures(which, row) -> Pictures:
-    flow = np.zeros((128, 128, 2), np.float32)
-    flow[40:80, 40:80] = 2
-    return Pictures(crop(), crop(140), None if which == "annotated" else crop(), flow)
+def clip(which: str, row: int) -> dict | None:
+    """A clip of the first predictions and annotations; later rows have none."""
+    if row > 1:
+        return None
+    frames = frames_of_clip(18 + 32 * row, 24 + 32 * row, 30 + 32 * row, 0, 119)
+    return clip_data(frames, moving_face(len(frames.numbers)), FPS)
 
 
 def curve(subject="s1", video="a", predicted=(), annotated=(), n=120, **changes) -> Curve:
@@ -51,7 +63,7 @@ def curve(subject="s1", video="a", predicted=(), annotated=(), n=120, **changes)
     settings = dict(
         subject=subject, video=video, face="", fps=FPS, raw=raw, smoothed=np.convolve(raw, np.ones(12) / 12, "same"),
         threshold=0.25, k_prime=6, predictions=table(PREDICTION_COLUMNS, subject, video, *predicted),
-        annotations=table(GROUND_TRUTH_COLUMNS, subject, video, *annotated), pictures=pictures,
+        annotations=table(GROUND_TRUTH_COLUMNS, subject, video, *annotated), clip=clip,
         matches=match_intervals(*([(row[0], row[2]) for row in rows] for rows in (predicted, annotated))),
     )  # fmt: skip
     return Curve(**(settings | changes))

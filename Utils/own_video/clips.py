@@ -1,0 +1,104 @@
+"""The moving pictures of the expressions of one's own video: cut and made small while the video is read once more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from Utils.faces.rectangles import CROP_SIZE, Rectangle
+from Utils.own_video.face_tracks import Track
+from Utils.own_video.scoring import FaceScores
+from Utils.own_video.video_files import Frame
+from Utils.report.clip import ClipFrames, clip_data, frames_of_clip
+
+MAX_PICTURED = 300  # expressions with pictures in a report: they take at most 150 KB each
+
+
+def expressions_with_pictures(expressions: pd.DataFrame) -> pd.DataFrame:
+    """The expressions of which the report has pictures: the `MAX_PICTURED` with the highest scores."""
+    return expressions.nlargest(MAX_PICTURED, "score")
+
+
+def picture_remarks(expressions: pd.DataFrame) -> list[str]:
+    """A remark for the report if some expressions have no pictures."""
+    if len(expressions) <= MAX_PICTURED:
+        return []
+    return [f"Pictures are of the {MAX_PICTURED} expressions with the highest scores, of {len(expressions)}."]
+
+
+class _Begun:
+    """A clip whose frames are being collected. `key` is (face, onset, apex, offset)."""
+
+    def __init__(self, key: tuple[int, int, int, int], frames: ClipFrames, rectangle: Rectangle) -> None:
+        self.key, self.frames, self.rectangle = key, frames, rectangle
+        self.crops: dict[int, np.ndarray] = {}
+
+
+class ClipMaker:
+    """Makes the clip of each expression that has pictures. `keep` must be called with each frame of the video.
+
+    All frames of a clip are cut with the face's rectangle at the apex, and lie in the same part of the track: no scene
+    cut is inside. Crops are only kept until the last frame of their clip, so the memory does not grow with the video.
+
+    Parameters
+    ----------
+    faces : sequence of FaceScores
+    expressions : DataFrame
+        With the columns face, onset, apex, offset and score.
+    fps : float
+        Frames per second.
+    """
+
+    def __init__(self, faces: Sequence[FaceScores], expressions: pd.DataFrame, fps: float) -> None:
+        self._fps = fps
+        self._made: dict[tuple[int, int, int, int], dict] = {}
+        self._waiting: dict[int, list[_Begun]] = {}  # first frame -> clips that begin there
+        self._begun: list[_Begun] = []
+        tracks = {face.track.number: face.track for face in faces}
+        for row in expressions_with_pictures(expressions).itertuples():
+            key = (row.face, row.onset, row.apex, row.offset)
+            first, last = _part_around(tracks[row.face], row.apex)
+            frames = frames_of_clip(row.onset, row.apex, row.offset, first, last)
+            if frames is not None:
+                begun = _Begun(key, frames, tracks[row.face].segment_at(row.apex).rectangle)
+                self._waiting.setdefault(frames.numbers[0], []).append(begun)
+
+    def keep(self, frame: Frame) -> None:
+        """Cut and keep what the report shows of a frame, and make the clips that are complete with it."""
+        self._begun += self._waiting.pop(frame.index, ())
+        for begun in self._begun:
+            if frame.index in begun.frames.numbers:
+                begun.crops[frame.index] = _shown_crop(frame.image, begun.rectangle)
+        for begun in [b for b in self._begun if b.frames.numbers[-1] <= frame.index]:
+            self._begun.remove(begun)
+            self._make(begun)
+
+    def clip(self, face: int, onset: int, apex: int, offset: int) -> dict | None:
+        """The clip of an expression as `write_report` takes it. None if it has no pictures."""
+        for begun in self._begun:  # frames that never came: the video ended earlier than when it was scored
+            self._make(begun)
+        self._begun.clear()
+        return self._made.get((face, onset, apex, offset))
+
+    def _make(self, begun: _Begun) -> None:
+        if begun.frames.onset in begun.crops:
+            frames = begun.frames._replace(numbers=tuple(begun.crops))
+            self._made[begun.key] = clip_data(frames, list(begun.crops.values()), self._fps)
+
+
+def _part_around(track: Track, frame: int) -> tuple[int, int]:
+    """First and last frame (inclusive) of the part of a track, without gap or scene cut, that a frame belongs to."""
+    return next((first, last) for first, last in track.stretches() if first <= frame <= last)
+
+
+def _shown_crop(image: np.ndarray, rectangle: Rectangle) -> np.ndarray:
+    """A face for people to look at, (128, 128, 3) uint8 BGR. A large one is made smaller without the jagged edges that
+    the networks' crops have.
+    """
+    left, top, right, bottom = rectangle
+    face = image[top:bottom, left:right]
+    method = cv2.INTER_AREA if min(face.shape[:2]) > CROP_SIZE else cv2.INTER_CUBIC
+    return cv2.resize(face, (CROP_SIZE, CROP_SIZE), interpolation=method)

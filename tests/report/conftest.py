@@ -1,0 +1,70 @@
+"""A real browser for the tests of pages: Debian's chromium without a window, driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.support.browser import DESKTOP
+from tests.support.report_examples import write_example
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory):
+    return write_example(tmp_path_factory.mktemp("report") / "report.html")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    program = shutil.which("chromium")
+    if program is None:
+        reason = "there is no chromium; install it with: apt-get update && apt-get install -y chromium"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def desktop_page(browser):
+    """The page that most tests open their report in, one after the other: a new one takes a second of work."""
+    with browser.new_context(viewport=DESKTOP) as context:
+        yield context.new_page()
+
+
+@pytest.fixture
+def visit(browser, desktop_page):
+    """`visit(path, **context)`: the page; at the end it must have asked for nothing and complained of nothing."""
+    contexts, pages, opened, complaints, requests = [], [], [], [], []
+    heard = {
+        "console": lambda message: complaints.append(message.text),
+        "pageerror": lambda error: complaints.append(str(error)),
+        "dialog": lambda dialog: (complaints.append("a dialog"), dialog.dismiss()),
+        "request": lambda request: requests.append(request.url),
+    }
+
+    def open_page(path, **options):
+        page = desktop_page
+        if options or opened:  # with a context of its own; so has the second page of a test
+            contexts.append(browser.new_context(**({"viewport": DESKTOP} | options)))
+            page = contexts[-1].new_page()
+        page.set_default_timeout(10_000)
+        for event, hear in heard.items():
+            page.on(event, hear)
+        pages.append(page)
+        opened.append(path.as_uri())
+        page.goto(opened[-1])
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    if desktop_page in pages:
+        for event, hear in heard.items():
+            desktop_page.remove_listener(event, hear)
+    assert {url.split("#")[0] for url in requests if not url.startswith(("data:", "blob:"))} == set(opened)
+    assert complaints == []
