@@ -122,7 +122,7 @@ function shapes(curve, selected, colours) {
   const chosen = curve.intervals[selected];
   if (chosen) {
     drawn.push({
-      type: "rect", editable: review.open && selectedName() !== null, xref: "x", yref: "paper", x0: chosen.start, x1: chosen.end, y0: 0, y1: 1,
+      type: "rect", xref: "x", yref: "paper", x0: chosen.start, x1: chosen.end, y0: 0, y1: 1,
       fillcolor: "rgba(0,0,0,0)", line: { color: colours.accent, width: 2.5 },
     });
   }

@@ -17,6 +17,7 @@ function loadCurve(number) {
 
 function redraw() {
   drawCurve(byId("plot"), state.curve, state.selected, state.range);
+  placeHandles();
 }
 
 function showCurve(number) {
@@ -198,13 +199,6 @@ function startExpressions() {
   byId("expression-zoom").addEventListener("click", zoomToSelected);
 }
 
-/** The border of the selected expression was dragged: the shape has its new ends, in seconds. */
-function moveDragged(shape) {
-  const { fps } = state.curve;
-  const ends = [shape.x0, shape.x1].sort((a, b) => a - b);
-  moveEnds(Math.round(ends[0] * fps + 0.5), Math.round(ends[1] * fps - 0.5));
-}
-
 function startCurves() {
   const choice = byId("curve-choice");
   const showChosen = (number) => {
@@ -222,8 +216,6 @@ function startCurves() {
     if (position !== null) selectInterval(state.number, position);
   });
   plot.on("plotly_relayout", (change) => {
-    const edge = Object.keys(change).find((key) => /^shapes\[\d+\]\.x[01]$/.test(key));
-    if (edge) moveDragged(plot.layout.shapes.at(-1));
     if (!("xaxis.range[0]" in change)) return;
     state.range = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
     redraw();

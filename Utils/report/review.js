@@ -6,10 +6,11 @@ const STORE = "mean-review"; // first part of the names under which reviews are 
 const MOST_UNDONE = 500; // steps
 const CSV_BREAKS = /[",\r\n]/;
 
-const review = { about: null, rows: new Map(), coder: "", blind: false, open: false, undo: [], store: null };
+const review = { about: null, rows: new Map(), coder: "", blind: false, undo: [], store: null };
 
 const rowName = (number, position) => `${number}-${position}`;
 const isBlind = () => review.blind;
+const isReviewing = () => review.about !== null && byId("review-bar").open;
 
 /** The rows as the program predicted them: name -> row. */
 function predictedRows() {
@@ -57,7 +58,8 @@ function restoreReview() {
   try {
     const stored = storedReview(text);
     for (const [name, row] of stored.rows) review.rows.set(name, row);
-    Object.assign(review, { coder: stored.coder, blind: stored.blind === true, open: stored.open === true });
+    Object.assign(review, { coder: stored.coder, blind: stored.blind === true });
+    byId("review-bar").open = stored.open === true;
   } catch {
     tellReview("The review that this browser keeps for this page cannot be read. It is left as it is; a new one begins.");
     review.store += `#${Date.now()}`;
@@ -87,7 +89,8 @@ function tellReview(text) {
 
 function keepReview() {
   if (!review.store) return;
-  const { coder, blind, open, rows } = review;
+  const { coder, blind, rows } = review;
+  const { open } = byId("review-bar");
   try {
     localStorage.setItem(review.store, JSON.stringify({ coder, blind, open, rows: [...rows] }));
   } catch {
@@ -153,7 +156,7 @@ function moveEnds(onset, offset) {
   const row = review.rows.get(name);
   const [first, last] = [Math.min(0, row.onset), Math.max(row.frames - 1, row.offset)]; // predictions can reach beyond
   const [from, to] = [onset, offset].map((frame) => Math.min(Math.max(first, frame), last));
-  if (from > to || (from === row.onset && to === row.offset)) return refreshReview();
+  if (from > to || (from === row.onset && to === row.offset)) return refreshReview(); // shows what was there before
   const apex = row.apex === null ? null : Math.min(Math.max(row.apex, from), to);
   return decide({ onset: from, offset: to, apex });
 }
@@ -267,10 +270,64 @@ function showAddedRows() {
   }
 }
 
+/** Where the plot's time axis is, in pixels of the box around the plot. */
+function plotFrame() {
+  const { xaxis, yaxis, yaxis2 } = byId("plot")._fullLayout;
+  const bottom = yaxis2._offset + yaxis2._length;
+  return { left: xaxis._offset, width: xaxis._length, top: yaxis._offset, height: bottom - yaxis._offset };
+}
+
+/** Puts the handles on the borders of the selected expression, if it can be reviewed and the borders are in sight. */
+function placeHandles() {
+  const frame = plotFrame();
+  const [first, last] = state.range;
+  const chosen = isReviewing() && selectedName() ? state.curve.intervals[state.selected] : null;
+  for (const handle of document.querySelectorAll("#plot-box .handle")) {
+    const time = chosen && (handle.dataset.end === "onset" ? chosen.start : chosen.end);
+    handle.hidden = !chosen || time < first || time > last;
+    if (handle.hidden) continue;
+    handle.style.left = `${frame.left + (frame.width * (time - first)) / (last - first)}px`;
+    handle.style.top = `${frame.top}px`;
+    handle.style.height = `${frame.height}px`;
+  }
+}
+
+/** Lets a border of the selected expression be dragged. The other border stays. */
+function startHandle(handle) {
+  const within = (event) => {
+    const frame = plotFrame();
+    const x = event.clientX - byId("plot-box").getBoundingClientRect().left;
+    return { x: Math.min(Math.max(x, frame.left), frame.left + frame.width), frame };
+  };
+  handle.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    handle.setPointerCapture(event.pointerId);
+    handle.classList.add("held");
+  });
+  handle.addEventListener("pointermove", (event) => {
+    if (handle.classList.contains("held")) handle.style.left = `${within(event).x}px`;
+  });
+  handle.addEventListener("pointerup", (event) => {
+    if (!handle.classList.contains("held")) return;
+    handle.classList.remove("held");
+    const { x, frame } = within(event);
+    const [first, last] = state.range;
+    const time = first + ((last - first) * (x - frame.left)) / frame.width;
+    const row = review.rows.get(selectedName());
+    const { fps } = state.curve;
+    if (handle.dataset.end === "onset") moveEnds(Math.min(row.offset, Math.round(time * fps + 0.5)), row.offset);
+    else moveEnds(row.onset, Math.max(row.onset, Math.round(time * fps - 0.5)));
+  });
+  handle.addEventListener("pointercancel", () => {
+    handle.classList.remove("held");
+    placeHandles();
+  });
+}
+
 /** The form of the selected row. */
 function showForm() {
   const name = selectedName();
-  byId("review").hidden = !name || !review.open;
+  byId("review").hidden = !name || !isReviewing();
   if (!name) return;
   const row = review.rows.get(name);
   byId("accept").ariaPressed = String(row.status === "accepted" || row.status === "added");
@@ -316,7 +373,7 @@ function saveFile(name, text, type) {
 
 /** What a key does in a review. Returns whether it did something. */
 function reviewKey(key) {
-  if (!review.about || !review.open) return false;
+  if (!isReviewing()) return false;
   const frame = player.clip ? player.clip.frames[player.at] : null;
   const row = selectedName() ? review.rows.get(selectedName()) : null;
   if (key === "a") accept();
@@ -337,12 +394,12 @@ function startReview() {
   restoreReview();
   byId("coder").value = review.coder;
   byId("blind").checked = review.blind;
-  byId("review-bar").open = review.open;
   byId("review-bar").addEventListener("toggle", () => {
-    review.open = byId("review-bar").open;
     keepReview();
     showForm();
+    placeHandles();
   });
+  for (const handle of document.querySelectorAll("#plot-box .handle")) startHandle(handle);
   byId("coder").addEventListener("change", () => {
     review.coder = byId("coder").value.trim();
     keepReview();
