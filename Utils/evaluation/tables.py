@@ -4,8 +4,9 @@ Conventions
 -----------
 One row is one interval. Frames are 0-based and inclusive. A prediction may start before frame 0 (a peak near the
 beginning, minus k'), an annotation may not. `subject` and `video` are text: `006` is not `6`. An empty `emotion` means
-that the interval was spotted but not recognised. An empty `apex` is unknown. A table from elsewhere needs only the
-columns of `REQUIRED_COLUMNS`. Unknown columns are kept as text and not used.
+that the interval was spotted but not recognised. An empty `apex` is unknown. A column that ends in `_s` has the time of
+that frame in seconds: frame / fps, the moment at which the frame appears. So `offset_s` is when the last frame begins.
+A table from elsewhere needs only the columns of `REQUIRED_COLUMNS`. Unknown columns are kept as text and not used.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ PREDICTION_COLUMNS = (
     "subject", "video", "onset", "apex", "offset", "onset_s", "offset_s", "score", "emotion", "confidence",
 )  # fmt: skip
 GROUND_TRUTH_COLUMNS = ("subject", "video", "onset", "apex", "offset", "onset_s", "offset_s", "emotion")
+OWN_PREDICTION_COLUMNS = (*PREDICTION_COLUMNS, "face")  # of the user's own videos; the face is a number from 0
 SEARCHED_APEX = "searched_apex"  # a further column of a ground truth that lacks apexes: those that the program found
 REQUIRED_COLUMNS = ("subject", "video", "onset", "offset", "emotion")
 

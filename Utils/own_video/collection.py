@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from Utils.errors import InputError, reason_of
-from Utils.evaluation.tables import megc_table
+from Utils.evaluation.tables import OWN_PREDICTION_COLUMNS, megc_table
 from Utils.own_video.footage import GREEN, Finding
 from Utils.records import natural_key
 from Utils.report.pages import write_index
@@ -20,7 +20,9 @@ TABLES = ("predictions.csv", "megc.csv")  # of all videos of a command
 INDEX = "index.html"
 COLLECTION = (*TABLES, INDEX)
 NO_FACE = "no face was found"
-COLLECTED = ("onset", "offset", "emotion")  # columns of the tables of all videos
+FRAMES = ("onset", "apex", "offset", "face")  # whole numbers of the tables of all videos
+NUMBERS = ("onset_s", "offset_s", "score", "confidence")  # numbers there; the last two may be missing
+COLLECTED = (*FRAMES, *NUMBERS, "emotion")
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,14 @@ class VideoOutcome:
 
 
 def read_expressions(path: Path) -> pd.DataFrame:
-    """The columns `COLLECTED` of an `expressions.csv`: onset and offset as int64 (frames), emotion as str.
+    """The columns `COLLECTED` of an `expressions.csv`: `FRAMES` as int64, `NUMBERS` as float64, emotion as str.
 
     Raises InputError if the file cannot be read as such a table, because a user may have edited it.
     """
     try:
-        table = pd.read_csv(path, keep_default_na=False, dtype={"emotion": str})[list(COLLECTED)]
-        return table.astype({"onset": "int64", "offset": "int64"})
+        table = pd.read_csv(path, keep_default_na=False, dtype=str)[list(COLLECTED)]
+        numbers = table[list(NUMBERS)].replace("", "nan").astype(float)
+        return table.assign(**numbers, **table[list(FRAMES)].astype(float).astype("int64"))
     except (ValueError, KeyError, OSError) as error:
         raise InputError(
             f"{path}: is not a table of expressions any more ({reason_of(error)}); remove its folder"
@@ -69,7 +72,7 @@ def write_collection(outcomes: Sequence[VideoOutcome], caution: str, output_dir:
             table = read_expressions(outcome.folder / "expressions.csv")
             parts += [table.assign(subject=outcome.subject, video=outcome.name)] if len(table) else []
         rows.append(_index_row(outcome))
-    columns = ["subject", "video", *COLLECTED]
+    columns = list(OWN_PREDICTION_COLUMNS)
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
     last_frames = {(o.subject, o.name): o.n_frames - 1 for o in outcomes}
     megc = megc_table(table, last_frames)

@@ -1,14 +1,32 @@
-"""Writes intervals as an ELAN file (EAF) with pympi-ling: one tier per face, and a link to the video."""
+"""Writes expressions as an ELAN file (EAF) with pympi-ling. `Utils/evaluation/eaf.py` says what is in it, and reads."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pympi.Elan import Eaf
 
+from Utils.evaluation.eaf import (
+    APEX,
+    EMOTION,
+    EXPRESSION,
+    FPS_PROPERTY,
+    FRAMES_PROPERTY,
+    KIND,
+    KIND_WORDS,
+    MICRO,
+    SCORE,
+    SUBJECT_PROPERTY,
+    VIDEO_PROPERTY,
+    emotion_words,
+    milliseconds,
+)
 from Utils.work.cache import atomic_file
 
 # Characters that XML does not allow (XML 1.0, section 2.2)
@@ -23,13 +41,46 @@ MIME_TYPES = {
     ".webm": "video/webm", ".wmv": "video/x-ms-wmv",
 }  # fmt: skip
 OTHER_TYPE = "video/mp4"
-DATE = "2000-01-01T00:00:00+00:00"  # always the same, so that the same results give the same file
+ANNOTATOR = "MEAN"
+# The language of the vocabularies' words, as ELAN names one that is not determined
+LANGUAGE = ("und", "http://cdb.iso.org/lg/CDB-00130975-001", "undetermined (und)")
+
+# Linguistic type -> its constraint, whether it has times of its own, and its vocabulary
+TYPES = {
+    EXPRESSION: (None, True, EMOTION),
+    KIND: ("Symbolic_Association", False, KIND),
+    APEX: ("Included_In", True, None),
+    SCORE: ("Symbolic_Association", False, None),
+}
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """An expression as the file has it. Frames are 0-based and inclusive."""
+
+    onset: int
+    offset: int
+    emotion: str  # a word of the vocabulary
+    apex: int | None = None
+    score: float = math.nan
+    kind: str = MICRO
+
+
+@dataclass(frozen=True)
+class EafAbout:
+    """Facts about a video that its ELAN file holds."""
+
+    subject: str
+    video: str
+    fps: float  # frames per second
+    n_frames: int
+    classes: Sequence[str]  # the emotions that the weights know
 
 
 def write_eaf(
-    path: Path, media: Path, tiers: Mapping[str, Sequence[tuple[float, float, str]]], final: Path | None = None
+    path: Path, media: Path, faces: Mapping[int, Sequence[Annotated]], about: EafAbout, final: Path | None = None
 ) -> None:
-    """Write intervals for ELAN. The file appears whole or not at all.
+    """Write expressions for ELAN. The file appears whole or not at all.
 
     Parameters
     ----------
@@ -38,32 +89,99 @@ def write_eaf(
     media : Path
         The video. It is linked by its full address and by a path relative to the .eaf. A folder of images is not
         linked, because no player shows it.
-    tiers : dict of str to sequence of (float, float, str)
-        Name of a tier -> onset and offset in seconds, and label. ELAN allows no overlaps within a tier, so overlapping
-        intervals are shortened (see `apart`). No interval is lost.
+    faces : dict of int to sequence of Annotated
+        Number of a face -> its expressions. Each face gets a tier, and one more for what overlaps (see `layers`).
+    about : EafAbout
     final : Path, optional
         Where the file will be in the end, if it is first written elsewhere. The relative link starts there.
     """
-    eaf = Eaf(author="MEAN")
-    eaf.adocument["DATE"] = DATE
+    eaf = Eaf(author=ANNOTATOR)
+    eaf.adocument["DATE"] = datetime.now().astimezone().isoformat(timespec="seconds")
     eaf.remove_tier("default")
-    media = Path(os.path.abspath(media))  # noqa: PTH100  links are not resolved: users know this name
-    if not media.is_dir():
-        relative = os.path.relpath(media, Path(os.path.abspath((final or path).parent)))  # noqa: PTH100
-        link = _clean("./" + Path(relative).as_posix())
-        kind = MIME_TYPES.get(media.suffix.lower(), OTHER_TYPE)
-        eaf.add_linked_file(media.as_uri(), relpath=link, mimetype=kind)
-    names = set()
-    for name, intervals in tiers.items():
-        tier = _unique(_clean(name) or "tier", names)
-        eaf.add_tier(tier)
-        for start, end, label in apart(intervals):
-            eaf.add_annotation(tier, start, end, _clean(label))
+    _add_media(eaf, media, final or path)
+    words = emotion_words(about.classes)
+    words += [a.emotion for expressions in faces.values() for a in expressions]
+    _add_types(eaf, {EMOTION: dict.fromkeys(map(_clean, words)), KIND: KIND_WORDS})
+    for face, expressions in faces.items():
+        for i, layer in enumerate(layers(expressions, about.fps)):
+            _add_layer(eaf, f"face {face}" if i == 0 else f"face {face} ({i + 1})", f"face {face}", layer, about.fps)
     _order_slots(eaf)
+    facts = {SUBJECT_PROPERTY: about.subject, VIDEO_PROPERTY: about.video}
+    facts |= {FPS_PROPERTY: repr(float(about.fps)), FRAMES_PROPERTY: str(about.n_frames)}
     eaf.properties = [("lastUsedAnnotationId", str(eaf.maxaid))]  # ELAN counts on from it
+    eaf.properties += [(name, _clean(text)) for name, text in facts.items()]
     with atomic_file(path) as scratch:
         eaf.to_file(str(scratch))
         scratch.with_suffix(".bak").unlink(missing_ok=True)  # pympi keeps a copy of what it overwrites
+
+
+def span(annotated: Annotated, fps: float) -> tuple[int, int]:
+    """Start and end in milliseconds: the times of the onset frame and of the offset frame, at least 1 ms apart."""
+    start = milliseconds(annotated.onset, fps)
+    return start, max(start + 1, milliseconds(annotated.offset, fps))
+
+
+def layers(expressions: Sequence[Annotated], fps: float) -> list[list[Annotated]]:
+    """The expressions of a face, in order of time, in as few layers as possible, so that none overlaps in its layer.
+
+    There is at least one layer, which may be empty. No expression is shortened. Each goes to the first layer that is
+    free at its start.
+    """
+    found: list[list[Annotated]] = [[]]
+    for annotated in sorted(expressions, key=lambda a: (*span(a, fps), a.emotion)):
+        start, _ = span(annotated, fps)
+        free = next((layer for layer in found if not layer or span(layer[-1], fps)[1] <= start), None)
+        if free is None:
+            found.append(free := [])
+        free.append(annotated)
+    return found
+
+
+def _add_media(eaf: Eaf, media: Path, final: Path) -> None:
+    media = Path(os.path.abspath(media))  # noqa: PTH100  links are not resolved: users know this name
+    if not media.is_dir():
+        relative = os.path.relpath(media, Path(os.path.abspath(final.parent)))  # noqa: PTH100
+        link = _clean("./" + Path(relative).as_posix())
+        kind = MIME_TYPES.get(media.suffix.lower(), OTHER_TYPE)
+        eaf.add_linked_file(media.as_uri(), relpath=link, mimetype=kind)
+
+
+def _add_types(eaf: Eaf, vocabularies: Mapping[str, Sequence[str] | Mapping[str, None]]) -> None:
+    """Add the linguistic types and the vocabularies (name -> words)."""
+    eaf.remove_linguistic_type("default-lt")
+    eaf.add_language(*LANGUAGE)
+    for name, words in vocabularies.items():
+        eaf.add_controlled_vocabulary(name)
+        for i, word in enumerate(words):
+            eaf.add_cv_entry(name, f"{name}_{i}", [(word, LANGUAGE[0], None)])
+    for name, (constraint, alignable, vocabulary) in TYPES.items():
+        about = dict(LINGUISTIC_TYPE_ID=name, TIME_ALIGNABLE=str(alignable).lower(), GRAPHIC_REFERENCES="false")
+        about |= dict(CONSTRAINTS=constraint, CONTROLLED_VOCABULARY_REF=vocabulary)
+        eaf.add_linguistic_type(name, param_dict=about)
+
+
+def _add_layer(eaf: Eaf, tier: str, participant: str, expressions: Sequence[Annotated], fps: float) -> None:
+    """Add the tier of a layer and the three tiers below it."""
+    eaf.add_tier(tier, ling=EXPRESSION, part=participant, ann=ANNOTATOR)
+    for below in (KIND, APEX, SCORE):
+        eaf.add_tier(f"{tier} {below}", ling=below, parent=tier, part=participant, ann=ANNOTATOR)
+    for annotated in expressions:
+        start, end = span(annotated, fps)
+        eaf.add_annotation(tier, start, end, _clean(annotated.emotion))
+        parent = next(reversed(eaf.tiers[tier][0]))
+        _add_value(eaf, f"{tier} {KIND}", parent, annotated.kind)
+        if annotated.apex is not None:
+            at = min(max(start, milliseconds(annotated.apex, fps)), end - 1)
+            eaf.add_annotation(f"{tier} {APEX}", at, max(at + 1, min(end, milliseconds(annotated.apex + 1, fps))), APEX)
+        if not math.isnan(annotated.score):
+            _add_value(eaf, f"{tier} {SCORE}", parent, str(float(annotated.score)))
+
+
+def _add_value(eaf: Eaf, tier: str, parent: str, value: str) -> None:
+    """Add a value that belongs to an annotation. pympi's own function looks for that annotation by its time."""
+    name = eaf.generate_annotation_id()
+    eaf.annotations[name] = tier
+    eaf.tiers[tier][1][name] = (parent, value, None, None)
 
 
 def _order_slots(eaf: Eaf) -> None:
@@ -79,39 +197,3 @@ def _order_slots(eaf: Eaf) -> None:
 def _clean(text: str) -> str:
     """The text with every character replaced that XML does not allow."""
     return NOT_XML.sub(REPLACED, text)
-
-
-def _unique(name: str, names: set[str]) -> str:
-    """`name`, or the first free one of `name (2)`, `name (3)`, ...; it is added to `names`."""
-    found, again = name, 1
-    while found in names:
-        again += 1
-        found = f"{name} ({again})"
-    names.add(found)
-    return found
-
-
-def apart(intervals: Sequence[tuple[float, float, str]]) -> list[tuple[int, int, str]]:
-    """Intervals without overlaps.
-
-    Parameters
-    ----------
-    intervals : sequence of (float, float, str)
-        Onset and offset in seconds, and label.
-
-    Returns
-    -------
-    list of (int, int, str)
-        Start and end in milliseconds, in order of time, each at least 1 ms long. Where two overlap, the first ends and
-        the second starts in the middle of the overlap.
-    """
-    found: list[tuple[int, int, str]] = []
-    for onset, offset, label in sorted(intervals):
-        start, end = max(0, round(onset * 1000)), max(0, round(offset * 1000))
-        if found and start < found[-1][1]:
-            before = found[-1]
-            middle = max(before[0] + 1, (start + min(end, before[1])) // 2)
-            found[-1] = (before[0], min(before[1], middle), before[2])
-            start = found[-1][1]
-        found.append((start, max(end, start + 1), label))
-    return found

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from training_utils import TIME_DIGITS
+from Utils.evaluation.eaf import MICRO, UNCLEAR_WORD, UNNAMED
+from Utils.evaluation.tables import OWN_PREDICTION_COLUMNS
 from Utils.own_video.clips import ClipMaker
-from Utils.own_video.elan import write_eaf
+from Utils.own_video.elan import Annotated, EafAbout, write_eaf
 from Utils.own_video.face_tracks import Tracking
 from Utils.own_video.overlay import OverlayFace
 from Utils.own_video.scoring import FaceScores
@@ -21,8 +23,6 @@ from Utils.report.contents import Curve
 
 MAX_SET_ASIDE = 500  # candidates in a report's list of what was set aside
 NOTHING_PX = 0.3  # pixels of the 128-pixel crop
-UNCLEAR_WORD = "unclear"  # the label of an emotion whose confidence is near chance
-UNNAMED = "micro-expression"  # the label of an expression that is not recognised
 PLAYABLE = (".mp4", ".m4v", ".webm", ".mov")  # videos that browsers play, if they also know the codec
 INTERVAL = ("onset", "apex", "offset")
 
@@ -97,17 +97,26 @@ def set_aside_rows(candidates: pd.DataFrame) -> list[dict]:
     return [dict(zip(names, row, strict=True)) for row in chosen[list(names)].itertuples(index=False)]
 
 
+def predictions_table(expressions: pd.DataFrame, subject: str) -> pd.DataFrame:
+    """The expressions of a video in the columns that datasets have, and the face: `OWN_PREDICTION_COLUMNS`.
+
+    `subject` is the name of the folder that contains the video.
+    """
+    return expressions.assign(subject=subject).reindex(columns=list(OWN_PREDICTION_COLUMNS))
+
+
 def write_elan(
-    path: Path, media: Path, final: Path, expressions: pd.DataFrame, faces: Sequence[FaceScores], fps: float
+    path: Path, media: Path, final: Path, expressions: pd.DataFrame, faces: Sequence[FaceScores], about: EafAbout
 ) -> None:
     """Write the expressions as an ELAN file, with a tier for each scored face.
 
-    The parameters are those of `write_eaf`, with `expressions` from `spot_expressions` and `fps` in frames per second.
+    The parameters are those of `write_eaf`, with `expressions` from `spot_expressions` or `reported`.
     """
-    tiers: dict[str, list] = {f"face {face.track.number}": [] for face in faces} or {"face 0": []}
+    annotated: dict[int, list[Annotated]] = {face.track.number: [] for face in faces} or {0: []}
     for row in expressions.itertuples():
-        tiers[f"face {row.face}"].append((row.onset / fps, (row.offset + 1) / fps, row.emotion or UNNAMED))
-    write_eaf(path, media, tiers, final)
+        emotion, kind = row.emotion or UNNAMED, getattr(row, "kind", MICRO)
+        annotated[row.face].append(Annotated(row.onset, row.offset, emotion, row.apex, row.score, kind))
+    write_eaf(path, media, annotated, about, final)
 
 
 def overlay_faces(faces: Sequence[FaceScores], expressions: pd.DataFrame) -> list[OverlayFace]:

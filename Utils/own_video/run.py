@@ -5,7 +5,8 @@
                      candidates.csv     the same for every candidate, with what it most likely is (not with
                                         --spotting paper)
                      frames.csv         a row for each frame and face
-                     <video>.eaf        for ELAN, with a tier for each face
+                     predictions.csv    the expressions in the columns of datasets, for --evaluate
+                     <video>.eaf        for ELAN, with tiers for each face (Utils/evaluation/eaf.py)
                      overlay.mp4        the video with box, score and emotion
                      report.html
                      settings.json      the video, all settings, and the SHA-256 of the other files
@@ -27,6 +28,7 @@ from feature_extraction import FEATURE_VERSION
 from Utils.errors import UNPRINTABLE, InputError, shown
 from Utils.own_video.clips import ClipMaker, picture_remarks
 from Utils.own_video.collection import COLLECTION, VideoOutcome, read_expressions, write_collection
+from Utils.own_video.elan import EafAbout
 from Utils.own_video.face_tracks import Tracking
 from Utils.own_video.footage import Finding, FootageMeter, are_findings, scored_share
 from Utils.own_video.outputs import (
@@ -34,6 +36,7 @@ from Utils.own_video.outputs import (
     frames_table,
     overlay_faces,
     playable_videos,
+    predictions_table,
     report_curves,
     set_aside_rows,
     with_shown_emotions,
@@ -157,8 +160,7 @@ def run_video(job: VideoJob) -> VideoOutcome:
 
     If the video cannot be analysed, nothing is raised, so that the others go on. The outcome then has the problem.
     """
-    subject = Path(os.path.realpath(job.path)).parent.name  # Path.resolve raises for a link to itself
-    outcome = VideoOutcome(shown(job.name), shown(subject), job.folder)
+    outcome = VideoOutcome(shown(job.name), subject_of(job.path), job.folder)
     try:
         _require_name(job)
         key = _key(job)
@@ -173,6 +175,11 @@ def run_video(job: VideoJob) -> VideoOutcome:
     facts = {name: done[name] for name in (*MEASURED, "set_aside")}
     facts["footage"] = tuple(Finding(**finding) for finding in done["footage"])
     return replace(outcome, n_expressions=n, remarks=tuple(done["remarks"]), kept=kept, **facts)
+
+
+def subject_of(path: Path) -> str:
+    """The subject in the tables of a video: the name of the folder that contains it."""
+    return shown(Path(os.path.realpath(path)).parent.name) or "root"  # Path.resolve raises for a link to itself
 
 
 def _require_name(job: VideoJob) -> None:
@@ -280,7 +287,9 @@ def _compute(job: VideoJob, key: str) -> dict:
         frames.to_csv(folder / "frames.csv", index=False, float_format="%.8g")
         shown_rows = with_shown_emotions(expressions)
         media = job.folder / OVERLAY if job.path.is_dir() else job.path  # no player can show a folder of images
-        write_elan(folder / f"{job.name}.eaf", media, job.folder / f"{job.name}.eaf", shown_rows, faces, source.fps)
+        predictions_table(expressions, subject_of(job.path)).to_csv(folder / "predictions.csv", index=False)
+        eaf = EafAbout(subject_of(job.path), job.name, source.fps, tracking.n_frames, job.weights.classes)
+        write_elan(folder / f"{job.name}.eaf", media, job.folder / f"{job.name}.eaf", shown_rows, faces, eaf)
         clips, meter = ClipMaker(faces, expressions, source.fps), FootageMeter(tracking, source.fps, source.resampled)
         drawn = overlay_faces(faces, shown_rows)
         with overlay_writer(folder / OVERLAY, source, drawn, job.weights.classes) as draw:

@@ -32,7 +32,8 @@ TWO = ClipSettings(
     frames=90, size=(224, 168), n_me=(2, 2), n_macro=(0, 0), n_speech=(0, 0), me_amp=(0.55, 0.7), head=0.3
 )
 N_FRAMES = TWO.frames
-OUTPUTS = {"expressions.csv", "candidates.csv", "frames.csv", "overlay.mp4", "report.html", "settings.json"}
+TABLES = {"expressions.csv", "candidates.csv", "frames.csv", "predictions.csv"}
+OUTPUTS = TABLES | {"overlay.mp4", "report.html", "settings.json"}
 
 
 def run(*flags: object) -> int:

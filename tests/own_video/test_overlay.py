@@ -1,23 +1,14 @@
-"""Overlay and ELAN file: both are read back."""
+"""The overlay is read back."""
 
 from __future__ import annotations
 
-import os
-import re
-from itertools import pairwise
 from pathlib import Path
-from urllib.parse import unquote, unquote_to_bytes, urlparse
-from xml.etree import ElementTree
 
 import av
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pympi.Elan import Eaf
 
 from tests.support.video_clips import number_of, numbered, write_video
-from Utils.own_video.elan import apart, write_eaf
 from Utils.own_video.overlay import ENCODERS, STRIP, OverlayFace, codec_remarks, label_colours, overlay_writer
 from Utils.own_video.video_files import open_video
 
@@ -132,113 +123,3 @@ def test_nothing_is_left_of_an_overlay_that_fails(tmp_path):
     with pytest.raises(RuntimeError, match="stop"):
         write(source, tmp_path / "o.mp4", [OverlayFace("", broken, np.zeros(5), None, [])])
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
-
-
-# ELAN
-
-
-def check_eaf(path: Path) -> ElementTree.Element:
-    """Rules of the EAF schema: slots in order, used, of one name each; annotations of a tier apart; types defined."""
-    root = ElementTree.parse(path).getroot()
-    assert root.tag == "ANNOTATION_DOCUMENT" and {"AUTHOR", "DATE", "VERSION", "FORMAT"} <= set(root.attrib)
-    order = [child.tag for child in root]
-    assert order[:2] == ["HEADER", "TIME_ORDER"]
-    assert order.index("TIER") < order.index("LINGUISTIC_TYPE")
-    slots = {s.get("TIME_SLOT_ID"): int(s.get("TIME_VALUE")) for s in root.iter("TIME_SLOT")}
-    assert len(slots) == len(list(root.iter("TIME_SLOT")))
-    assert list(slots.values()) == sorted(slots.values()) and min(slots.values(), default=0) >= 0
-    ids = [a.get("ANNOTATION_ID") for a in root.iter("ALIGNABLE_ANNOTATION")]
-    assert len(ids) == len(set(ids))
-    (last,) = (p.text for p in root.iter("PROPERTY") if p.get("NAME") == "lastUsedAnnotationId")
-    assert int(last) >= max((int(name[1:]) for name in ids), default=0)
-    types = {t.get("LINGUISTIC_TYPE_ID") for t in root.iter("LINGUISTIC_TYPE")}
-    names = [t.get("TIER_ID") for t in root.iter("TIER")]
-    assert len(names) == len(set(names))
-    used = set()
-    for tier in root.iter("TIER"):
-        assert tier.get("LINGUISTIC_TYPE_REF") in types
-        spans = []
-        for annotation in tier.iter("ALIGNABLE_ANNOTATION"):
-            refs = [annotation.get(f"TIME_SLOT_REF{i}") for i in (1, 2)]
-            used |= set(refs)
-            spans.append(tuple(slots[ref] for ref in refs))
-        spans.sort()
-        assert all(a < b for a, b in spans)
-        assert all(before[1] <= after[0] for before, after in pairwise(spans))
-    assert used == set(slots)
-    return root
-
-
-def test_an_eaf_is_read_back(tmp_path):
-    media = tmp_path / "videos" / "Gespräch 1 & <2>.mov"
-    media.parent.mkdir()
-    media.touch()
-    tiers = {"face 0": [(1.0, 1.4, "negative"), (2.0, 2.5, "überrascht <&>\x00")], "face 1": [], "Ж": [(0, 0, "x")]}
-    path = tmp_path / "out" / "a.eaf"
-    write_eaf(path, media, tiers)
-    root = check_eaf(path)
-    eaf = Eaf(path)
-    assert set(eaf.get_tier_names()) == set(tiers)
-    found = {name: [a[:3] for a in sorted(eaf.get_annotation_data_for_tier(name))] for name in tiers}
-    assert found["face 0"] == [(1000, 1400, "negative"), (2000, 2500, "überrascht <&>�")]
-    assert found["face 1"] == [] and found["Ж"] == [(0, 1, "x")]
-    (link,) = root.iter("MEDIA_DESCRIPTOR")
-    assert Path(unquote(urlparse(link.get("MEDIA_URL")).path)) == media
-    assert (path.parent / unquote(link.get("RELATIVE_MEDIA_URL"))).resolve() == media
-    assert link.get("MIME_TYPE") == "video/quicktime"
-    first = path.read_bytes()
-    write_eaf(path, media, tiers)
-    assert path.read_bytes() == first
-    assert [p.name for p in path.parent.iterdir()] == ["a.eaf"]
-
-
-@pytest.mark.parametrize("name", ["bl ank#1%.webm", "ctrl\x01.webm", os.fsdecode(b"lat\xe9in.webm")])
-def test_names_of_videos_are_linked(tmp_path, name):
-    """What XML cannot hold is in the absolute address only, escaped."""
-    write_eaf(tmp_path / "a.eaf", tmp_path / name, {"t": [(0, 1, "x")]})
-    (link,) = check_eaf(tmp_path / "a.eaf").iter("MEDIA_DESCRIPTOR")
-    assert os.fsdecode(unquote_to_bytes(urlparse(link.get("MEDIA_URL")).path)) == str(tmp_path / name)
-    assert link.get("RELATIVE_MEDIA_URL") == "./" + re.sub("[\x01\udce9]", "�", name)
-    assert link.get("MIME_TYPE") == "video/webm"
-
-
-def test_a_folder_of_images_is_not_linked(tmp_path):
-    write_eaf(tmp_path / "a.eaf", tmp_path, {"t": [(0, 1, "x")]})
-    assert not list(check_eaf(tmp_path / "a.eaf").iter("MEDIA_DESCRIPTOR"))
-
-
-def test_tiers_of_one_name_stay_apart(tmp_path):
-    write_eaf(tmp_path / "a.eaf", tmp_path / "a.mp4", {"a\x01": [(0, 1, "x")], "a\x02": [(0, 1, "y")]})
-    assert len(Eaf(tmp_path / "a.eaf").get_tier_names()) == 2
-
-
-times = st.floats(0, 1000, allow_nan=False).map(lambda t: round(t, 3))
-
-
-@given(
-    st.lists(st.tuples(times, times, st.text(max_size=3)).map(lambda t: (min(t[:2]), max(t[:2]), t[2])), max_size=12)
-)
-def test_intervals_are_put_apart_and_none_is_lost(intervals):
-    found = apart(intervals)
-    assert sorted(label for *_, label in found) == sorted(label for *_, label in intervals)
-    assert all(0 <= start < end for start, end, _ in found)
-    assert all(a[1] <= b[0] for a, b in pairwise(found))
-
-
-@pytest.mark.parametrize(
-    ("given_", "expected"),
-    [
-        ([(0, 1, "a"), (1, 2, "b")], [(0, 1000, "a"), (1000, 2000, "b")]),
-        ([(0, 1, "a"), (0.5, 2, "b")], [(0, 750, "a"), (750, 2000, "b")]),
-        ([(-0.2, 0.1, "a")], [(0, 100, "a")]),
-    ],
-)
-def test_intervals_by_hand(given_, expected):
-    assert apart(given_) == expected
-
-
-def test_labels_are_xml(tmp_path):
-    everything = "".join(map(chr, range(0x20))) + "\ud800\ufffe"
-    write_eaf(tmp_path / "a.eaf", tmp_path / "a.mp4", {"t": [(0, 1, everything)]})
-    assert not re.search("[\x00-\x08]", (tmp_path / "a.eaf").read_text(encoding="utf-8"))
-    check_eaf(tmp_path / "a.eaf")
