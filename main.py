@@ -42,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if settings.evaluate:
             return evaluate_tables(settings)
+        if settings.agreement:
+            return compare_coders(settings)
         if settings.video:
             return check_videos(settings) if settings.check else analyse_videos(settings)
         if settings.check:
@@ -301,18 +303,21 @@ def check_videos(settings: Settings) -> int:
 
 
 def evaluate_tables(settings: Settings) -> int:
-    """--evaluate: compare a CSV file of predictions with a CSV file of annotations, from whatever program they come.
+    """--evaluate: compare a table of predictions with a table of annotations, from whatever program they come.
 
     Returns the exit code.
     """
     from prepare_training import average_half_length
-    from Utils.evaluation.csv_files import read_table
     from Utils.evaluation.evaluate import evaluate
+    from Utils.evaluation.reviews import read_intervals, under_same_keys
     from Utils.evaluation.tables import classes_of
     from Utils.evaluation.text import format_metrics
 
-    predictions = read_table(settings.evaluate)
-    ground_truth = read_table(settings.ground_truth, ground_truth=True)
+    names = (shown(settings.evaluate), shown(settings.ground_truth))
+    predictions, remarks = read_intervals(settings.evaluate)
+    ground_truth, more = read_intervals(settings.ground_truth, ground_truth=True)
+    predictions, ground_truth, about_keys = under_same_keys(predictions, ground_truth, names)
+    print_lines(*remarks, *more, *about_keys)
     classes = classes_of(ground_truth)
     if settings.classes is not None:
         named = [name.strip() for name in settings.classes.split(",")]
@@ -326,6 +331,25 @@ def evaluate_tables(settings: Settings) -> int:
     metrics = evaluate(predictions, ground_truth, classes, protocol=settings.protocol, k_prime=k_prime)
     print(format_metrics(metrics, subjects=True))
     return DONE
+
+
+def compare_coders(settings: Settings) -> int:
+    """--agreement: how far the tables of two coders agree. Returns the exit code."""
+    from Utils.evaluation.agreement import agreement, format_agreement
+    from Utils.evaluation.reviews import read_intervals, under_same_keys
+
+    names = tuple(map(shown, settings.agreement))
+    (first, remarks), (second, more) = (read_intervals(path, coder=True) for path in settings.agreement)
+    first, second, about_keys = under_same_keys(first, second, names)
+    print_lines(*remarks, *more, *about_keys)
+    print(format_agreement(agreement(first, second), names))
+    return DONE
+
+
+def print_lines(*remarks: str) -> None:
+    """Print remarks, one on a line."""
+    for remark in remarks:
+        print(f"  - {shown(remark)}")
 
 
 def print_memory(workers) -> None:

@@ -7,9 +7,10 @@ import math
 import re
 from dataclasses import field
 
-# The tasks of main.py, and how messages name them. Each of the first four is chosen by the flag of the same name.
+# The tasks of main.py, and how messages name them. All but "footage" and "predict" have a flag of their name.
 TASKS = {
     "evaluate": "--evaluate",
+    "agreement": "--agreement",
     "video": "--video",
     "footage": "--video with --check",
     "check": "--check",

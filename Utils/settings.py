@@ -166,19 +166,35 @@ class Settings:
     evaluate: Path | None = flag(
         EVALUATION,
         None,
-        "only evaluate this CSV file of predictions (columns subject, video, onset, offset, emotion)",
+        "only evaluate this table of predictions: a CSV file (columns subject, video, onset, offset, emotion), such as "
+        "predictions.csv, expressions.csv or reviewed.csv, or an ELAN file (.eaf) that this program wrote",
         Path,
-        "CSV",
+        "FILE",
         tasks=("evaluate",),
     )
     ground_truth: Path | None = flag(
-        EVALUATION, None, "CSV file of annotations for --evaluate (the same columns)", Path, "CSV", tasks=("evaluate",)
+        EVALUATION,
+        None,
+        "table of annotations for --evaluate (the same kinds of file)",
+        Path,
+        "FILE",
+        tasks=("evaluate",),
     )
     classes: str | None = flag(
         EVALUATION,
         None,
         "emotions that --evaluate analyses, separated by commas (default: all that the ground truth has)",
         tasks=("evaluate",),
+    )
+    agreement: tuple[Path, ...] = flag(
+        EVALUATION,
+        (),
+        "compare the tables of two coders (the same kinds of file): Cohen's kappa on emotion, F1 and mean IoU of the "
+        "intervals, differences of onset and offset",
+        Path,
+        "FILE",
+        repeated=True,
+        tasks=("agreement",),
     )
     data_root: Path = flag(FOLDERS, Path("data"), "folder that contains the folders of the datasets", Path, "DIR")
     weights_dir: Path | None = flag(
@@ -293,7 +309,8 @@ class Settings:
     def as_json(self) -> dict:
         """Every flag's name -> its value, with paths as text."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["video"] = [str(path) for path in self.video]
+        for name in ("video", "agreement"):
+            values[name] = [str(path) for path in values[name]]
         return {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
 
 
@@ -339,7 +356,7 @@ def parse_settings(argv: list[str] | None = None, datasets: Sequence[str] = ()) 
     given = vars(parser.parse_args(argv))
     if given.get("video"):
         given.setdefault("dataset_name", FOR_VIDEOS)
-    settings = Settings(**given | {"video": tuple(given.get("video", ()))})
+    settings = Settings(**given | {name: tuple(given.get(name, ())) for name in ("video", "agreement")})
     if problem := _flags_problem(settings, given) or _values_problem(settings):
         parser.error(problem)
     return settings.with_absolute_folders() if settings.scheduler else settings
@@ -350,7 +367,7 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
 
     `given` has the flags of the command line only, without defaults.
     """
-    chosen = [task for task in ("evaluate", "video", "check", "train") if getattr(settings, task)]
+    chosen = [task for task in ("evaluate", "agreement", "video", "check", "train") if getattr(settings, task)]
     if chosen == ["video", "check"]:
         chosen = ["footage"]
     if len(chosen) > 1:
@@ -369,7 +386,9 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
     if "false_alarms" in given and settings.spotting == PAPER_RULE:
         return f"--false_alarms is not for --spotting {PAPER_RULE}: leave it out"
     if (settings.evaluate is None) != (settings.ground_truth is None):
-        return "--evaluate and --ground_truth go together: two CSV files"
+        return "--evaluate and --ground_truth go together: two files"
+    if settings.agreement and len(settings.agreement) != 2:
+        return f"--agreement compares two files; give two, not {len(settings.agreement)}"
     return ""
 
 

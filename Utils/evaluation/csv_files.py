@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +23,9 @@ from Utils.evaluation.tables import (
 )
 from Utils.work.cache import atomic_file
 
+# A review: a table that the report page exports after a person looked at the expressions
+REVIEW_COLUMNS = ("status", "coder", "reviewed_at")  # that make a table a review
+ACCEPTED, REJECTED, ADDED, UNREVIEWED = STATUSES = ("accepted", "rejected", "added", "unreviewed")
 MAX_QUOTED = 30  # characters of a field that a message quotes
 
 
@@ -39,6 +44,11 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
 
 
+def is_review(columns: Iterable[str]) -> bool:
+    """Whether a table with these columns is a review."""
+    return set(REVIEW_COLUMNS) <= set(columns)
+
+
 def read_table(path: str | Path, *, ground_truth: bool = False) -> pd.DataFrame:
     """Read and check a predictions or ground-truth CSV.
 
@@ -53,7 +63,8 @@ def read_table(path: str | Path, *, ground_truth: bool = False) -> pd.DataFrame:
     -------
     DataFrame
         The file's columns: keys as str, frames as int64, other known numbers as float64 (NaN where empty), emotion as
-        str or None. Columns without a name and empty lines are left out.
+        str or None. Columns without a name and empty lines are left out. A table of an own video, which has a column
+        `face`, may be without the column `subject`, or have nothing in it.
 
     Raises
     ------
@@ -64,7 +75,8 @@ def read_table(path: str | Path, *, ground_truth: bool = False) -> pd.DataFrame:
     header, lines, rows = _read_fields(path)
     if repeated := sorted({name for name in header if name and header.count(name) > 1}):
         raise InputError(f"{path}, line 1: column {', '.join(repeated)} is there more than once; keep one")
-    if missing := [name for name in REQUIRED_COLUMNS if name not in header]:
+    optional = ("subject",) if "face" in header else ()
+    if missing := [name for name in REQUIRED_COLUMNS if name not in (*header, *optional)]:
         hint = "; separate the columns by commas" if len(header) == 1 and re.search(r"[;\t|]", header[0]) else ""
         raise InputError(
             f"{path}, line 1: no column {', '.join(missing)} (needed are {', '.join(REQUIRED_COLUMNS)}){hint}"
@@ -73,7 +85,10 @@ def read_table(path: str | Path, *, ground_truth: bool = False) -> pd.DataFrame:
         raise InputError(f"{path}: has a header and no annotation; give a file with at least one row")
 
     columns = {
-        name: [_parse(text, name, path, line) for line, text in zip(lines, fields, strict=True)]
+        name: [
+            text if not text and name in optional else _parse(text, name, path, line)
+            for line, text in zip(lines, fields, strict=True)
+        ]
         for name, fields in zip(header, zip(*rows, strict=True) if rows else [()] * len(header), strict=True)
         if name
     }
@@ -84,6 +99,9 @@ def read_table(path: str | Path, *, ground_truth: bool = False) -> pd.DataFrame:
             raise InputError(f"{path}, line {line}: onset {onset} is after offset {offset}; correct or remove the row")
         if ground_truth and onset < 0:
             raise InputError(f"{path}, line {line}, column onset: {onset} is before frame 0; frames count from 0")
+    if is_review(columns):
+        for i, line in enumerate(lines):
+            _check_review({name: columns[name][i] for name in REVIEW_COLUMNS}, path, line)
     return pd.DataFrame({name: pd.Series(values, dtype=_dtype(name)) for name, values in columns.items()})
 
 
@@ -155,6 +173,23 @@ def _parse(text: str, column: str, path: Path, line: int):
     if not number.is_integer() or abs(number) > MAX_FRAME:  # NaN and infinity are not integers
         raise InputError(f"{where}: {_shown(text)} is not a frame number; write a whole number")
     return int(number)
+
+
+def _check_review(fields: dict[str, str], path: Path, line: int) -> None:
+    """Raise InputError if a row of a review has an unknown status or a wrong date."""
+    status, when = fields["status"], fields["reviewed_at"]
+    if status not in STATUSES:
+        raise InputError(
+            f"{path}, line {line}, column status: {_shown(status)} is not a status; write {', '.join(STATUSES)}"
+        )
+    try:
+        if when:
+            datetime.fromisoformat(re.sub("Z$", "+00:00", when))  # Python 3.10 does not know the Z
+    except ValueError:
+        raise InputError(
+            f"{path}, line {line}, column reviewed_at: {_shown(when)} is not a date; write one such as "
+            "2026-11-25T14:30:00+01:00, or leave it empty"
+        ) from None
 
 
 def _shown(text: str) -> str:

@@ -35,6 +35,7 @@ from tests.support.bad_input import (
 from tests.support.bad_input_data import FACES, FRAMES, PLACES, WEIGHTS
 from tests.support.bad_input_flags import FLAGS
 from tests.support.bad_input_results import RESULTS
+from tests.support.bad_input_reviews import REVIEWED
 from tests.support.bad_input_tables import CSV_FILES, WORKBOOKS
 from tests.support.bad_input_verifiers import VERIFIERS
 from tests.support.bad_input_videos import VIDEO_FLAGS, VIDEOS
@@ -42,7 +43,7 @@ from tests.support.video_clips import numbered, write_video
 from Utils.settings import PROJECT, Settings
 
 NOBODY = 65534
-CASES = [*WORKBOOKS, *FRAMES, *FACES, *WEIGHTS, *FLAGS, *CSV_FILES, *PLACES, *VIDEOS, *RESULTS, *VERIFIERS]
+CASES = [*WORKBOOKS, *FRAMES, *FACES, *WEIGHTS, *FLAGS, *CSV_FILES, *PLACES, *VIDEOS, *RESULTS, *VERIFIERS, *REVIEWED]
 
 posix = pytest.mark.skipif(os.name != "posix", reason="users and signals are POSIX's")
 

@@ -15,6 +15,7 @@ VALUES |= {"scheduler": "tcp://host:80", "p": "0.5", "spotting": "paper"}
 NEEDED = {("p", "video"): ["--spotting", "paper"]}  # what a flag needs beside it
 CHOOSE = {
     "evaluate": ["--evaluate", "p.csv", "--ground_truth", "g.csv"],
+    "agreement": ["--agreement", "a.csv", "b.csv"],
     "video": ["--video", "a.mp4"],
     "footage": ["--video", "a.mp4", "--check"],
     "check": ["--check"],
@@ -67,7 +68,7 @@ def test_version(capsys):
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
-    "name", [n for n in FIELDS if n not in ("train", "check", "video", "evaluate", "ground_truth")]
+    "name", [n for n in FIELDS if n not in ("train", "check", "video", "evaluate", "ground_truth", "agreement")]
 )
 def test_every_flag_is_taken_by_its_tasks_and_refused_by_others(name, task, capsys):
     value = VALUES.get(name, "2")
@@ -91,7 +92,7 @@ def test_videos_have_weights_of_their_own_unless_others_are_named():
 
 
 VIDEO, EVALUATE = CHOOSE["video"], CHOOSE["evaluate"]
-TWO_FILES = "--evaluate and --ground_truth go together: two CSV files"
+TWO_FILES = "--evaluate and --ground_truth go together: two files"
 NO_DATASET = "--dataset_name SYNTH: these weights are for --video, there is no such dataset to run on"
 
 
@@ -100,6 +101,10 @@ NO_DATASET = "--dataset_name SYNTH: these weights are for --video, there is no s
     [
         (["--train", *EVALUATE], "--evaluate and --train are two tasks; give one of them"),
         (["--train", "--check", "--video", "a.mp4"], "--video and --check are two tasks; give one of them"),
+        (["--agreement", "a.csv"], "--agreement compares two files; give two, not 1"),
+        (["--agreement", "a.csv", "b.csv", "c.csv"], "--agreement compares two files; give two, not 3"),
+        (["--agreement", "a.csv", "b.csv", *EVALUATE], "--evaluate and --agreement are two tasks; give one of them"),
+        (["--agreement", "a.csv", "b.csv", "--seed", "1"], "--seed is for --train, not for --agreement: leave it out"),
         (["--classes", "a"], "--classes is for --evaluate: add that flag, or leave --classes out"),
         (["--fps", "25", "--check"], "--fps is for --video, not for --check: leave it out"),
         (

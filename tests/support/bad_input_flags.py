@@ -51,6 +51,7 @@ FLAGS += [
     Case("--data_root with a line break", given(*CASME, "--data_root", "a\nb"), ("a\\nb", "rename")),
     Case("--evaluate with a line break", given("--evaluate", "a\nb", "--ground_truth", "c"), ("a\\nb", "no such file")),
     Case("--evaluate alone", given("--evaluate", "p.csv"), ("--ground_truth",)),
+    Case("--agreement of one file", given("--agreement", "a.csv"), ("--agreement compares two files",)),
     Case("--ground_truth alone", given("--ground_truth", "g.csv"), ("--evaluate",)),
     Case("--runs without training", given("--runs", "2"), ("--runs is for --train",)),
     Case("--runs and --weights_dir", given("--train", "True", "--runs", "2", "--weights_dir", "w"), ("--weights_dir",)),
@@ -62,6 +63,8 @@ FLAGS += [
 
 # Flags that the task does not use, or that contradict each other: (flags, texts that the line must have)
 IDLE = [
+    (("--agreement", "a.csv", "b.csv", "--train"), ("--agreement and --train are two tasks",)),
+    (("--agreement", "a.csv", "b.csv", "--classes", "x"), ("--classes is for --evaluate, not for --agreement",)),
     (("--evaluate", "p.csv", "--ground_truth", "g.csv", "--train"), ("--evaluate and --train are two tasks",)),
     (("--evaluate", "p.csv", "--ground_truth", "g.csv", "--video", "a.mp4"), ("--evaluate and --video",)),
     (("--check", "--train"), ("--check and --train are two tasks",)),

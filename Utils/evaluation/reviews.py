@@ -1,0 +1,151 @@
+"""Reads what --evaluate, --ground_truth and --agreement take, and brings two tables under the same keys.
+
+Besides the tables of tables.py these are `expressions.csv` of an own video, `reviewed.csv` of the report page, and ELAN
+files (eaf.py). Of each, only the rows that count are kept:
+
+- `reviewed.csv`: "accepted" and "added" count. As predictions, "unreviewed" counts too. "rejected" never counts.
+- Rows whose `kind` is a movement other than a micro-expression do not count (`candidates.csv`, and what a coder called
+  "macro").
+
+Keys
+----
+- A table of an own video (it has a column `face`) may be without a subject. It then gets the subject that the other
+  table has for a video of that name.
+- Faces are kept apart if both tables have a face in each row: where a video has several faces, its name then becomes
+  `talk, face 1`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from Utils.errors import InputError
+from Utils.evaluation.csv_files import ACCEPTED, ADDED, REJECTED, UNREVIEWED, is_review, read_table
+from Utils.evaluation.eaf import MACRO, NO_EMOTION, SUFFIX, read_eaf
+
+NOT_MICRO = (MACRO, "head", "blink", "speech", "occlusion", "light", "nothing")  # kinds that do not count
+UNKNOWN_SUBJECT = "unknown"  # of an own video, if the other table does not name a subject either
+NAMES_SHOWN = 3  # videos of a table that a message names
+
+
+def read_intervals(
+    path: str | Path, *, ground_truth: bool = False, coder: bool = False
+) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a file that count, and remarks on those that do not.
+
+    Parameters
+    ----------
+    path : path
+        A CSV file or an .eaf.
+    ground_truth : bool
+        Whether the rows are annotations. Then at least one must count.
+    coder : bool
+        Whether the rows are those of a coder, whom --agreement compares with another. Rows count as in a ground truth,
+        but there may be none.
+
+    Raises
+    ------
+    InputError
+        The file cannot be used (see `read_table` and `read_eaf`), or no annotation counts.
+    """
+    path = Path(path)
+    is_eaf = path.suffix.lower() == SUFFIX
+    table = read_eaf(path) if is_eaf else read_table(path, ground_truth=ground_truth)
+    remarks = []
+    if is_review(table.columns):
+        table, remarks = _decided(table, path, ground_truth or coder)
+        words = table["emotion"].isin(NO_EMOTION)
+        table = table.assign(emotion=[None if no else word for no, word in zip(words, table["emotion"], strict=True)])
+    if "kind" in table:
+        other = table["kind"].isin(NOT_MICRO)
+        if other.any():
+            remarks.append(f"{path}: {int(other.sum())} row(s) of another kind than micro are left out")
+        table = table[~other]
+    if ground_truth and table.empty:
+        why = f" ({'; '.join(remark.removeprefix(f'{path}: ') for remark in remarks)})" if remarks else ""
+        raise InputError(f"{path}: no expression remains as ground truth{why}")
+    return table.reset_index(drop=True), remarks
+
+
+def _decided(table: pd.DataFrame, path: Path, annotated: bool) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a review that count, and a remark on those that nobody has looked at, or a remark if none counts."""
+    counts = table["status"].value_counts()
+    chosen = table[table["status"].isin((ACCEPTED, ADDED) if annotated else (ACCEPTED, ADDED, UNREVIEWED))]
+    remarks = []
+    if annotated and counts.get(UNREVIEWED, 0):
+        remarks.append(f"{path}: {counts[UNREVIEWED]} unreviewed row(s) are left out")
+    if annotated and chosen.empty and counts.get(REJECTED, 0):
+        remarks.append(f"{path}: {counts[REJECTED]} row(s) are rejected")
+    return chosen, remarks
+
+
+def under_same_keys(
+    first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Two tables with subjects, and with faces as part of the video's name; and remarks. See the module's docstring.
+
+    `names` are the tables' names in messages.
+
+    Raises
+    ------
+    InputError
+        A table without subjects has a video that the other table has of several subjects. Or a table is of an own video
+        and no video is in both.
+    """
+    of_own_video = "face" in first or "face" in second
+    first, second = _with_subjects(first, second, names), _with_subjects(second, first, names[::-1])
+    first, second, remarks = _with_faces(first, second, names)
+    if of_own_video and len(first) and len(second) and not _videos(first) & _videos(second):
+        (one, other) = (", ".join("/".join(key) for key in sorted(_videos(t))[:NAMES_SHOWN]) for t in (first, second))
+        raise InputError(f"no subject and video is in both tables: {names[0]} has {one}, {names[1]} has {other}")
+    return first, second, remarks
+
+
+def _videos(table: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(table["subject"], table["video"], strict=True))
+
+
+def _with_subjects(table: pd.DataFrame, other: pd.DataFrame, names: tuple[str, str]) -> pd.DataFrame:
+    """The table; where it has no subject, with the one that `other` has for the same video."""
+    subjects = table["subject"] if "subject" in table else pd.Series("", index=table.index, dtype=object)
+    if (subjects != "").all():
+        return table.assign(subject=subjects)
+    known: dict[str, set[str]] = {}
+    for subject, video in _videos(other) if "subject" in other else ():
+        known.setdefault(video, set()).update({subject} - {""})
+    filled = []
+    for subject, video in zip(subjects, table["video"], strict=True):
+        found = {subject} if subject else known.get(video) or {UNKNOWN_SUBJECT}
+        if len(found) > 1:
+            raise InputError(
+                f"{names[0]}: has no subject for the video {video!r}, and {names[1]} has that video of the subjects "
+                f"{', '.join(sorted(found)[:NAMES_SHOWN])}; add a column subject"
+            )
+        filled += found
+    return table.assign(subject=pd.Series(filled, index=table.index, dtype=object))
+
+
+def _with_faces(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]):
+    """Both tables, with the face in the names of videos that have several; and a remark where this cannot be done."""
+    faces: dict[tuple[str, str], set[str]] = {}
+    for table in (first, second):
+        if "face" in table:
+            for subject, video, face in zip(table["subject"], table["video"], table["face"], strict=True):
+                faces.setdefault((subject, video), set()).update({face} - {""})
+    several = {key for key, found in faces.items() if len(found) > 1}
+    if not several:
+        return first, second, []
+    for table, name in zip((first, second), names, strict=True):
+        if len(table) and ("face" not in table or (table["face"] == "").any()):
+            return first, second, [f"faces are not kept apart, because {name} does not say the face of each row"]
+
+    def named(table: pd.DataFrame) -> pd.DataFrame:
+        if table.empty:
+            return table
+        keys = zip(table["subject"], table["video"], table["face"], strict=True)
+        videos = [f"{v}, face {face}" if (s, v) in several else v for s, v, face in keys]
+        return table.assign(video=pd.Series(videos, index=table.index, dtype=object))
+
+    return named(first), named(second), []
