@@ -30,7 +30,7 @@ import pandas as pd
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from Utils.errors import UNPRINTABLE, InputError, reason_of
+from Utils.errors import UNPRINTABLE, InputError, reason_of, shown
 from Utils.evaluation.tables import MAX_FRAME, MAX_NAME
 from Utils.records import OTHERS
 
@@ -137,7 +137,7 @@ def read_eaf(path: str | Path) -> pd.DataFrame:
                 if word and word not in words:
                     raise InputError(
                         f"{where}: {_cut(word)!r} is not in the vocabulary {vocabulary!r} "
-                        f"({', '.join(map(_cut, words[:WORDS_SHOWN]))}); correct it, or add the word there in ELAN"
+                        f"({shown(', '.join(map(_cut, words[:WORDS_SHOWN])))}); correct it, or add the word there in ELAN"
                     )
             times = dict(onset_s=onset / header.fps, offset_s=offset / header.fps)
             apex = min(max(onset, marks[interval.name]), offset) if interval.name in marks else math.nan
@@ -170,7 +170,7 @@ def _root(path: Path) -> Element:
             f"{path}: declares a document type or entities ({type(error).__name__}), which no ELAN file has"
         ) from None
     except (ParseError, ValueError, LookupError) as error:
-        raise InputError(f"{path}: is not an ELAN file, because it is not XML ({reason_of(error)})") from None
+        raise InputError(f"{path}: is not an ELAN file, because it is not XML ({shown(reason_of(error))})") from None
     if root.tag != ROOT:
         raise InputError(f"{path}: is XML, but not an ELAN file: it begins with {_cut(root.tag)!r}, not with {ROOT!r}")
     return root

@@ -52,6 +52,10 @@ def test_by_hand():
     assert found["notes"] == []
 
 
+def test_the_order_of_rows_does_not_matter():
+    assert agreement(FIRST, SECOND.iloc[[2, 0, 4, 1, 3]].reset_index(drop=True)) == agreement(FIRST, SECOND)
+
+
 def test_kappa_by_hand():
     """Of 6 pairs 5 are equal. Joy 3 and 2 times, fear 3 and 4: chance is (3 * 2 + 3 * 4) / 36 = 1/2.
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pympi.Elan import Eaf
 
 from tests.support.eaf_files import CLASSES, TALK, TWO, check_eaf, without_date, written
+from Utils.errors import UNPRINTABLE, InputError
 from Utils.evaluation.eaf import EAF_COLUMNS, frame_at, milliseconds, read_eaf
 from Utils.own_video.elan import Annotated, EafAbout, layers, span, write_eaf
 
@@ -220,6 +221,25 @@ def test_what_a_person_edits_in_elan(tmp_path):
     assert table["emotion"].tolist() == ["positive", "contempt", None]
     assert table["kind"].tolist() == ["micro"] * 3
     np.testing.assert_array_equal(table["score"], [0.25, np.nan, np.nan])
+
+
+@given(st.data())
+def test_a_damaged_file_is_read_or_refused(tmp_path_factory, data):
+    """Bytes are replaced, removed or repeated; half of the time these are words of the format or its values."""
+    content = written(tmp_path_factory.mktemp("eaf") / "a.eaf").read_bytes()
+    for _ in range(data.draw(st.integers(1, 4))):
+        parts = re.findall(rb'"[^"]*"|>[^<>\s]+<|.', content, re.DOTALL)
+        at = data.draw(st.integers(0, len(parts) - 1))
+        other = st.binary(max_size=3) | st.sampled_from(parts) | st.sampled_from([b'"-1"', b'"9e9"', b'""', b">nan<"])
+        content = b"".join([*parts[:at], data.draw(other), *parts[at + 1 :]])
+    path = tmp_path_factory.mktemp("eaf") / "b.eaf"
+    path.write_bytes(content)
+    try:
+        table = read_eaf(path)
+    except InputError as error:
+        assert str(error).startswith(str(path)) and not UNPRINTABLE.search(str(error))
+    else:
+        assert (table["onset"] <= table["offset"]).all() and (table["onset"] >= 0).all()
 
 
 def test_a_file_without_expressions(tmp_path):
