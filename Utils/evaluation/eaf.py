@@ -137,7 +137,7 @@ def read_eaf(path: str | Path) -> pd.DataFrame:
                 if word and word not in words:
                     raise InputError(
                         f"{where}: {_cut(word)!r} is not in the vocabulary {vocabulary!r} "
-                        f"({shown(', '.join(map(_cut, words[:WORDS_SHOWN])))}); correct it, or add the word there in ELAN"
+                        f"({shown(', '.join(map(_cut, words[:WORDS_SHOWN])))}); correct it, or add it there in ELAN"
                     )
             times = dict(onset_s=onset / header.fps, offset_s=offset / header.fps)
             apex = min(max(onset, marks[interval.name]), offset) if interval.name in marks else math.nan

@@ -21,7 +21,7 @@ from Utils.datasets.annotations import Annotations, match_key
 from Utils.datasets.table import DATASETS, Dataset
 from Utils.datasets.workbooks import Row, Sheet
 from Utils.errors import UNPRINTABLE, InputError
-from Utils.evaluation.csv_files import read_table
+from Utils.evaluation.reviews import read_intervals, under_same_keys
 from Utils.evaluation.evaluate import evaluate
 from Utils.evaluation.tables import classes_of
 from Utils.records import OTHERS, PROTOCOLS, natural_key
@@ -51,7 +51,8 @@ def evaluate_csv(data: bytes) -> None:
     try:
         with redirect_stdout(io.StringIO()):
             assert main.evaluate_tables(settings) == 0
-        tables = read_table(paths[0]), read_table(paths[1], ground_truth=True)
+        tables = read_intervals(paths[0])[0], read_intervals(paths[1], ground_truth=True)[0]
+        tables = under_same_keys(*tables, ("p.csv", "g.csv"))[:2]
         check_metrics(evaluate(*tables, classes_of(tables[1]), protocol=protocol, k_prime=6))
     except InputError as error:
         check_message(error)
