@@ -21,8 +21,8 @@ from Utils.datasets.annotations import Annotations, match_key
 from Utils.datasets.table import DATASETS, Dataset
 from Utils.datasets.workbooks import Row, Sheet
 from Utils.errors import UNPRINTABLE, InputError
-from Utils.evaluation.reviews import read_intervals, under_same_keys
 from Utils.evaluation.evaluate import evaluate
+from Utils.evaluation.reviews import read_intervals, under_same_keys
 from Utils.evaluation.tables import classes_of
 from Utils.records import OTHERS, PROTOCOLS, natural_key
 from Utils.settings import Settings
