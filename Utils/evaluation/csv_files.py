@@ -57,7 +57,8 @@ def read_table(path: str | Path, *, ground_truth: bool = False) -> pd.DataFrame:
     path : path
         The CSV file.
     ground_truth : bool
-        Whether the table holds annotations. Then there must be at least one row, and none may start before frame 0.
+        Whether the table holds annotations. Then there must be at least one row, and none may start before frame 0,
+        except in a review, because a predicted interval may, and a coder may accept it.
 
     Returns
     -------
@@ -97,7 +98,7 @@ def read_table(path: str | Path, *, ground_truth: bool = False) -> pd.DataFrame:
     for line, onset, offset in zip(lines, columns["onset"], columns["offset"], strict=True):
         if onset > offset:
             raise InputError(f"{path}, line {line}: onset {onset} is after offset {offset}; correct or remove the row")
-        if ground_truth and onset < 0:
+        if ground_truth and onset < 0 and not is_review(columns):
             raise InputError(f"{path}, line {line}, column onset: {onset} is before frame 0; frames count from 0")
     if is_review(columns):
         for i, line in enumerate(lines):

@@ -4,6 +4,7 @@ Besides the tables of tables.py these are `expressions.csv` of an own video, `re
 files (eaf.py). Of each, only the rows that count are kept:
 
 - `reviewed.csv`: "accepted" and "added" count. As predictions, "unreviewed" counts too. "rejected" never counts.
+  What a coder accepted begins at frame 0 if it was predicted to begin before it.
 - Rows whose `kind` is a movement other than a micro-expression do not count (`candidates.csv`, and what a coder called
   "macro").
 
@@ -24,6 +25,7 @@ import pandas as pd
 from Utils.errors import InputError
 from Utils.evaluation.csv_files import ACCEPTED, ADDED, REJECTED, UNREVIEWED, is_review, read_table
 from Utils.evaluation.eaf import MACRO, NO_EMOTION, SUFFIX, read_eaf
+from Utils.evaluation.tables import FRAME_COLUMNS
 
 NOT_MICRO = (MACRO, "head", "blink", "speech", "occlusion", "light", "nothing")  # kinds that do not count
 UNKNOWN_SUBJECT = "unknown"  # of an own video, if the other table does not name a subject either
@@ -73,6 +75,8 @@ def _decided(table: pd.DataFrame, path: Path, annotated: bool) -> tuple[pd.DataF
     """The rows of a review that count, and a remark on those that nobody has looked at, or a remark if none counts."""
     counts = table["status"].value_counts()
     chosen = table[table["status"].isin((ACCEPTED, ADDED) if annotated else (ACCEPTED, ADDED, UNREVIEWED))]
+    if annotated:
+        chosen = chosen.assign(**{name: chosen[name].clip(lower=0) for name in FRAME_COLUMNS})
     remarks = []
     if annotated and counts.get(UNREVIEWED, 0):
         remarks.append(f"{path}: {counts[UNREVIEWED]} unreviewed row(s) are left out")

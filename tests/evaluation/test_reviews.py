@@ -53,6 +53,20 @@ def test_what_counts_of_a_review(review):
     assert found["onset"].tolist() == [10, 50, 70] and remarks == []
 
 
+def test_what_a_coder_accepts_begins_at_frame_0(tmp_path):
+    """A prediction of a dataset may begin before it. As a prediction it stays as it is."""
+    path = csv(tmp_path / "r.csv", REVIEW_HEAD + review_row(-3, 20))
+    assert read_intervals(path, ground_truth=True)[0]["onset"].tolist() == [0]
+    assert read_intervals(path)[0]["onset"].tolist() == [-3]
+
+
+def test_a_review_of_the_page_has_no_subject_and_no_face_where_there_is_one(tmp_path):
+    row = review_row().replace("session 1,talk,0,", ",talk,,")
+    truth, _ = read_intervals(csv(tmp_path / "r.csv", REVIEW_HEAD + row), ground_truth=True)
+    one, other, remarks = under_same_keys(table(("s", "talk", "0", 10, 20, "negative")), truth, ("a", "b"))
+    assert keys(one) == keys(other) == [("s", "talk")] and remarks == []
+
+
 def test_every_status_is_known(review):
     assert {status for *_, status in FOUR} == set(STATUSES)
 
