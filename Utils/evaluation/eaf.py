@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -31,7 +32,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from Utils.errors import UNPRINTABLE, InputError, reason_of, shown
-from Utils.evaluation.tables import MAX_FRAME, MAX_NAME
+from Utils.evaluation.tables import MAX_EMOTIONS, MAX_FRAME, MAX_NAME
 from Utils.records import OTHERS
 
 SUFFIX = ".eaf"
@@ -121,7 +122,7 @@ def read_eaf(path: str | Path) -> pd.DataFrame:
     if not faces:
         names = ", ".join(repr(_cut(name)) for name in [*tiers][:WORDS_SHOWN]) or "none"
         raise InputError(f"{path}: has no tier such as 'face 0', in which expressions are; its tiers: {names}")
-    emotions, kinds = _vocabulary(root, EMOTION), _vocabulary(root, KIND) or list(KIND_WORDS)
+    emotions, kinds = _vocabulary(root, EMOTION), _vocabulary(root, KIND) or dict.fromkeys(KIND_WORDS)
     if not emotions:
         raise InputError(f"{path}: has no controlled vocabulary {EMOTION!r}; use the file that this program wrote")
     rows = []
@@ -134,10 +135,12 @@ def read_eaf(path: str | Path) -> pd.DataFrame:
             kind, score = kind_of.get(interval.name, ""), score_of.get(interval.name, "")
             onset, offset = _frames(interval, header, where)
             for word, words, vocabulary in ((interval.value, emotions, EMOTION), (kind, kinds, KIND)):
+                if len(word) > MAX_NAME or UNPRINTABLE.search(word):
+                    raise InputError(f"{where}: {_cut(word)!r} is too long or has characters that cannot be shown")
                 if word and word not in words:
                     raise InputError(
                         f"{where}: {_cut(word)!r} is not in the vocabulary {vocabulary!r} "
-                        f"({shown(', '.join(map(_cut, words[:WORDS_SHOWN])))}); correct it, or add it there in ELAN"
+                        f"({shown(', '.join(map(_cut, [*words][:WORDS_SHOWN])))}); correct it, or add it there in ELAN"
                     )
             times = dict(onset_s=onset / header.fps, offset_s=offset / header.fps)
             apex = min(max(onset, marks[interval.name]), offset) if interval.name in marks else math.nan
@@ -146,6 +149,8 @@ def read_eaf(path: str | Path) -> pd.DataFrame:
                 dict(subject=header.subject, video=header.video, face=str(int(face)), onset=onset, apex=apex)
                 | dict(offset=offset, **times, score=_number(score, where), emotion=emotion, kind=kind or MICRO)
             )
+    if len(used := {row["emotion"] for row in rows}) > MAX_EMOTIONS:
+        raise InputError(f"{path}: {len(used)} different emotions; is it the right file?")
     rows.sort(key=lambda row: (int(row["face"]), row["onset"], row["offset"]))
     numbers = dict.fromkeys(("apex", "onset_s", "offset_s", "score"), float) | dict(onset="int64", offset="int64")
     table = pd.DataFrame(rows, columns=list(EAF_COLUMNS)).astype(numbers)
@@ -195,13 +200,13 @@ def _header(root: Element, path: Path) -> _Header:
     return _Header(found.get(SUBJECT_PROPERTY, ""), found[VIDEO_PROPERTY], fps, int(n_frames))
 
 
-def _vocabulary(root: Element, name: str) -> list[str]:
-    """The words of a controlled vocabulary, in either spelling of the format; empty if there is none."""
+def _vocabulary(root: Element, name: str) -> dict[str, None]:
+    """The words of a controlled vocabulary, in order, in either spelling of the format; empty if there is none."""
     for vocabulary in root.iterfind("CONTROLLED_VOCABULARY"):
         if vocabulary.get("CV_ID") == name:
             entries = [*vocabulary.iterfind("CV_ENTRY"), *vocabulary.iterfind("CV_ENTRY_ML/CVE_VALUE")]
-            return [text for entry in entries if (text := (entry.text or "").strip())]
-    return []
+            return dict.fromkeys(text for entry in entries if (text := (entry.text or "").strip()))
+    return {}
 
 
 def _intervals(tier: Element | None, slots: dict, path: Path) -> list[_Interval]:
@@ -240,7 +245,8 @@ def _apexes(tier: Element | None, parents: list[_Interval], slots: dict, fps: fl
     for mark in _intervals(tier, slots, path):
         where = f"{path}, tier {tier.get('TIER_ID')!r}, at {mark.start / 1000:.3f} s"
         middle = (mark.start + mark.end) / 2
-        parent = next((parent for parent in parents if parent.start <= middle < parent.end), None)
+        before = bisect_right(parents, middle, key=lambda parent: parent.start)
+        parent = parents[before - 1] if before and middle < parents[before - 1].end else None
         if parent is None:
             raise InputError(f"{where}: this apex is in no expression; move or remove it in ELAN")
         if parent.name in found:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tests.support.bad_input import Case
 from tests.support.bad_input_tables import DOCTYPE
-from tests.support.eaf_files import written
+from tests.support.eaf_files import TALK, written
+from Utils.own_video.elan import Annotated
 
 Spoil = Callable[[Path], tuple[str, ...]]
 GOOD = "subject,video,onset,offset,emotion\nsession 1,talk,10,20,negative\nsession 1,talk,50,60,positive\n"
@@ -95,6 +97,13 @@ def own_table(subjects: tuple[str, ...]) -> Spoil:
     return spoil
 
 
+def many_emotions(root: Path) -> tuple[str, ...]:
+    put(root, "p.csv", GOOD)
+    expressions = [Annotated(i, i, f"emotion {i}") for i in range(200)]
+    written(root / "g.eaf", *expressions, about=replace(TALK, fps=200.0))
+    return both("p.csv", "g.eaf")
+
+
 OTHER_XML = b"<?xml version='1.0'?><html><body/></html>"
 LAUGHS = DOCTYPE.replace(b"<workbook>&h;</workbook>", b"<ANNOTATION_DOCUMENT>&h;</ANNOTATION_DOCUMENT>")
 OUTSIDE = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY h SYSTEM "file:///etc/passwd">]><ANNOTATION_DOCUMENT/>"""
@@ -126,7 +135,8 @@ EAFS = [
     Case("ELAN: a word outside the vocabulary", swap("<ANNOTATION_VALUE>positive<", "<ANNOTATION_VALUE>joy<"),
          ("g.eaf, tier 'face 0', at 2.000 s: 'joy' is not in the vocabulary 'emotion' (negative, positive, surprise",)),
     Case("ELAN: an escape as a word", swap("<ANNOTATION_VALUE>positive<", "<ANNOTATION_VALUE>&#x9b;2J<"),
-         ("at 2.000 s: '\\x9b2J' is not in the vocabulary",)),
+         ("at 2.000 s: '\\x9b2J' is too long or has characters that cannot be shown",)),
+    Case("ELAN: 200 emotions", many_emotions, ("g.eaf: 200 different emotions; is it the right file?",)),
     Case("ELAN: a kind outside the vocabulary", swap("<ANNOTATION_VALUE>micro<", "<ANNOTATION_VALUE>mini<"),
          ("at 0.400 s: 'mini' is not in the vocabulary 'kind' (micro, macro)",)),
     Case("ELAN: without the vocabulary", swap('CV_ID="emotion"', 'CV_ID="feelings"'),
