@@ -19,6 +19,7 @@ from tests.support import faults
 from tests.support.video_clips import FACE, face_clip, numbered, texture, turn, write_sound, write_video
 from training_utils import smooth_scores, threshold
 from Utils.datasets.table import DATASETS
+from Utils.evaluation.reviews import read_intervals
 from Utils.evaluation.tables import OWN_PREDICTION_COLUMNS
 from Utils.faces.landmarks import detect_faces, predict_landmarks
 from Utils.own_video.collection import speed
@@ -147,6 +148,23 @@ def test_tables_of_all_videos(analysed):
     assert all(name in page for name in (*READABLE, "empty", "cut", "sound"))
     assert page.count("no face was found") == 2  # nobody: the status, and the remark that says what to do
     assert run("--evaluate", analysed / "predictions.csv", "--ground_truth", analysed / "predictions.csv") == 0
+
+
+@pytest.mark.parametrize("table", ["predictions.csv", "expressions.csv"])
+def test_what_is_found_is_its_own_ground_truth(analysed, table, capsys):
+    """Tables and ELAN file have the same frames and the same faces."""
+    found = [name for name in READABLE if len(expressions_of(analysed / name))]
+    assert "two" in found and len(found) > 2
+    for name in found:
+        files = analysed / name / table, analysed / name / f"{name}.eaf"
+        one, other = (read_intervals(file)[0] for file in files)
+        edges = ["face", "onset", "apex", "offset"]
+        frames = [t[edges].astype(int).sort_values(edges).to_numpy().tolist() for t in (one, other)]
+        assert frames[0] == frames[1], name
+        assert run("--evaluate", files[0], "--ground_truth", files[1]) == 0
+        line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("session 1"))
+        n = str(len(one))
+        assert line.split()[2:7] == [n, n, n, "0", "0"], line  # annotated, predicted, TP, FP, FN
 
 
 def test_expressions_and_frames_agree(analysed):
