@@ -46,7 +46,7 @@ def test_saved_inputs(name):
 
 
 def test_a_target_does_not_hide_errors(monkeypatch):
-    monkeypatch.setattr("tests.fuzz.targets.read_table", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("tests.fuzz.targets.read_intervals", lambda *_, **__: 1 / 0)
     monkeypatch.setattr("main.evaluate_tables", lambda _: 0)
     with pytest.raises(ZeroDivisionError):
         TARGETS["csv"](b"\0subject")
