@@ -100,11 +100,10 @@ def under_same_keys(
     """
     of_own_video = "face" in first or "face" in second
     first, second = _with_subjects(first, second, names), _with_subjects(second, first, names[::-1])
-    first, second, remarks = _with_faces(first, second, names)
     if of_own_video and len(first) and len(second) and not _videos(first) & _videos(second):
         (one, other) = (", ".join("/".join(key) for key in sorted(_videos(t))[:NAMES_SHOWN]) for t in (first, second))
         raise InputError(f"no subject and video is in both tables: {names[0]} has {one}, {names[1]} has {other}")
-    return first, second, remarks
+    return _with_faces(first, second, names)
 
 
 def _videos(table: pd.DataFrame) -> set[tuple[str, str]]:
@@ -131,7 +130,9 @@ def _with_subjects(table: pd.DataFrame, other: pd.DataFrame, names: tuple[str, s
     return table.assign(subject=pd.Series(filled, index=table.index, dtype=object))
 
 
-def _with_faces(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]):
+def _with_faces(
+    first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Both tables, with the face in the names of videos that have several; and a remark where this cannot be done."""
     faces: dict[tuple[str, str], set[str]] = {}
     for table in (first, second):

@@ -126,6 +126,8 @@ def test_faces_are_kept_apart_where_a_video_has_several():
     one, other, remarks = under_same_keys(first, second, ("a", "b"))
     assert keys(one) == [("s", "talk, face 0"), ("s", "walk")] and keys(other) == [("s", "talk, face 1"), ("s", "walk")]
     assert remarks == []
+    one, other, _ = under_same_keys(first.iloc[:1], second.iloc[:1], ("a", "b"))  # the same video, other faces
+    assert keys(one) == [("s", "talk, face 0")] and keys(other) == [("s", "talk, face 1")]
 
 
 @pytest.mark.parametrize("change", [lambda t: t.drop(columns="face"), lambda t: t.assign(face="")])
