@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from pympi.Elan import Eaf
@@ -42,6 +43,7 @@ MIME_TYPES = {
 }  # fmt: skip
 OTHER_TYPE = "video/mp4"
 ANNOTATOR = "MEAN"
+NO_DATE = datetime(2000, 1, 1, tzinfo=timezone.utc)  # of a template: who fills it sets the date
 # The language of the vocabularies' words, as ELAN names one that is not determined
 LANGUAGE = ("und", "http://cdb.iso.org/lg/CDB-00130975-001", "undetermined (und)")
 
@@ -95,10 +97,29 @@ def write_eaf(
     final : Path, optional
         Where the file will be in the end, if it is first written elsewhere. The relative link starts there.
     """
+    _save(_document(media, faces, about, final or path, datetime.now().astimezone()), path)
+
+
+def eaf_template(media: Path, faces: Iterable[int], about: EafAbout, final: Path) -> str:
+    """An ELAN file without expressions, as text. The report page fills it with what a person has reviewed.
+
+    It has the tiers of `faces`. Its date is always the same, so that the same results give the same page. `final` is
+    where the page will be. Other parameters: see `write_eaf`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "template.eaf"
+        _save(_document(media, dict.fromkeys(faces, ()), about, final, NO_DATE), path)
+        return path.read_text(encoding="utf-8")
+
+
+def _document(
+    media: Path, faces: Mapping[int, Sequence[Annotated]], about: EafAbout, final: Path, date: datetime
+) -> Eaf:
+    """The ELAN file. Parameters: see `write_eaf`."""
     eaf = Eaf(author=ANNOTATOR)
-    eaf.adocument["DATE"] = datetime.now().astimezone().isoformat(timespec="seconds")
+    eaf.adocument["DATE"] = date.isoformat(timespec="seconds")
     eaf.remove_tier("default")
-    _add_media(eaf, media, final or path)
+    _add_media(eaf, media, final)
     words = emotion_words(about.classes)
     words += [a.emotion for expressions in faces.values() for a in expressions]
     _add_types(eaf, {EMOTION: dict.fromkeys(map(_clean, words)), KIND: KIND_WORDS})
@@ -110,6 +131,10 @@ def write_eaf(
     facts |= {FPS_PROPERTY: repr(float(about.fps)), FRAMES_PROPERTY: str(about.n_frames)}
     eaf.properties = [("lastUsedAnnotationId", str(eaf.maxaid))]  # ELAN counts on from it
     eaf.properties += [(name, _clean(text)) for name, text in facts.items()]
+    return eaf
+
+
+def _save(eaf: Eaf, path: Path) -> None:
     with atomic_file(path) as scratch:
         eaf.to_file(str(scratch))
         scratch.with_suffix(".bak").unlink(missing_ok=True)  # pympi keeps a copy of what it overwrites

@@ -102,7 +102,7 @@ def predictions_table(expressions: pd.DataFrame, subject: str) -> pd.DataFrame:
 
     `subject` is the name of the folder that contains the video.
     """
-    return expressions.assign(subject=subject).reindex(columns=list(OWN_PREDICTION_COLUMNS))
+    return expressions.assign(subject="").reindex(columns=list(OWN_PREDICTION_COLUMNS))
 
 
 def write_elan(
@@ -147,10 +147,12 @@ def report_curves(
     expressions: pd.DataFrame,
     clips: ClipMaker,
     remarks: Sequence[str],
+    eaf: str = "",
 ) -> list[Curve]:
     """A curve for each scored face, as `write_report` shows them.
 
-    `fps` is in frames per second, `k_prime` in frames. `clips` must have kept the whole video.
+    `fps` is in frames per second, `k_prime` in frames. `clips` must have kept the whole video. `eaf` is the text of
+    `eaf_template`.
     """
 
     def curve(face: FaceScores) -> Curve:
@@ -173,6 +175,7 @@ def report_curves(
             matches=(),
             clip=clip,
             remarks=remarks,
+            eaf=eaf,
             without_threshold="expressions are chosen by the second look, not by a threshold of the score",
         )
 

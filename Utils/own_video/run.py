@@ -28,7 +28,7 @@ from feature_extraction import FEATURE_VERSION
 from Utils.errors import UNPRINTABLE, InputError, shown
 from Utils.own_video.clips import ClipMaker, picture_remarks
 from Utils.own_video.collection import COLLECTION, VideoOutcome, read_expressions, write_collection
-from Utils.own_video.elan import EafAbout
+from Utils.own_video.elan import EafAbout, eaf_template
 from Utils.own_video.face_tracks import Tracking
 from Utils.own_video.footage import Finding, FootageMeter, are_findings, scored_share
 from Utils.own_video.outputs import (
@@ -319,10 +319,12 @@ def _compute(job: VideoJob, key: str) -> dict:
             remarks=remarks,
             **job.about,
         )
+        numbers = [face.track.number for face in faces] or [0]
+        template = eaf_template(media, numbers, eaf, job.folder / "report.html")
         write_report(
             folder / "report.html",
             job.name,
-            report_curves(job.name, source.fps, k_prime, faces, shown_rows, clips, remarks),
+            report_curves(job.name, source.fps, k_prime, faces, shown_rows, clips, remarks, eaf=template),
             job.weights.classes,
             settings={name: value for name, value in done.items() if name not in NOT_IN_REPORT},
             footage=footage,

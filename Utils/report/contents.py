@@ -54,6 +54,9 @@ class Curve:
         None if there are no pictures. It is called once for each interval.
     remarks : sequence of str
         For example on parts without a face.
+    eaf : str
+        An ELAN file of this video, with a tier for each of its faces and without expressions: the page fills it with
+        what was reviewed. "" if the page cannot save one.
     without_threshold : str
         How predictions are chosen if there is no threshold.
     """
@@ -71,6 +74,7 @@ class Curve:
     matches: Sequence[tuple[int, int]]
     clip: Callable[[Kind, int], dict | None] | None
     remarks: Sequence[str] = ()
+    eaf: str = ""
     without_threshold: str = "the highest point is taken"
 
     @property
@@ -131,6 +135,7 @@ def curve_contents(number: int, curve: Curve, colours: Mapping[str, str]) -> Cur
         "face": curve.face,
         "frames": n,
         "k_prime": curve.k_prime,
+        "eaf": curve.eaf,
         "fps": float(curve.fps),
         "raw": float32_base64(curve.raw),
         "smoothed": float32_base64(curve.smoothed),

@@ -22,6 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
+from Utils.evaluation.eaf import UNNAMED
 from Utils.evaluation.metrics import IOU_THRESHOLD
 from Utils.evaluation.result import Evaluation
 from Utils.records import OTHERS
@@ -38,7 +39,7 @@ from Utils.report.results import (
 from Utils.work.cache import atomic_file
 
 FOLDER = Path(__file__).resolve().parent
-SCRIPTS = ("tables.js", "plot.js", "clip.js", "player.js", "review.js", "report.js")  # in this order
+SCRIPTS = ("tables.js", "plot.js", "clip.js", "player.js", "elan.js", "review.js", "report.js")  # in this order
 RUN_DIGITS = 16  # hexadecimal digits of the hash of a page's results
 REVIEWED_COLUMNS = (
     "subject", "video", "face", "onset", "apex", "offset", "onset_s", "offset_s", "score", "emotion", "confidence",
@@ -101,9 +102,10 @@ def write_report(
     """
     colours = emotion_colours(classes)
     metrics = {protocol: evaluation.metrics for protocol, evaluation in evaluations.items()}
-    contents, data, clips = [], [], []
+    contents, data, clips, has_eaf = [], [], [], False
     for number, curve in enumerate(curves):
         content = curve_contents(number, curve, colours)
+        has_eaf = has_eaf or bool(curve.eaf)
         data.append(Markup(script_json(content.data)))
         texts = enumerate(None if clip is None else script_json(clip) for clip in content.clips)
         clips += [(f"clip-{number}-{position}", Markup(text)) for position, text in texts if text is not None]
@@ -121,7 +123,7 @@ def write_report(
         contents=contents,
         data=data,
         clips=clips,
-        reviewed=_review(data, classes, colours),
+        reviewed=_review(data, classes, colours) | {"elan": has_eaf},
         links=[(name, relative_link(target)) for name, target in links.items()],
         videos=[(name, relative_link(target)) for name, target in videos.items()],
         compare=compare,
@@ -226,7 +228,7 @@ def _review(data: Sequence[str], classes: Sequence[str], colours: Mapping[str, s
     """
     emotions = [*classes, *([OTHERS] if OTHERS not in classes else [])]
     run = hashlib.sha256("\n".join(data).encode()).hexdigest()[:RUN_DIGITS]
-    about = {"run": run, "columns": REVIEWED_COLUMNS, "colours": dict(colours), "grey": GREY}
+    about = {"run": run, "columns": REVIEWED_COLUMNS, "colours": dict(colours), "grey": GREY, "unnamed": UNNAMED}
     return {"emotions": emotions, "data": Markup(script_json(about))}
 
 

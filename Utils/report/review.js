@@ -2,6 +2,7 @@
 // Review of the predictions by a person: decisions are kept in this browser, can be undone, and are saved as files.
 
 const UNREVIEWED = "unreviewed";
+const DECIDED_FOR = ["accepted", "added"]; // what is saved for ELAN
 const STORE = "mean-review"; // first part of the names under which reviews are kept in the browser
 const MOST_UNDONE = 500; // steps
 const CSV_BREAKS = /[",\r\n]/;
@@ -270,6 +271,13 @@ function showAddedRows() {
   }
 }
 
+/** Shows an emotion in the list, and adds it if it is none of the classes. */
+function showEmotion(emotion) {
+  const list = byId("review-emotion");
+  if (!Array.from(list.options).some((option) => option.value === emotion)) list.add(new Option(emotion, emotion));
+  list.value = emotion;
+}
+
 /** Where the plot's time axis is, in pixels of the box around the plot. */
 function plotFrame() {
   const { xaxis, yaxis, yaxis2 } = byId("plot")._fullLayout;
@@ -334,7 +342,7 @@ function showForm() {
   byId("reject").ariaPressed = String(row.status === "rejected");
   byId("reject").textContent = row.added ? "Remove" : "Reject";
   const unseen = isBlind() && row.status === UNREVIEWED;
-  byId("review-emotion").value = unseen ? "" : row.emotion ?? "";
+  showEmotion(unseen ? "" : row.emotion ?? "");
   byId("review-onset").value = String(row.onset);
   byId("review-offset").value = String(row.offset);
   byId("review-note").value = row.note;
@@ -367,6 +375,13 @@ function saveFile(name, text, type) {
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** Saves an ELAN file of the video that is shown, with all its faces: what was accepted and what was added. */
+function saveEaf() {
+  const { eaf, subject, video } = state.curve;
+  const rows = [...review.rows.values()].filter((row) => row.subject === subject && row.video === video && DECIDED_FOR.includes(row.status));
+  saveFile("reviewed.eaf", eafOf(eaf, rows, review.about.unnamed, review.coder), "application/xml");
 }
 
 // Controls
@@ -419,5 +434,6 @@ function startReview() {
     byId(id).addEventListener("change", () => moveEnds(byId("review-onset").valueAsNumber, byId("review-offset").valueAsNumber));
   }
   byId("save-csv").addEventListener("click", () => saveFile("reviewed.csv", csvOf(review.rows.values()), "text/csv"));
+  byId("save-eaf")?.addEventListener("click", saveEaf);
   refreshReview();
 }

@@ -11,6 +11,7 @@ import base64
 import io
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -60,7 +61,7 @@ def main(report: str, out: str) -> None:
                 draw.text((left, SIDE + MARGIN + 6), text, "black", font)
             pictures.append(picture.quantize(COLOURS))
         browser.close()
-    steps = [round(1000 * (b - a) / fps / SPEED) for a, b in zip(numbers, numbers[1:], strict=False)]
+    steps = [round(1000 * (b - a) / fps / SPEED) for a, b in pairwise(numbers)]
     pictures[0].save(out, save_all=True, append_images=pictures[1:], duration=[*steps, PAUSE], loop=0, optimize=True)
     print(f"{out}: {Path(out).stat().st_size / 1000:.0f} KB, {len(pictures)} pictures")
 
