@@ -23,44 +23,19 @@ from Utils.faces.landmarks import predict_landmarks
 from Utils.faces.rectangles import Rectangle, cut_face
 from Utils.own_video.displacement import CurveMeter
 from Utils.own_video.face_tracks import Track, Tracking, runs_of, track_faces
+from Utils.own_video.paper_rule import Spotting
 from Utils.own_video.video_files import Frame
 from Utils.own_video.weights import OwnWeights, ensemble_of
-from Utils.settings import PAPER_RULE
 from Utils.work.progress import progress
 
 BATCH = 256  # features that are predicted at once
 WAITING = 8  # pairs of frames that may wait for each thread: it always has work, and little memory is needed
 SCORE_DIGITS = 6  # decimal places of scores and confidences in tables
 NO_SEGMENT = -1  # stands for the index of a segment where a track has none
-FRAMES_FROM_0 = "Frames are 0-based (OpenFace counts from 1)."
 EXPRESSION_COLUMNS = (
     "video", "face", "onset", "apex", "offset", "onset_s", "apex_s", "offset_s", "score", "emotion", "confidence",
     "source_frame",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Spotting:
-    """How expressions are found in the scores by the paper's rule."""
-
-    p: float  # of the threshold, in [0, 1]
-    absolute_threshold: float | None = None  # a score that an expression must reach in addition
-
-    def about(self) -> dict:
-        """The settings, as `settings.json` has them."""
-        return {"rule": PAPER_RULE, "p": self.p, "absolute_threshold": self.absolute_threshold}
-
-    def fingerprint(self) -> dict:
-        """Everything that results depend on, for a key."""
-        return self.about()
-
-    def explained(self) -> list[str]:
-        """What readers of a report should know."""
-        return [
-            FRAMES_FROM_0,
-            "The threshold is relative to each face's own scores, so that a video without any expression often gets "
-            "some too; --absolute_threshold sets a score below which nothing counts.",
-        ]
 
 
 @dataclass(frozen=True)
@@ -153,7 +128,7 @@ def score_video(
         rows, columns = np.array(places).T
         raw[rows, columns], probabilities[rows, columns] = ensemble.predict(features)
     faces = [
-        _face_scores(track, raw[i], probabilities[i], k_prime, spotting, meters[i])
+        face_scores(track, raw[i], probabilities[i], k_prime, spotting, *_curves_of(meters[i]))
         for i, track in enumerate(tracking.tracks)
         if np.isfinite(raw[i]).any()
     ]
@@ -265,15 +240,23 @@ def _batches(features: Iterable[tuple]) -> Iterator[tuple[list, np.ndarray]]:
         yield places, np.array(images)
 
 
-def _face_scores(
+def _curves_of(meter: CurveMeter | None) -> tuple[np.ndarray | None, int]:
+    return (None, 1) if meter is None else (meter.curves, meter.step)
+
+
+def face_scores(
     track: Track,
     raw: np.ndarray,
     probabilities: np.ndarray,
     k_prime: int,
     spotting: Spotting | None,
-    meter: CurveMeter | None,
+    curves: np.ndarray | None = None,
+    step: int = 1,
 ) -> FaceScores:
-    """Smooth the scores of one face, and compute its threshold over all its parts."""
+    """Smooth the scores of one face, and compute its threshold over all its parts.
+
+    `k_prime` is in frames; `spotting` is None for the second look. The others are those of `FaceScores`.
+    """
     stretches = runs_of(np.isfinite(raw))
     smoothed = np.full(len(raw), np.nan)
     for first, last in stretches:
@@ -283,8 +266,7 @@ def _face_scores(
         height = threshold(smoothed[np.isfinite(smoothed)], spotting.p)
         if spotting.absolute_threshold is not None:
             height = max(height, spotting.absolute_threshold)
-    curves = (None, 1) if meter is None else (meter.curves, meter.step)
-    return FaceScores(track, raw, smoothed, probabilities, stretches, height, *curves)
+    return FaceScores(track, raw, smoothed, probabilities, stretches, height, curves, step)
 
 
 def expression_row(

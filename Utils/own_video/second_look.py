@@ -19,7 +19,8 @@ from Utils.datasets.table import Dataset
 from Utils.own_video.candidates import FEATURES, Measured, measure_candidates
 from Utils.own_video.face_tracks import Track, runs_of
 from Utils.own_video.footage import FACE
-from Utils.own_video.scoring import EXPRESSION_COLUMNS, FRAMES_FROM_0, FaceScores, expression_row
+from Utils.own_video.paper_rule import FRAMES_FROM_0, SCORES_COMPARED
+from Utils.own_video.scoring import EXPRESSION_COLUMNS, FaceScores, expression_row
 from Utils.own_video.verify import KINDS, MICRO, VERIFY, Verifier, keep_apart, load_verifier
 from Utils.own_video.weights import OwnWeights
 from Utils.settings import FOR_VIDEOS, PAPER_RULE, PROJECT, SECOND_LOOK, Settings
@@ -76,6 +77,12 @@ class SecondLook:
             f"Micro-expressions are the candidates with p_micro of at least {threshold:.2f}. On rendered neutral "
             f"videos this gave {measured:.1f} false alarms a minute (95 % interval {low:.1f} to {high:.1f}).",
         ]
+        if self.absolute_threshold is not None:
+            lines += [
+                f"They must also have a score of at least {self.absolute_threshold:g} (--absolute_threshold). The "
+                "false alarms were measured without this.",
+                SCORES_COMPARED,
+            ]
         if not self.own:
             lines.append(
                 "These weights bring no verifier of their own: the one that comes with the program is used. Candidates "

@@ -17,7 +17,8 @@ from Utils.faces.rectangles import CROP_SIZE
 from Utils.own_video.clips import ClipMaker, picture_remarks
 from Utils.own_video.face_tracks import Segment, Track
 from Utils.own_video.outputs import report_curves, set_aside_rows
-from Utils.own_video.scoring import FaceScores
+from Utils.own_video.paper_rule import Spotting
+from Utils.own_video.scoring import FaceScores, face_scores
 from Utils.own_video.video_files import Frame
 
 RECTANGLE = (40, 20, 140, 120)
@@ -145,3 +146,23 @@ def test_of_many_that_are_set_aside_the_likeliest_are_shown(monkeypatch):
     table = candidates((0, 1, "macro", 9.0, 0.1), (0, 2, "macro", 0.1, 0.3), (0, 3, "macro", 2.0, 0.1))
     assert [r["p_micro"] for r in set_aside_rows(table)] == [0.1, 0.3]
     assert [r["motion_px"] for r in set_aside_rows(table)] == [9.0, 0.1]
+
+
+# What is said of the paper's rule
+
+
+def test_a_threshold_that_is_absolute_is_not_called_relative():
+    relative, both = (" ".join(Spotting(0.55, score).explained()) for score in (None, 0.25))
+    assert "threshold is relative to each face's own scores" in relative and "often gets some too" in relative
+    assert "is relative" not in both and "often gets some" not in both
+    assert "the higher one of two: T = mean + 0.55 (max - mean)" in both and "0.25, the score of" in both
+    assert "assumes that their scores can be compared" in both and "compared" not in relative
+
+
+@pytest.mark.parametrize(("score", "expected"), [(None, 0.55), (0.1, 0.55), (0.9, 0.9)])
+def test_the_threshold_is_the_higher_one_of_two(score, expected):
+    """As the remark says it: T of scores from 0 to 1 with mean 0, and the absolute one."""
+    raw = np.zeros(4000)
+    raw[2000:2100] = 1.0
+    scored = face_scores(Track(0, (Segment(0, 3999, RECTANGLE),)), raw, np.zeros((4000, 3)), 6, Spotting(0.55, score))
+    assert scored.threshold == pytest.approx(expected, abs=0.02)

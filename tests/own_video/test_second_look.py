@@ -282,6 +282,9 @@ def test_settings_and_words(tmp_path):
     said = " ".join(look.explained())
     assert "p_micro of at least 0.50" in said and "gave 1.0 false alarms a minute (95 % interval 0.6 to 1.5)" in said
     assert "no verifier of their own" not in said
+    assert "a score of at least 0.2" in said and "measured without this" in said and "holds at most" in said
+    alone = " ".join(SecondLook(verifier, 5.0).explained())
+    assert "absolute_threshold" not in alone and "measured without" not in alone and "holds at most" not in alone
     assert "no verifier of their own" in " ".join(SecondLook(verifier, 5.0, own=False).explained())
 
 
