@@ -242,8 +242,9 @@ def analyse_videos(settings: Settings) -> int:
     import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
     from feature_extraction import prepare_flow
     from Utils.own_video.collection import print_outcomes
+    from Utils.own_video.jobs import jobs_of
     from Utils.own_video.paths import find_videos_to_run
-    from Utils.own_video.run import jobs_of, run_videos
+    from Utils.own_video.run import run_videos
     from Utils.own_video.second_look import second_look_of
     from Utils.own_video.weights import weights_for_videos
     from Utils.work.cache import key_of, remove_leftovers, require_writable
@@ -264,6 +265,7 @@ def analyse_videos(settings: Settings) -> int:
     about = dict(
         weights=f"{dataset.title}, {len(weights.networks)} network(s)",
         weights_key=key_of(weights=weights.fingerprint()),
+        weights_files=weights.file_hashes(),
         versions=versions(),
         flags=settings.as_json(),
     )

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import feature_extraction
+import main
 from face_crop import CropRoots, crop_videos
 from feature_extraction import VideoFeatures, extract_features
 from load_excel import load_annotations, match_expressions
@@ -28,6 +29,7 @@ from tests.support.quicker import freeze_what_is_loaded, remembered
 from tests.support.shared import made_once
 from Utils.datasets.table import DATASETS, Dataset
 from Utils.records import Expression, Video
+from Utils.settings import Settings, parse_settings
 from Utils.synthetic.clips import ClipSettings
 from Utils.synthetic.dataset import generate
 
@@ -77,6 +79,21 @@ def _each_flow_is_computed_once():
     """In the processes of the tests; those that they start compute all of theirs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feature_extraction, "tvl1_flow", remembered(feature_extraction.tvl1_flow))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _scores_are_kept_outside_of_the_project(tmp_path_factory):
+    """Without `--cache_dir`, commands in these processes keep the scores of videos in a folder of the tests."""
+    folder = tmp_path_factory.mktemp("cache")
+
+    def parsed(*arguments) -> Settings:
+        settings = parse_settings(*arguments)
+        given = settings.cache_dir != Path("cache") or not settings.video
+        return settings if given else replace(settings, cache_dir=folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(main, "parse_settings", parsed)
         yield
 
 

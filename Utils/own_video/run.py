@@ -12,8 +12,9 @@
                      settings.json      the video, all settings, and the SHA-256 of the other files
 <output_dir>/predictions.csv, megc.csv, index.html   for all videos of the command, if there are several
 
-Finished results are not made again. Files that users have changed since are never replaced (ELAN, for example, saves
-into the .eaf file).
+Finished results are not made again, and those of other settings have a folder of their own (`folders.py`). Scores are
+kept, so that another threshold takes little time (`kept.py`). Files that users have changed since are never replaced
+(ELAN, for example, saves into the .eaf file).
 """
 
 from __future__ import annotations
@@ -21,16 +22,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from feature_extraction import FEATURE_VERSION
 from Utils.errors import UNPRINTABLE, InputError, shown
 from Utils.own_video.clips import ClipMaker, picture_remarks
-from Utils.own_video.collection import COLLECTION, VideoOutcome, read_expressions, write_collection
+from Utils.own_video.collection import VideoOutcome, read_expressions, write_collection
 from Utils.own_video.elan import EafAbout, eaf_template
 from Utils.own_video.face_tracks import Tracking
-from Utils.own_video.footage import Finding, FootageMeter, are_findings, scored_share
+from Utils.own_video.folders import DONE, MEASURED, finished, placed, require_replaceable
+from Utils.own_video.footage import Finding, FootageMeter, scored_share
+from Utils.own_video.jobs import VideoJob, made_from
+from Utils.own_video.kept import KeptScores, Scored
 from Utils.own_video.outputs import (
     file_links,
     frames_table,
@@ -43,104 +46,22 @@ from Utils.own_video.outputs import (
     write_elan,
 )
 from Utils.own_video.overlay import codec_remarks, overlay_writer
-from Utils.own_video.scoring import Spotting, score_video, scored_stretches, spot_expressions
-from Utils.own_video.second_look import SecondLook, kinds_set_aside, look_again, reported
+from Utils.own_video.paper_rule import Spotting
+from Utils.own_video.read_ahead import read_ahead
+from Utils.own_video.scoring import score_video, scored_stretches, spot_expressions
+from Utils.own_video.second_look import kinds_set_aside, look_again, reported
 from Utils.own_video.video_files import open_video
-from Utils.own_video.weights import OwnWeights, ensemble_of
+from Utils.own_video.weights import ensemble_of
 from Utils.report.pages import write_report
-from Utils.settings import Settings
-from Utils.tvl1 import KERNEL_VERSION
-from Utils.work.cache import (
-    LONGEST_NAME,
-    atomic_folder,
-    file_hash,
-    files_fingerprint,
-    key_of,
-    read_json,
-    write_json,
-)
+from Utils.work.cache import LONGEST_NAME, atomic_folder, file_hash, key_of, write_json
 from Utils.work.parallel import Workers, run_units
 
-OWN_VIDEO_VERSION = 4  # part of a video's key: raise it when the results for the same video change
-DONE = "settings.json"  # written last: a folder that has it is finished
 OVERLAY = "overlay.mp4"
 LOWEST_FPS = 20  # below this rate k is under two frames, so this is reported; the video is still analysed
 TIMES_SHOWN = 20  # times that a remark lists
-NOT_IN_REPORT = ("key", "flags", "weights_key", "remarks", "footage", "set_aside")  # of `settings.json`
-MEASURED = (
-    "n_frames",
-    "n_faces",
-    "seconds",
-    "seconds_scored",
-    "took",
-)  # numbers of `settings.json` that the index shows
-
-
-@dataclass(frozen=True)
-class VideoJob:
-    """The work on one video."""
-
-    path: Path  # the video, or the folder of its frames
-    name: str  # in tables, titles and names of files
-    folder: Path  # where the results go
-    weights: OwnWeights
-    spotting: Spotting | SecondLook  # the paper's rule, or the second look
-    fps: float | None  # of a folder of frames
-    faces_followed: str  # "largest" or "all"
-    flow: str  # "kernel" or "opencv"
-    threads: int  # that compute the flow
-    fresh: bool  # compute it again, even if it is finished
-    bars: bool  # show progress bars
-    about: dict  # facts about the run, for settings.json and the report
-
-
-def jobs_of(
-    paths: Sequence[Path], settings: Settings, weights: OwnWeights, look: SecondLook | None, about: dict
-) -> list[VideoJob]:
-    """A job for each video. Without `look`, expressions are chosen by the paper's rule.
-
-    The folder of results has the video's name without its suffix. If this name is not unique, it has the whole file
-    name, and if that is not unique either, a number is added.
-    """
-    # An absolute path has a name where a relative one has none ("."). Only "/" has none then.
-    full_names = [Path(os.path.abspath(path)).name or "root" for path in paths]  # noqa: PTH100
-    stems = [_stem(path, name) for path, name in zip(paths, full_names, strict=True)]
-    alone = len(paths) == 1
-    taken = set(COLLECTION)
-    jobs = []
-    for path, stem, full_name in zip(paths, stems, full_names, strict=True):
-        alike = sum(other.lower() == stem.lower() for other in (*stems, *COLLECTION))
-        name = stem if alike == 1 else full_name
-        again = 1
-        while name.lower() in taken:
-            again += 1
-            name = f"{full_name}-{again}"
-        taken.add(name.lower())
-        jobs.append(
-            VideoJob(
-                path=path,
-                name=name,
-                folder=settings.output_dir / name,
-                weights=weights,
-                spotting=look or Spotting(settings.p, settings.absolute_threshold),
-                fps=settings.fps,
-                faces_followed=settings.face,
-                flow=settings.flow,
-                threads=settings.workers if alone and not settings.scheduler else 1,
-                fresh=settings.fresh,
-                bars=alone,
-                about=about,
-            )
-        )
-    return jobs
-
-
-def _stem(path: Path, name: str) -> str:
-    """The `name` of a file without its suffix. The name of a folder is not changed, nor one such as `...mp4`."""
-    if not path.is_file():
-        return name
-    stem = Path(name).stem
-    return stem if stem.strip(".") else name  # only dots would be no name for a folder
+NOT_IN_REPORT = (
+    "key", "made_from", "scores_reused", "flags", "weights_key", "weights_files", "remarks", "footage", "set_aside",
+)  # fmt: skip  # of `settings.json`
 
 
 def run_videos(jobs: Sequence[VideoJob], output_dir: Path, workers: Workers | int) -> list[VideoOutcome]:
@@ -148,6 +69,7 @@ def run_videos(jobs: Sequence[VideoJob], output_dir: Path, workers: Workers | in
 
     Raises InputError if a finished table cannot be read. Videos that cannot be analysed raise nothing: see `run_video`.
     """
+    jobs = placed(jobs)
     if len(jobs) == 1:
         return [run_video(jobs[0])]
     outcomes = run_units(run_video, jobs, workers, "videos", "video")
@@ -163,18 +85,19 @@ def run_video(job: VideoJob) -> VideoOutcome:
     outcome = VideoOutcome(shown(job.name), subject_of(job.path), job.folder)
     try:
         _require_name(job)
-        key = _key(job)
-        done = None if job.fresh else _finished(job.folder, key)
+        origin = made_from(job)
+        done = None if job.fresh else finished(job.folder, key_of(**origin))
         kept = done is not None
         if not kept:
-            _require_replaceable(job.folder)
-            done = _compute(job, key)
+            require_replaceable(job, key_of(**origin))
+            done = _compute(job, origin)
         n = len(read_expressions(job.folder / "expressions.csv"))
     except InputError as error:
         return replace(outcome, problem=shown(error))
     facts = {name: done[name] for name in (*MEASURED, "set_aside")}
     facts["footage"] = tuple(Finding(**finding) for finding in done["footage"])
-    return replace(outcome, n_expressions=n, remarks=tuple(done["remarks"]), kept=kept, **facts)
+    remarks = (*([job.note] if job.note else []), *done["remarks"])
+    return replace(outcome, n_expressions=n, remarks=remarks, kept=kept, **facts)
 
 
 def subject_of(path: Path) -> str:
@@ -190,72 +113,10 @@ def _require_name(job: VideoJob) -> None:
         )
 
 
-def _key(job: VideoJob) -> str:
-    """A key of everything that the results depend on."""
-    files = sorted(p for p in job.path.iterdir() if p.is_file()) if job.path.is_dir() else [job.path]
-    return key_of(
-        version=OWN_VIDEO_VERSION,
-        files=files_fingerprint(files),
-        fps=job.fps,
-        faces_followed=job.faces_followed,
-        flow=[job.flow, KERNEL_VERSION, FEATURE_VERSION],
-        spotting=job.spotting.fingerprint(),
-        weights=job.weights.fingerprint(),
-        versions=job.about["versions"],
-    )
+def _score(job: VideoJob, paper_rule: Spotting | None) -> tuple[Scored, float]:
+    """Follow and score the faces of a video; and the seconds that it took, without loading TensorFlow and the networks.
 
-
-def _finished(folder: Path, key: str) -> dict | None:
-    """The content of `settings.json`. None if the settings were different, or if files are missing."""
-    done = read_json(folder / DONE)
-    if not isinstance(done, dict) or done.get("key") != key:
-        return None
-    if not all(isinstance(done.get(name), int | float) for name in MEASURED):
-        return None
-    kinds = done.get("set_aside")
-    if not isinstance(kinds, dict) or not all(isinstance(n, int) for n in kinds.values()):
-        return None
-    if not isinstance(done.get("remarks"), list) or not all(isinstance(remark, str) for remark in done["remarks"]):
-        return None
-    if not are_findings(done.get("footage")):
-        return None
-    return done if all((folder / name).is_file() for name in _written(done)) else None
-
-
-def _written(done: object) -> dict[str, str]:
-    """File names -> SHA-256 of the results that this program wrote. `done` is the content of a `settings.json`.
-
-    Empty if that file was not made by this program.
-    """
-    files = done.get("files") if isinstance(done, dict) and "key" in done else None
-    return files if isinstance(files, dict) else {}
-
-
-def _require_replaceable(folder: Path) -> None:
-    """Raise InputError if a video's folder has anything that this program did not write, or that was changed since."""
-    if not folder.is_dir() or folder.is_symlink():
-        if os.path.lexists(folder):
-            raise InputError(
-                f"{folder}: exists and is not a folder of results; choose another --output_dir, or remove it"
-            )
-        return
-    written = _written(read_json(folder / DONE))
-    for path in sorted(folder.iterdir()):
-        if not written:
-            raise InputError(
-                f"{folder}: exists and was not made by this program; choose another --output_dir, or move it away"
-            )
-        if path.name != DONE and not (path.is_file() and written.get(path.name) == file_hash(path)):
-            raise InputError(
-                f"{path}: was changed or added after the folder was written, and would be lost; choose another "
-                "--output_dir, or move the folder away"
-            )
-
-
-def _compute(job: VideoJob, key: str) -> dict:
-    """Do all the work on one video, and write its folder, whole or not at all. Returns the content of `settings.json`.
-
-    Raises InputError if the video cannot be analysed.
+    `paper_rule` is None for the second look. Raises InputError if the video cannot be analysed.
     """
     from Utils.networks.backend import seed_keras, without_chatter
 
@@ -264,12 +125,30 @@ def _compute(job: VideoJob, key: str) -> dict:
         seed_keras(0)
         ensemble_of(job.weights)  # this loads TensorFlow and the networks, once for each process, so it is not timed
         start = time.perf_counter()
-        paper_rule = job.spotting if isinstance(job.spotting, Spotting) else None
         tracking, faces = score_video(
             source, job.weights, paper_rule, job.faces_followed, job.flow, job.threads, job.name if job.bars else ""
         )
     if not tracking.n_frames:
         raise InputError(f"{job.path}: no frame can be decoded; is the file whole?")
+    return Scored(source, tracking, faces), time.perf_counter() - start
+
+
+def _compute(job: VideoJob, origin: dict) -> dict:
+    """Do all the work on one video, and write its folder, whole or not at all. Returns the content of `settings.json`.
+
+    Scores that were kept are used again. `origin` is `made_from(job)`. Raises InputError if the video cannot be
+    analysed.
+    """
+    paper_rule = job.spotting if isinstance(job.spotting, Spotting) else None
+    start, took, not_kept = time.perf_counter(), 0.0, ""
+    kept = KeptScores(job)
+    scored = None if job.fresh else kept.load(paper_rule)
+    reused = scored is not None
+    if scored is None:
+        scored, took = _score(job, paper_rule)
+        start = time.perf_counter()
+        not_kept = kept.save(scored)
+    source, tracking, faces = scored
     k, k_prime = job.weights.frames_at(source.fps)
     shown_frames = source.source_frames[: tracking.n_frames]  # as the latest pass over the video found them
     common = (source.fps, shown_frames)
@@ -279,6 +158,8 @@ def _compute(job: VideoJob, key: str) -> dict:
         candidates = look_again(job.name, faces, job.weights.classes, k, job.spotting, *common)
         expressions = reported(candidates)
     remarks = [*source.remarks, *source.problems, *tracking_remarks(tracking, k, k_prime, source.fps)]
+    if not_kept:
+        remarks.append(f"the scores are not kept for the next time: {not_kept}")
     with atomic_folder(job.folder) as folder:
         expressions.to_csv(folder / "expressions.csv", index=False)
         if candidates is not None:
@@ -290,18 +171,25 @@ def _compute(job: VideoJob, key: str) -> dict:
         predictions_table(expressions, subject_of(job.path)).to_csv(folder / "predictions.csv", index=False)
         eaf = EafAbout(subject_of(job.path), job.name, source.fps, tracking.n_frames, job.weights.classes)
         write_elan(folder / f"{job.name}.eaf", media, job.folder / f"{job.name}.eaf", shown_rows, faces, eaf)
-        clips, meter = ClipMaker(faces, expressions, source.fps), FootageMeter(tracking, source.fps, source.resampled)
+        clips, findings = ClipMaker(faces, expressions, source.fps), kept.load_footage() if reused else None
+        meter = FootageMeter(tracking, source.fps, source.resampled) if findings is None else None
         drawn = overlay_faces(faces, shown_rows)
         with overlay_writer(folder / OVERLAY, source, drawn, job.weights.classes) as draw:
-            for frame in source:
+            for frame in read_ahead(source):
                 draw(frame)
                 clips.keep(frame)
-                meter.add(frame)
+                if meter:
+                    meter.add(frame)
         remarks += codec_remarks()
-        scored = scored_share(tracking, k, k_prime)
-        footage = [asdict(finding) for finding in meter.findings(scored, source.bits_per_pixel, source.codec)]
+        share = scored_share(tracking, k, k_prime)
+        if findings is None:
+            findings = meter.findings(share, source.bits_per_pixel, source.codec)
+            kept.save_footage(findings)
+        footage = [asdict(finding) for finding in findings]
         done = dict(
-            key=key,
+            key=key_of(**origin),
+            made_from=origin,
+            scores_reused=reused,
             video=str(job.path),
             n_expressions=len(expressions),
             n_frames=tracking.n_frames,
@@ -310,7 +198,7 @@ def _compute(job: VideoJob, key: str) -> dict:
             k_prime=k_prime,
             n_faces=len(tracking.tracks),
             seconds=tracking.n_frames / source.fps,
-            seconds_scored=scored * tracking.n_frames / source.fps,
+            seconds_scored=share * tracking.n_frames / source.fps,
             set_aside={} if candidates is None else kinds_set_aside(candidates),
             classes=list(job.weights.classes),
             spotting=job.spotting.about(),
@@ -335,8 +223,9 @@ def _compute(job: VideoJob, key: str) -> dict:
             warnings=[job.weights.caution] if job.weights.caution else [],
         )
         files = {path.name: file_hash(path) for path in sorted(folder.iterdir())}
-        done |= {"files": files, "took": time.perf_counter() - start}
+        done |= {"files": files, "took": took + time.perf_counter() - start}
         write_json(folder / DONE, done)
+        require_replaceable(job, done["key"])
     return done
 
 

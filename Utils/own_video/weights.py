@@ -20,7 +20,7 @@ from Utils.errors import UNPRINTABLE, InputError
 from Utils.networks.weights import DESCRIPTION, FILE_NAME, FoldWeights, ending_of, fold_files
 from Utils.records import ALL
 from Utils.settings import LOWEST_RATE
-from Utils.work.cache import read_json
+from Utils.work.cache import file_hash, read_json
 
 MAX_CLASSES = 100  # far more than any dataset has: a longer list is a mistake
 MAX_NUMBER = 1e6  # k, k' and fps must be below it: a larger number is a mistake
@@ -68,6 +68,11 @@ class OwnWeights:
     def fingerprint(self) -> list:
         """Everything that results depend on, for a key: the facts, and the SHA-256 of the files."""
         return [self.k, self.k_prime, self.fps, list(self.classes), [w.fingerprint() for w in self.networks]]
+
+    def file_hashes(self) -> dict[str, str]:
+        """File, such as "spot/all.weights.h5" -> its SHA-256 (hexadecimal)."""
+        files = (path for w in self.networks for path in (w.spot, w.recog, w.joint) if path)
+        return {f"{path.parent.name}/{path.name}": file_hash(path) for path in files}
 
 
 def weights_for_videos(weights_dir: Path, dataset: Dataset, half_length: float | None = None) -> OwnWeights:

@@ -316,14 +316,15 @@ def test_results_of_which_a_file_was_removed_are_made_again(finished, name):
 
 
 def test_what_was_saved_in_elan_is_kept(finished, capsys):
-    """A changed file is kept: by the same command, which has nothing to do, and by one that would replace it."""
+    """A changed file is kept: by the same command, by other settings, and by --fresh, which is refused."""
     with (finished / "a.eaf").open("a", encoding="utf-8") as file:
         file.write("<!-- mine -->")
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in finished.iterdir()}
     command = ("--video", finished.parents[1] / "a.mp4", "--output_dir", finished.parent)
     assert run(*command) == 0
+    assert run(*command, "--p", "0.7") == 0  # they have a folder of their own
     capsys.readouterr()
-    assert run(*command, "--p", "0.7") == 2
+    assert run(*command, "--fresh") == 2
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("main.py: ")]
     assert len(said) == 1 and f"{finished / 'a.eaf'}: was changed" in said[0]
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in finished.iterdir()} == before

@@ -121,7 +121,8 @@ def test_the_same_command_has_nothing_to_do_and_another_rate_has(analysed, comma
     assert len(set(keys.values())) == 4
     assert about(place / "six/face")["spotting"]["p_micro_at_least"] == 0.1
     assert run(*command, "--output_dir", place / "one", "--false_alarms", 6) == 0
-    assert about(place / "one/face")["key"] == keys["six"]
+    assert about(place / "one/face")["key"] == keys["one"]
+    assert about(place / "one/face, false_alarms 6")["key"] == keys["six"]
 
 
 def test_another_verifier_is_another_key(command, place, tmp_path, monkeypatch):
@@ -129,10 +130,10 @@ def test_another_verifier_is_another_key(command, place, tmp_path, monkeypatch):
     monkeypatch.setattr("Utils.own_video.second_look.load_verifier", load_verifier)
     shutil.copytree(place / "w", tmp_path / "w")
     keys = []
-    for borders in ([0.0, 1.0, 0.0, 0.0], [0.1, 1.0, 0.0, 0.0]):
+    for folder, borders in (("face", [0.0, 1.0, 0.0, 0.0]), ("face, other verifier", [0.1, 1.0, 0.0, 0.0])):
         write_verifier(tmp_path / "w/SYNTH", borders=[borders, borders])
         assert run(*command[:4], "--weights_dir", tmp_path / "w", "--output_dir", tmp_path / "out") == 0
-        keys.append(about(tmp_path / "out/face")["key"])
+        keys.append(about(tmp_path / "out" / folder)["key"])
     assert keys[0] != keys[1]
 
 
@@ -247,7 +248,7 @@ def test_candidates_that_a_user_changed_are_kept(quick, tmp_path, capsys):
     assert run(*quick) == 0
     with (tmp_path / "out/b/candidates.csv").open("a") as file:
         file.write("mine\n")
-    assert run(*quick, "--false_alarms", 6) == 1
+    assert run(*quick, "--fresh") == 1
     assert "b/candidates.csv: was changed" in capsys.readouterr().err
 
 

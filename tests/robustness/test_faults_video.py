@@ -1,4 +1,7 @@
-"""Faults while the user's own videos are analysed: a video has all results or none, and the same command ends."""
+"""Faults while the user's own videos are analysed: a video has all results or none, and the same command ends.
+
+The kept scores are in the same folder, so that they have faults, too.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from tests.support.video_clips import numbered, write_video
 
 SAME = ("expressions.csv", "candidates.csv", "frames.csv", "predictions.csv", "overlay.mp4")
 OUTPUTS = {*SAME, "a.eaf", "report.html", "settings.json"}  # these three have times or paths in them
+KEPT = {"kept.json", "scores.npy", "curves.npy", "source_frames.npy"}  # and footage.json, which comes later
 N_FRAMES = 41
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals, fork and limits are POSIX's")
@@ -44,15 +48,28 @@ def whole(out: Path) -> dict[str, bytes]:
     return {name: (out / "a" / name).read_bytes() for name in SAME} | {"a.eaf": eaf}
 
 
+def flags_for(video: Path, out: Path) -> tuple[str, ...]:
+    return ("--video", str(video), "--output_dir", str(out), "--cache_dir", str(out / "cache"))
+
+
+def kept_in(out: Path) -> dict[str, bytes]:
+    """The scores that are kept; asserts that they are whole. Empty if there are none."""
+    (folder, *more) = (*(out / "cache/own_videos").glob("[0-9a-f]*"), None)
+    assert more in ([], [None])
+    found = {p.name: p.read_bytes() for p in folder.iterdir() if not faults.is_scratch(p)} if folder else {}
+    assert not found or found.keys() >= KEPT
+    return found
+
+
 @pytest.fixture(scope="module")
-def undisturbed(video, quick, tmp_path_factory) -> tuple[list[faults.Request], dict[str, bytes]]:
-    """What an undisturbed command asked of the disk, and its results."""
+def undisturbed(video, quick, tmp_path_factory) -> tuple[list[faults.Request], dict[str, bytes], dict[str, bytes]]:
+    """What an undisturbed command asked of the disk, its results, and the scores that it keeps."""
     out = tmp_path_factory.mktemp("undisturbed")
     with watched(out) as requests:
-        assert command("--video", video, "--output_dir", out).code == 0
+        assert command(*flags_for(video, out)).code == 0
     found = whole(out)
     assert found["expressions.csv"].count(b"\n") > 2
-    return requests, found
+    return requests, found, kept_in(out)
 
 
 @pytest.fixture
@@ -74,11 +91,11 @@ if faults.resource:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_of_the_disk_at_every_write(kind, video, undisturbed, out):
-    requests, expected = undisturbed
+    requests, expected, kept = undisturbed
     failed = 0
     for n in range(1, len(requests) + 1):
         folder, what = out(), (kind, n, requests[n - 1])
-        flags = ("--video", video, "--output_dir", folder)
+        flags = flags_for(video, folder)
         with watched(folder, KINDS[kind](n)):
             said = command(*flags)
         failed += said.code != 0
@@ -88,26 +105,30 @@ def test_a_fault_of_the_disk_at_every_write(kind, video, undisturbed, out):
             assert whole(folder) == expected, what
         if kind != "disk gone" and requests[n - 1].what not in ("os.remove", "os.rmdir"):
             assert not scratch_in(folder), what
+        assert kept_in(folder).items() <= kept.items(), what
         said = command(*flags)
         assert said.code == 0 and not said.err, (what, said)
         assert whole(folder) == expected, what
+        assert kept_in(folder).items() <= kept.items(), what
     assert failed > 10
 
 
 @posix
 def test_a_kill_at_every_write(video, undisturbed, out):
-    requests, expected = undisturbed
+    requests, expected, kept = undisturbed
     context = faults.forks()
     for n in range(1, len(requests) + 1):
         folder, what = out(), ("killed", n, requests[n - 1])
-        flags = ("--video", str(video), "--output_dir", str(folder))
+        flags = flags_for(video, folder)
         process = context.Process(target=faults.in_a_child, args=(folder, flags, n))
         process.start()
         process.join(60)
         assert process.exitcode == -signal.SIGKILL, what
         if (folder / "a").exists():
             assert whole(folder) == expected, what
+        assert kept_in(folder).items() <= kept.items(), what
         said = command(*flags)
         assert said.code == 0 and not said.err, (what, said)
         assert whole(folder) == expected, what
+        assert kept_in(folder) == kept, what
         assert not scratch_in(folder), what

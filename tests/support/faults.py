@@ -38,7 +38,7 @@ from tests.support.layouts import write_xls
 from tests.support.movement_curves import BROWS, CORNERS, calm, triangle, with_movement
 from tests.support.verifiers import made_up_verifier
 from Utils.own_video.face_tracks import Segment, Track, Tracking
-from Utils.own_video.scoring import FaceScores
+from Utils.own_video.scoring import face_scores
 from Utils.settings import PROJECT
 from Utils.work.cache import SCRATCH, atomic_file, write_array
 
@@ -286,15 +286,15 @@ def stand_in_for_scores(patch: pytest.MonkeyPatch) -> None:
 
     def score(source, weights, spotting, which, flow, threads, label):
         n = sum(1 for _ in source)
-        k = weights.frames_at(source.fps)[0]
+        k, k_prime = weights.frames_at(source.fps)
         track = Track(0, (Segment(0, n - 1, (10, 10, source.width - 10, source.height - 10)),))
         raw = np.full(n, np.nan)
-        raw[: n - k] = np.sin(np.arange(n - k) * np.pi / 20) ** 2
+        raw[: n - k] = np.float32(np.sin(np.arange(n - k) * np.pi / 20) ** 2)  # as precise as those of networks
         probabilities = np.tile(np.float32([0.2, 0.5, 0.3]), (n, 1))
         curves = with_movement(calm(n), triangle(n, 10, 6, 6, 2.0), CORNERS)
         curves = with_movement(curves, triangle(n, 30, 6, 6, 2.0), BROWS)
-        how = (0.5,) if spotting else (None, curves)
-        return Tracking(n, (track,), (), ()), [FaceScores(track, raw, raw, probabilities, [(0, n - 1 - k)], *how)]
+        curves = None if spotting else np.float32(curves)
+        return Tracking(n, (track,), (), ()), [face_scores(track, raw, probabilities, k_prime, spotting, curves)]
 
     def verifier(folder, classes):
         with tempfile.TemporaryDirectory() as made:
