@@ -20,6 +20,7 @@ TABLES = ("predictions.csv", "megc.csv")  # of all videos of a command
 INDEX = "index.html"
 COLLECTION = (*TABLES, INDEX)
 NO_FACE = "no face was found"
+NOT_SCORED = "no face is there long enough to be scored"
 FRAMES = ("onset", "apex", "offset", "face")  # whole numbers of the tables of all videos
 NUMBERS = ("onset_s", "offset_s", "score", "confidence")  # numbers there; the last two may be missing
 COLLECTED = (*FRAMES, *NUMBERS, "emotion")
@@ -97,9 +98,16 @@ def _index_row(outcome: VideoOutcome) -> dict:
         set_aside=", ".join(f"{kind} {n}" for kind, n in outcome.set_aside.items()),
         scored=outcome.seconds_scored,
         seconds=outcome.seconds,
-        status="done" if outcome.n_faces else NO_FACE,
+        status=_nothing_scored(outcome) or "done",
         remarks=[*(f"footage, {finding}" for finding in outcome.footage if finding.level != GREEN), *outcome.remarks],
     )
+
+
+def _nothing_scored(outcome: VideoOutcome) -> str:
+    """Why nothing of a video was scored; "" if some of it was. Such a video has no expressions, but not "0"."""
+    if not outcome.n_faces:
+        return NO_FACE
+    return "" if outcome.seconds_scored else NOT_SCORED
 
 
 def speed(seconds: float, took: float) -> str:
@@ -117,7 +125,7 @@ def print_outcomes(outcomes: Sequence[VideoOutcome]) -> None:
         if outcome.problem:
             continue
         how = "already done, kept" if outcome.kept else speed(outcome.seconds, outcome.took)
-        found = f"{outcome.n_expressions} expression(s)" if outcome.n_faces else NO_FACE
+        found = _nothing_scored(outcome) or f"{outcome.n_expressions} expression(s)"
         print(f"  {outcome.name}: {found} in {outcome.seconds:.1f} s of video, {how}; {outcome.folder / 'report.html'}")
         for finding in outcome.footage:
             if finding.level != GREEN:

@@ -114,6 +114,9 @@ def test_the_same_command_goes_on_and_names_the_bad_files(analysed, videos, caps
         assert any(str(videos / name) in line and reason in line for line in problems), problems
     assert {p: p.stat().st_mtime_ns for p in analysed.glob("*/*")} == before
     assert said.out.count("s of video, already done, kept; ") == len(READABLE)
+    assert "  nobody: no face was found in 1.3 s of video, already done, kept; " in said.out
+    assert "  one: no face is there long enough to be scored in 0.0 s of video, already done, kept; " in said.out
+    assert "0 expression(s)" not in said.out
     assert "WARNING: These weights were trained on the eight rendered faces" in said.out
 
 
@@ -147,6 +150,7 @@ def test_tables_of_all_videos(analysed):
     page = (analysed / "index.html").read_text(encoding="utf-8")
     assert all(name in page for name in (*READABLE, "empty", "cut", "sound"))
     assert page.count("no face was found") == 2  # nobody: the status, and the remark that says what to do
+    assert page.count("no face is there long enough") == 1
     assert run("--evaluate", analysed / "predictions.csv", "--ground_truth", analysed / "predictions.csv") == 0
 
 
