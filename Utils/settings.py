@@ -209,7 +209,11 @@ class Settings:
     )
     output_dir: Path = flag(FOLDERS, Path("runs"), "folder in which every run makes its own folder", Path, "DIR")
     cache_dir: Path = flag(
-        FOLDERS, Path("cache"), "folder for features and finished folds, so that a run can be continued", Path, "DIR"
+        FOLDERS,
+        Path("cache"),
+        "folder for features, finished folds and scores of videos, so that runs can be continued",
+        Path,
+        "DIR",
     )
     flow: str = flag(
         MACHINE,
@@ -284,7 +288,8 @@ class Settings:
     fresh: bool = flag(
         MACHINE,
         False,
-        "compute everything again instead of using finished videos and folds",
+        "compute everything again instead of using finished videos and folds; of a video, the results of the same "
+        "settings are replaced, and no others",
         boolean,
         "True|False",
         tasks=("video", *RUN),

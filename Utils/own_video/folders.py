@@ -92,15 +92,16 @@ def _differences(job: VideoJob, origin: dict, first: dict) -> tuple[str, str]:
 
     `origin` is `made_from(job)`, `first` the `settings.json` of the first results.
     """
-    before = first.get("made_from")
-    before = before if isinstance(before, dict) else {**origin, "program": None}  # of an earlier version
+    flags, before = first.get("flags"), first.get("made_from")
+    if not isinstance(before, dict):  # results of an earlier version have flags only
+        before = {**origin, "settings": flags, "program": None}
     pairs = _differing_flags(origin["settings"], before.get("settings"))
     for part, words in OTHERWISE.items():
         by_another_rule = part == "verifier" and None in (origin[part], before.get(part))
         if origin[part] != before.get(part) and not by_another_rule:
-            flags = first.get("flags") if part == "weights" else None
-            names = {name: job.about.get("flags", {}).get(name) for name in OF_WEIGHTS}
-            pairs += (_differing_flags(names, flags) if isinstance(flags, dict) else []) or [words]
+            chosen = {name: job.about.get("flags", {}).get(name) for name in OF_WEIGHTS}
+            named = _differing_flags(chosen, flags) if part == "weights" and isinstance(flags, dict) else []
+            pairs += named or [words]
     now, then = zip(*pairs, strict=True) if pairs else ((), ())
     return ", ".join(now), ", ".join(then)
 

@@ -159,6 +159,29 @@ def test_results_before_settings_had_their_origin_stay(video, out):
         assert contents(out / "a") == before and names(out) == {"a", "a, other versions"}
 
 
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda about: about.pop("made_from"), "a, false_alarms 6, other versions"),
+        (lambda about: about.update(made_from=3, flags="p"), "a, false_alarms 6, other versions"),
+        (lambda about: about.update(made_from={"settings": [1]}), "a, false_alarms 6, other video, "),
+        (lambda about: about["made_from"].update(settings={"false_alarms": [1]}), "a, false_alarms 6"),
+        (lambda about: about["flags"].clear(), "a, false_alarms 6"),
+    ],
+)
+def test_settings_that_users_have_changed_still_get_a_folder_beside_them(damage, expected, video, out):
+    command = ("--video", video, "--output_dir", out)
+    assert run(*command) == 0
+    done = about(out / "a")
+    damage(done)
+    (out / "a/settings.json").write_text(json.dumps(done))
+    before = contents(out / "a")
+    for fresh in ((), (), ("--fresh",)):
+        assert run(*command, "--false_alarms", 6, *fresh) == 0
+        (folder,) = names(out) - {"a"}
+        assert folder.startswith(expected) and contents(out / "a") == before
+
+
 def test_another_video_of_this_name_and_other_weights_have_their_folders(video, out, tmp_path):
     assert run("--video", video, "--output_dir", out) == 0
     before = contents(out / "a")

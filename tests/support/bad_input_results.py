@@ -198,6 +198,7 @@ def without(*names: str) -> Callable[[dict], dict]:
 
 
 OTHER = ("--p", "0.6")
+FRESH = ("--fresh", "True")
 NO_TABLE = ("out/a/expressions.csv", "is not a table of expressions any more")
 NOT_OURS = ("out/a", "not made by this program", "--output_dir")
 CHANGED = "was changed or added after"
@@ -205,12 +206,11 @@ RESULTS_CHANGED = [
     Case("own results: the same again", finished(lambda folder: None), ("a: 2 expression(s)",), 0),
     Case("own results: a row deleted", finished(table(lambda text: text[: text.rindex("\n", 0, -1) + 1])),
          ("a: 1 expression(s)",), 0),
-    Case("own results: ELAN file saved", finished(added("a.eaf"), *OTHER), ("out/a/a.eaf", CHANGED, "--output_dir")),
-    Case("own results: report changed", finished(added("report.html"), *OTHER), ("report.html", CHANGED)),
-    Case("own results: note added", finished(added("notes.txt"), *OTHER), ("out/a/notes.txt", CHANGED)),
-    Case("own results: folder added", finished(lambda f: (f / "mine").mkdir(), *OTHER), ("out/a/mine", CHANGED)),
-    Case("own results: link added", finished(lambda f: (f / "mine").symlink_to("gone"), *OTHER), ("a/mine", CHANGED)),
-    Case("own results: --fresh on a saved ELAN file", finished(added("a.eaf"), "--fresh", "True"), ("a.eaf", CHANGED)),
+    Case("own results: ELAN file saved", finished(added("a.eaf"), *FRESH), ("out/a/a.eaf", CHANGED, "--output_dir")),
+    Case("own results: report changed", finished(added("report.html"), *FRESH), ("report.html", CHANGED)),
+    Case("own results: note added", finished(added("notes.txt"), *FRESH), ("out/a/notes.txt", CHANGED)),
+    Case("own results: folder added", finished(lambda f: (f / "mine").mkdir(), *FRESH), ("out/a/mine", CHANGED)),
+    Case("own results: link added", finished(lambda f: (f / "mine").symlink_to("gone"), *FRESH), ("a/mine", CHANGED)),
     Case("own results: one removed, one changed", finished(both(lambda f: (f / "frames.csv").unlink(), added("a.eaf"))),
          ("a.eaf", CHANGED)),
     Case("own results: table of 0 bytes", finished(table(lambda _: "")), NO_TABLE),
