@@ -37,7 +37,7 @@ class VideoJob:
     threads: int  # that compute the flow
     fresh: bool  # compute it again, even if it is finished
     bars: bool  # show progress bars
-    about: dict  # facts about the run, for settings.json and the report
+    about: dict  # facts about the run, for settings.json and the report; "weights_key" and "versions" are needed
     replaces: str = ""  # with `fresh`: the key of the results in `folder` that are replaced; "" if there are none
     note: str = ""  # why `folder` has not the video's name; "" if it has
 
@@ -119,7 +119,7 @@ def made_from(job: VideoJob) -> dict:
             "fps": job.fps,
             "flow": job.flow,
         },
-        "weights": key_of(weights=job.weights.fingerprint()),
+        "weights": job.about["weights_key"],  # made once for all videos: hashing many files takes long
         "verifier": job.spotting.fingerprint().get("verifier"),
         "program": {
             "results": OWN_VIDEO_VERSION,

@@ -177,6 +177,22 @@ def test_damaged_ones_are_computed_again(name, command, counted, tmp_path):
         assert contents(kept(tmp_path / "cache"), tuple(KEPT_FILES)) == whole, damage
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "after", "again"),
+    [("kept.json", '"fps": 30.0', '"fps": 31.0', 1), ("footage.json", '"red"', '"green"', 0)],
+)
+def test_values_that_were_changed_are_not_used(name, before, after, again, command, counted, tmp_path):
+    """The file can still be read."""
+    assert run(*command) == 0 and counted() == 1
+    path = kept(tmp_path / "cache") / name
+    whole = path.read_text()
+    assert before in whole
+    path.write_text(whole.replace(before, after, 1))
+    assert run(*command, "--false_alarms", 6) == 0 and counted() == again
+    found, first = (about(tmp_path / "out" / folder) for folder in ("a, false_alarms 6", "a"))
+    assert found["fps"] == 30 and found["footage"] == first["footage"] and path.read_text() == whole
+
+
 def test_scores_that_cannot_be_kept_do_not_stop_a_run(command, counted, tmp_path, capsys):
     (tmp_path / "cache").write_text("a file")
     for flags in ((), ("--false_alarms", 6)):
