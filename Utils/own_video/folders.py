@@ -103,17 +103,19 @@ def _differences(job: VideoJob, origin: dict, first: dict) -> tuple[str, str]:
             named = _differing_flags(chosen, flags) if part == "weights" and isinstance(flags, dict) else []
             pairs += named or [words]
     now, then = zip(*pairs, strict=True) if pairs else ((), ())
-    return ", ".join(now), ", ".join(then)
+    return ", ".join(now), ", ".join(filter(None, then))
 
 
 def _differing_flags(now: dict, before: object) -> list[tuple[str, str]]:
-    """(words, words of before) for each flag that differs. A flag that was not used before counts as its default."""
+    """(words, words of before) for each flag that differs.
+
+    A flag that the rule of before does not have counts as its default, and is "" in the words of before.
+    """
     before = before if isinstance(before, dict) else {}
     pairs = []
     for name, value in now.items():
-        other = before.get(name, getattr(Settings, name, None))
-        if value != other:
-            pairs.append(tuple(_in_words(name, x) for x in (value, other)))
+        if value != before.get(name, getattr(Settings, name, None)):
+            pairs.append((_in_words(name, value), _in_words(name, before[name]) if name in before else ""))
     return pairs
 
 

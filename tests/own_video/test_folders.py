@@ -85,13 +85,20 @@ def test_every_flag_that_changes_results_has_a_folder_and_is_in_its_settings(vid
     assert {folder: contents(out / folder) for folder in FOLDERS} == written and names(out) == {"a", *FOLDERS}
 
 
-def test_the_first_folder_is_found_again_whatever_its_settings(video, out):
-    """A default that comes second is named, too."""
+def test_the_first_folder_is_found_again_whatever_its_settings(video, out, capsys):
+    """A default that comes second is named, too. A flag that the first rule did not have is not said of it."""
     command = ("--video", video, "--output_dir", out, "--spotting", "paper")
     for flags in (("--p", 0.7), (), ("--p", 0.7), ("--absolute_threshold", 0.1, "--p", 0.7), ()):
         assert run(*command, *flags) == 0
     assert names(out) == {"a", "a, p 0.55", "a, absolute_threshold 0.1"}
     assert about(out / "a")["flags"]["p"] == 0.7
+    capsys.readouterr()
+    assert run(*command[:4], "--false_alarms", 0.3) == 0
+    words = "results for spotting verified, false_alarms 0.3 are in"
+    assert (
+        f"{words} {out / 'a'}, spotting verified, false_alarms 0.3; those for spotting paper stay in {out / 'a'}\n"
+        in (capsys.readouterr().out)
+    )
 
 
 def test_settings_have_the_hashes_of_the_weights_and_the_threshold(video, out):
