@@ -57,6 +57,7 @@ LONGEST = (
     "steps/test_demo.py",
     "own_video/test_second_look_cuts.py",
     "own_video/test_second_look_command.py",
+    "own_video/test_kept.py",
     "synth_run/test_synth_run_command.py",  # 9 seconds
 )
 

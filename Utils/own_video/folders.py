@@ -14,7 +14,7 @@ from pathlib import Path
 
 from Utils.errors import InputError
 from Utils.own_video.footage import are_findings
-from Utils.own_video.jobs import VideoJob, made_from
+from Utils.own_video.jobs import VideoJob, made_from, require_name
 from Utils.settings import Settings
 from Utils.work.cache import LONGEST_NAME, file_hash, key_of, read_json
 
@@ -34,7 +34,7 @@ OTHERWISE = {
 def placed(jobs: Sequence[VideoJob]) -> list[VideoJob]:
     """The jobs, each with the folder that its results are in already, or else will be put into.
 
-    A job whose video cannot be accessed is not changed: `run_video` reports it.
+    A job whose video cannot be accessed, or has a name that cannot be shown, is not changed: `run_video` reports it.
     """
     taken = {job.folder.name.lower() for job in jobs}  # no other video's results are put there
     listed = {parent: _names_in(parent) for parent in {job.folder.parent for job in jobs}}
@@ -57,6 +57,7 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def _placed(job: VideoJob, names: Sequence[str], taken: set[str]) -> VideoJob:
+    require_name(job)
     first = read_json(job.folder / DONE)
     origin = made_from(job)
     beside = (name for name in names if name.startswith((f"{job.name}, ", f"{job.name}-")))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from feature_extraction import FEATURE_VERSION
+from Utils.errors import UNPRINTABLE, InputError
 from Utils.own_video.collection import COLLECTION
 from Utils.own_video.paper_rule import Spotting
 from Utils.own_video.second_look import SecondLook
@@ -15,7 +16,7 @@ from Utils.own_video.verify import VERIFY_VERSION
 from Utils.own_video.weights import OwnWeights
 from Utils.settings import Settings
 from Utils.tvl1 import KERNEL_VERSION
-from Utils.work.cache import files_fingerprint, key_of
+from Utils.work.cache import LONGEST_NAME, files_fingerprint, key_of
 
 OWN_VIDEO_VERSION = 5  # part of a video's key: raise it when the results for the same video change
 CHOSEN = ("p", "false_alarms", "absolute_threshold")  # flags of the two rules, as their `about` has them
@@ -91,6 +92,14 @@ def _stem(path: Path, name: str) -> str:
         return name
     stem = Path(name).stem
     return stem if stem.strip(".") else name  # only dots would be no name for a folder
+
+
+def require_name(job: VideoJob) -> None:
+    """Raise InputError if the video's name cannot be shown, or is too long for its results."""
+    if UNPRINTABLE.search(str(job.path)) or len(os.fsencode(f"{job.name}.eaf")) > LONGEST_NAME:
+        raise InputError(
+            f"{job.path}: the name has characters that cannot be shown, or is too long for its results; rename it"
+        )
 
 
 def made_from(job: VideoJob) -> dict:

@@ -25,7 +25,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from Utils.errors import reason_of
 from Utils.own_video.face_tracks import Segment, Track, Tracking
 from Utils.own_video.footage import Finding, are_findings
 from Utils.own_video.image_folders import images_in
@@ -121,7 +120,7 @@ class KeptScores:
                 _write_checked(folder / KEPT, facts)
             _make_room(self._folder.parent, MAX_ROOM)
         except OSError as error:
-            return reason_of(error)
+            return f"{self._folder.parent}: {error.strerror}"
         return ""
 
     def load_footage(self) -> list[Finding] | None:
@@ -133,8 +132,8 @@ class KeptScores:
 
     def save_footage(self, findings: Sequence[Finding]) -> None:
         """Keep the findings, beside scores that are kept. If that is not possible they are measured again next time."""
-        if self._folder.is_dir():
-            with suppress(OSError):
+        with suppress(OSError):
+            if self._folder.is_dir():
                 _write_checked(self._folder / FOOTAGE, {"findings": [asdict(finding) for finding in findings]})
 
 

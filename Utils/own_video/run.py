@@ -25,14 +25,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from Utils.errors import UNPRINTABLE, InputError, shown
+from Utils.errors import InputError, shown
 from Utils.own_video.clips import ClipMaker, picture_remarks
 from Utils.own_video.collection import VideoOutcome, read_expressions, write_collection
 from Utils.own_video.elan import EafAbout, eaf_template
 from Utils.own_video.face_tracks import Tracking
 from Utils.own_video.folders import DONE, MEASURED, finished, placed, require_replaceable
 from Utils.own_video.footage import Finding, FootageMeter, scored_share
-from Utils.own_video.jobs import VideoJob, made_from
+from Utils.own_video.jobs import VideoJob, made_from, require_name
 from Utils.own_video.kept import KeptScores, Scored
 from Utils.own_video.outputs import (
     file_links,
@@ -53,7 +53,7 @@ from Utils.own_video.second_look import kinds_set_aside, look_again, reported
 from Utils.own_video.video_files import open_video
 from Utils.own_video.weights import ensemble_of
 from Utils.report.pages import write_report
-from Utils.work.cache import LONGEST_NAME, atomic_folder, file_hash, key_of, write_json
+from Utils.work.cache import atomic_folder, file_hash, key_of, write_json
 from Utils.work.parallel import Workers, run_units
 
 OVERLAY = "overlay.mp4"
@@ -84,7 +84,7 @@ def run_video(job: VideoJob) -> VideoOutcome:
     """
     outcome = VideoOutcome(shown(job.name), subject_of(job.path), job.folder)
     try:
-        _require_name(job)
+        require_name(job)
         origin = made_from(job)
         done = None if job.fresh else finished(job.folder, key_of(**origin))
         kept = done is not None
@@ -103,14 +103,6 @@ def run_video(job: VideoJob) -> VideoOutcome:
 def subject_of(path: Path) -> str:
     """The subject in the tables of a video: the name of the folder that contains it."""
     return shown(Path(os.path.realpath(path)).parent.name) or "root"  # Path.resolve raises for a link to itself
-
-
-def _require_name(job: VideoJob) -> None:
-    """Raise InputError if the video's name cannot be shown, or is too long for its results."""
-    if UNPRINTABLE.search(str(job.path)) or len(os.fsencode(f"{job.name}.eaf")) > LONGEST_NAME:
-        raise InputError(
-            f"{job.path}: the name has characters that cannot be shown, or is too long for its results; rename it"
-        )
 
 
 def _score(job: VideoJob, paper_rule: Spotting | None) -> tuple[Scored, float]:
