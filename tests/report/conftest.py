@@ -49,7 +49,11 @@ def visit(browser, desktop_page):
 
     def open_page(path, **options):
         page = desktop_page
-        if options or opened:  # with a context of its own; so has the second page of a test
+        if not opened and options.keys() <= {"viewport", "reduced_motion", "color_scheme"}:
+            page.set_viewport_size(options.get("viewport", DESKTOP))
+            scheme, motion = options.get("color_scheme", "light"), options.get("reduced_motion", "no-preference")
+            page.emulate_media(color_scheme=scheme, reduced_motion=motion)
+        else:  # with a context of its own
             contexts.append(browser.new_context(**({"viewport": DESKTOP} | options)))
             page = contexts[-1].new_page()
         page.set_default_timeout(10_000)
@@ -66,5 +70,6 @@ def visit(browser, desktop_page):
     if desktop_page in pages:
         for event, hear in heard.items():
             desktop_page.remove_listener(event, hear)
+        desktop_page.evaluate("localStorage.clear()")
     assert {url.split("#")[0] for url in requests if not url.startswith(("data:", "blob:"))} == set(opened)
     assert complaints == []
