@@ -4,7 +4,6 @@
 const LEAST_FRAMES = 4; // that the plot shows when zoomed in
 const ZOOM_LENGTHS = 8; // lengths of the selected interval that "Zoom to it" shows
 const JUMP_BEFORE = 0.5; // seconds before the onset at which a video is opened
-const LEAST_VISIBLE = 420; // pixels of the selected expression that must be visible after a click
 
 const byId = (id) => document.getElementById(id);
 const state = { number: 0, curve: null, selected: null, range: null };
@@ -119,10 +118,11 @@ function showJumps(interval) {
   for (const link of document.querySelectorAll("#jump a")) link.href = `${link.dataset.video}#t=${times.join(",")}`;
 }
 
-/** Scrolls until the selected expression can be seen, if it cannot: beside the curve it always can. */
+/** Scrolls as little as needed until the selected expression is visible, with its controls if the screen is high enough. */
 function bringIntoView() {
   const { top, bottom } = byId("detail").getBoundingClientRect();
-  if (top < 0 || Math.min(bottom, top + LEAST_VISIBLE) > window.innerHeight) byId("detail").scrollIntoView();
+  if (top >= 0 && bottom <= window.innerHeight) return;
+  byId("detail").scrollIntoView({ block: bottom - top <= window.innerHeight ? "nearest" : "start" });
 }
 
 /** Scrolls the box of the table, but not the page, until the row is visible. */
