@@ -14,9 +14,9 @@ from training_utils import TIME_DIGITS
 from Utils.evaluation.eaf import MICRO, UNCLEAR_WORD, UNNAMED
 from Utils.evaluation.tables import OWN_PREDICTION_COLUMNS
 from Utils.own_video.clips import ClipMaker
+from Utils.own_video.drawing import Marked, OverlayFace
 from Utils.own_video.elan import Annotated, EafAbout, write_eaf
 from Utils.own_video.face_tracks import Tracking
-from Utils.own_video.overlay import OverlayFace
 from Utils.own_video.scoring import FaceScores
 from Utils.own_video.second_look import UNCLEAR
 from Utils.report.contents import Curve
@@ -129,7 +129,10 @@ def overlay_faces(faces: Sequence[FaceScores], expressions: pd.DataFrame) -> lis
             return segment.rectangle if segment else None
 
         rows = expressions[expressions["face"] == face.track.number]
-        intervals = [(r.onset, r.apex, r.offset, r.emotion or UNNAMED) for r in rows.itertuples()]
+        intervals = [
+            Marked(r.onset, r.apex, r.offset, r.emotion or UNNAMED, getattr(r, "p_micro", None))
+            for r in rows.itertuples()
+        ]
         made.append(OverlayFace(face_name(face, faces), box, face.smoothed, face.threshold, intervals))
     return made
 

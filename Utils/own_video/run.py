@@ -7,7 +7,7 @@
                      frames.csv         a row for each frame and face
                      predictions.csv    the expressions in the columns of datasets, for --evaluate
                      <video>.eaf        for ELAN, with tiers for each face (Utils/evaluation/eaf.py)
-                     overlay.mp4        the video with box, score and emotion
+                     overlay.mp4        the video with its sound, boxes, scores, emotions, frame and time
                      report.html
                      settings.json      the video, all settings, and the SHA-256 of the other files
 <output_dir>/predictions.csv, megc.csv, index.html   for all videos of the command, if there are several
@@ -45,7 +45,7 @@ from Utils.own_video.outputs import (
     with_shown_emotions,
     write_elan,
 )
-from Utils.own_video.overlay import codec_remarks, overlay_writer
+from Utils.own_video.overlay import overlay_writer
 from Utils.own_video.paper_rule import Spotting
 from Utils.own_video.read_ahead import read_ahead
 from Utils.own_video.scoring import score_video, scored_stretches, spot_expressions
@@ -166,13 +166,13 @@ def _compute(job: VideoJob, origin: dict) -> dict:
         clips, findings = ClipMaker(faces, expressions, source.fps), kept.load_footage() if reused else None
         meter = FootageMeter(tracking, source.fps, source.resampled) if findings is None else None
         drawn = overlay_faces(faces, shown_rows)
-        with overlay_writer(folder / OVERLAY, source, drawn, job.weights.classes) as draw:
+        with overlay_writer(folder / OVERLAY, source, drawn, job.weights.classes) as overlay:
             for frame in read_ahead(source):
-                draw(frame)
+                overlay.add(frame)
                 clips.keep(frame)
                 if meter:
                     meter.add(frame)
-        remarks += codec_remarks()
+        remarks += overlay.remarks
         share = scored_share(tracking, k, k_prime)
         if findings is None:
             findings = meter.findings(share, source.bits_per_pixel, source.codec)

@@ -5,7 +5,8 @@
 
 Times are those of the packets. The number of frames in the header is never used. From a video of variable rate, the
 frame that is on the screen is taken at every multiple of 1 / fps seconds; the rate is that of the parts with a face.
-Audio is ignored. Only the given file is read: formats that name other files or addresses (playlists) are refused.
+Sound is ignored here (see `sound.py`). Only the given file is read: formats that name other files or addresses
+(playlists) are refused.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.container import InputContainer
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
@@ -95,6 +97,8 @@ class FrameSource:
         The frames of a folder; empty for a video file.
     codec : str
         FFmpeg's name of the codec; empty for a folder.
+    start : float
+        Time of the first frame in the file, seconds, as the latest iteration found it. It need not be 0.
     bits_per_pixel : float or None
         Of the compressed pictures; None for a folder.
     """
@@ -111,6 +115,7 @@ class FrameSource:
     images: tuple[Path, ...] = ()
     codec: str = ""
     bits_per_pixel: float | None = None
+    start: float = 0.0
 
     def __iter__(self) -> Iterator[Frame]:
         self.problems.clear()
@@ -138,7 +143,8 @@ class FrameSource:
         last, missing = 0.0, 0  # latest time since the start; frames that a constant rate lacks
         number = 0  # of the decoded frame
         for number, (time, image) in enumerate(self._decoded()):
-            start = time if start is None else start
+            if start is None:
+                start = self.start = time
             last = max(last, time - start)
             place = int(np.ceil(last * self.fps - LATE)) if self.resampled else round(last * self.fps)
             for gap in range(i, place):
@@ -180,7 +186,7 @@ class FrameSource:
         broken = damaged = resized = count = 0
         due = -np.inf  # seconds
         reformatter = VideoReformatter()
-        with _open(self.path) as container:
+        with open_container(self.path) as container:
             stream = _pictures(self.path, container)
             stream.thread_type, stream.codec_context.thread_count = "AUTO", DECODER_THREADS
             by_order = container.format.name == "avi"  # AVI has no display times; those that FFmpeg gives are unordered
@@ -258,7 +264,7 @@ def open_video(path: Path, fps: float | None = None, bar: bool = False) -> Frame
     if not path.stat().st_size:
         raise InputError(f"{path}: the file is empty (0 bytes); copy it again")
     try:
-        with _open(path) as container:
+        with open_container(path) as container:
             return _inspect(path, container, bar)
     except av.FFmpegError as error:
         raise InputError(f"{path}: is not a video that can be read ({_reason(error)})") from None
@@ -266,7 +272,7 @@ def open_video(path: Path, fps: float | None = None, bar: bool = False) -> Frame
         raise InputError(f"{path}: cannot be read ({error})") from None
 
 
-def _open(path: Path):
+def open_container(path: Path) -> InputContainer:
     """The container of a video file. FFmpeg is told to read no other file, and to refuse frames that are too large."""
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_pixels": str(MAX_PIXELS)}
     container = av.open(str(path.absolute()), options=options, metadata_errors="replace")
@@ -348,7 +354,7 @@ def _duration(stream: av.VideoStream, container) -> float:
 
 def _first_image(path: Path) -> np.ndarray:
     """The first frame that can be decoded. InputError if there is none."""
-    with _open(path) as container:
+    with open_container(path) as container:
         for packet in container.demux(_pictures(path, container)):
             try:
                 for frame in packet.decode():

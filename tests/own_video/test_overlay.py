@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.support.video_clips import number_of, numbered, write_video
-from Utils.own_video.overlay import ENCODERS, STRIP, OverlayFace, codec_remarks, label_colours, overlay_writer
+from Utils.own_video.drawing import CURVE, MOMENT, STRIP, Marked, OverlayFace, label_colours
+from Utils.own_video.overlay import ENCODERS, codec_remarks, overlay_writer
 from Utils.own_video.video_files import open_video
 
 # Overlay
@@ -17,9 +18,9 @@ from Utils.own_video.video_files import open_video
 
 def write(source, path: Path, faces, classes=None) -> None:
     """The whole overlay of a source."""
-    with overlay_writer(path, source, faces, classes) as add:
+    with overlay_writer(path, source, faces, classes) as overlay:
         for frame in source:
-            add(frame)
+            overlay.add(frame)
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +32,10 @@ def overlay(tmp_path_factory) -> Path:
     scores = np.linspace(0, 1, 40)
     gone = np.where(np.arange(40) < 20, scores, np.nan)
     faces = [
-        OverlayFace("face 0", lambda frame: (20, 30, 60, 70) if frame < 20 else None, gone, 0.5, []),
-        OverlayFace("face 1", lambda frame: (100, 30, 140, 70), scores, 0.5, [(10, 12, 14, "surprise – übt")]),
+        OverlayFace("face 0", lambda frame: (20, 30, 60, 70) if frame < 20 else None, gone, None, []),
+        OverlayFace(
+            "face 1", lambda frame: (100, 30, 140, 70), scores, 0.5, [Marked(10, 12, 14, "surprise – übt", 0.93)]
+        ),
     ]
     write(source, folder / "overlay.mp4", faces)
     return folder / "overlay.mp4"
@@ -48,7 +51,7 @@ def test_the_overlay_is_h264_of_the_same_frames(overlay):
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
         assert stream.average_rate == 25
-        assert (stream.width, stream.height) == (160, 121 + 2 * STRIP + 1)
+        assert (stream.width, stream.height) == (160, 121 + MOMENT + 2 * STRIP + 1)
     assert len(decoded(overlay)) == 40
     assert [p.name for p in overlay.parent.iterdir() if p.name.startswith(".")] == []
 
@@ -68,8 +71,8 @@ def test_boxes_follow_faces_and_expressions(overlay):
 
 def test_the_strip_shows_scores_up_to_where_they_end(overlay):
     frames = decoded(overlay)
-    first, second = (slice(121 + i * STRIP + 18, 121 + (i + 1) * STRIP - 14) for i in range(2))
-    bright = [(frames[30][rows, 83:90] > 80).all(axis=-1).sum() for rows in (first, second)]
+    first, second = (slice(121 + MOMENT + (i + 1) * STRIP - CURVE, 121 + MOMENT + (i + 1) * STRIP) for i in range(2))
+    bright = [(frames[30][rows, 83:90] > 160).all(axis=-1).sum() for rows in (first, second)]
     assert bright[0] == 0 and bright[1] > 0  # right of the present
 
 
@@ -79,7 +82,7 @@ def test_emotions_have_the_colours_of_the_report(tmp_path):
     bgr = [np.argmax(colour) for colour in label_colours(classes).values()]
     assert bgr == [0, 2, 1]
     source = open_video(write_video(tmp_path / "a.mkv", [np.zeros((96, 128, 3), np.uint8)] * 30, 25))
-    runs = [(0, 2, 4, "positive"), (10, 12, 14, "unknown"), (20, 22, 24, "surprise")]
+    runs = [Marked(0, 2, 4, "positive"), Marked(10, 12, 14, "unknown"), Marked(20, 22, 24, "surprise")]
     face = OverlayFace("", lambda frame: (20, 30, 60, 90), np.zeros(30), None, runs)
     write(source, tmp_path / "o.mp4", [face], classes)
     frames = decoded(tmp_path / "o.mp4")
@@ -110,7 +113,7 @@ def test_large_videos_are_scaled(tmp_path):
     images = [np.full((40, 2000, 3), 90, np.uint8)] * 3
     source = open_video(write_video(tmp_path / "a.mkv", images, codec="ffv1", pix_fmt="bgr0"))
     write(source, tmp_path / "o.mp4", [OverlayFace("", lambda f: (0, 0, 2000, 40), np.zeros(3), None, [])])
-    assert decoded(tmp_path / "o.mp4")[0].shape == (26 + STRIP, 1280, 3)
+    assert decoded(tmp_path / "o.mp4")[0].shape == (26 + MOMENT + STRIP, 1280, 3)
 
 
 def test_nothing_is_left_of_an_overlay_that_fails(tmp_path):

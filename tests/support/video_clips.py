@@ -102,3 +102,71 @@ def texture(n: int, size: tuple[int, int] = FACE.size) -> list[np.ndarray]:
     rng = np.random.default_rng(1)
     field = np.kron(rng.integers(60, 160, (size[1] // 8 + 1, size[0] // 8 + 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
     return [np.ascontiguousarray(field[: size[1], i % 40 : i % 40 + size[0]]) for i in range(n)]
+
+
+def write_film(
+    path: Path,
+    sound: str,
+    pictures: Sequence[float],
+    flash: float,
+    samples: tuple[float, float],
+    codec: str = "libx264",
+    gap: tuple[float, float] = (0, 0),
+    rate: int = 48000,
+    layout: str = "mono",
+) -> Path:
+    """A film of 64x48 pixels that is dark and silent, but for a white picture and a loud tone of 0.1 s at `flash`.
+
+    Parameters
+    ----------
+    path : Path
+    sound : str
+        FFmpeg's name of the encoder of the sound.
+    pictures : sequence of float
+        When each picture begins, in seconds of the file.
+    flash : float
+        Seconds of the file.
+    samples : (float, float)
+        When the sound begins and ends, in seconds of the file.
+    codec : str
+        That of the pictures.
+    gap : (float, float)
+        Seconds of the file for which there is no sound.
+    rate : int
+        Samples a second.
+    layout : str
+        "mono", "stereo", or another of FFmpeg's names.
+    """
+    intervals = np.diff(np.round(np.array(pictures) * 1000).astype(int))
+    rate_of_pictures = 1000 // int(intervals[0]) if len(set(intervals.tolist())) == 1 else 1000
+    tick = Fraction(1, rate_of_pictures)
+    with av.open(str(path), "w") as out:
+        video = out.add_stream(codec, rate=rate_of_pictures)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        video.options = {"libx264": {"preset": "ultrafast", "bf": "0"}, "libvpx-vp9": {"cpu-used": "8"}}.get(codec, {})
+        video.codec_context.time_base = tick
+        audio = out.add_stream(sound, rate=rate, layout=layout)
+        kind = audio.codec_context.codec.audio_formats[0]
+        resampler = av.AudioResampler(kind.name, layout, rate)
+        written: list[av.Packet] = []
+        for time in pictures:
+            level = 255 if flash <= time < flash + 0.1 else 16
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, np.uint8), format="bgr24")
+            frame.pts, frame.time_base = round(time / tick), tick
+            written += video.encode(frame)
+        written += video.encode()
+        n, first = len(audio.codec_context.layout.channels), round(samples[0] * rate)
+        for begin in range(first, round(samples[1] * rate), 960):
+            times = (begin + np.arange(960)) / rate
+            if gap[0] <= times[0] < gap[1]:
+                continue
+            loud = (times >= flash) & (times < flash + 0.1)
+            tone = (0.8 * loud * np.sign(np.sin(2 * np.pi * 1000 * times))).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(np.tile(tone, (n, 1)), format="fltp", layout=layout)
+            frame.sample_rate, frame.pts, frame.time_base = rate, begin, Fraction(1, rate)
+            for piece in resampler.resample(frame):
+                written += audio.encode(piece)
+        written += audio.encode()
+        for packet in sorted(written, key=lambda p: (p.dts or 0) * p.time_base):
+            out.mux(packet)
+    return path
