@@ -21,7 +21,7 @@ import numpy as np
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer, OutputContainer
 
-from Utils.own_video.video_files import open_container
+from Utils.own_video.video_files import UNREADABLE, open_container
 
 COPIED = ("aac", "mp3")  # FFmpeg's names of codecs; MP4 can hold others, but some players then give no sound
 TRIED = 100  # packets in which something must be decoded, or else the sound counts as broken
@@ -93,8 +93,11 @@ class Sound:
             self._waiting = self._waiting or next(self._pieces, None)
             if self._waiting is None or self._waiting[0] >= until:
                 return
-            self._out.mux(self._waiting[1] if self._copied else self._stream.encode(self._waiting[1]))
-            self._waiting = None
+            piece, self._waiting = self._waiting[1], None
+            try:
+                self._out.mux(piece if self._copied else self._stream.encode(piece))
+            except (av.ArgumentError, av.InvalidDataError):  # other errors are those of the disk
+                self._n_broken += 1
 
     def finish(self) -> None:
         """Write what the encoder still has. To be called once, after the last `write`."""
@@ -191,7 +194,7 @@ def _decoded(container: InputContainer, stream: av.AudioStream) -> Iterator[tupl
             packet = next(packets)
         except StopIteration:
             return
-        except av.FFmpegError:
+        except UNREADABLE:
             n_broken += 1
             continue
         try:
@@ -229,6 +232,6 @@ def _can_be_copied(path: Path) -> bool:
                     if packet.size:
                         packet.stream = copy
                         out.mux(packet)
-        except (av.FFmpegError, ValueError):
+        except (*UNREADABLE, ValueError):
             return False
     return True

@@ -44,6 +44,7 @@ FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,mjpe
 MAX_PIXELS = 8192 * 8192  # of a frame: 64 megapixels, as for images (Utils/__init__.py)
 LATE = 0.1  # share of an interval by which a frame may come late and still be on the screen: times may be whole ms
 DECODER_THREADS = 2  # for each video; several videos may be read at the same time
+UNREADABLE = (av.FFmpegError, IndexError)  # what reading a packet raises; IndexError: PyAV does not know its stream
 MAX_BROKEN = 1000  # packets that cannot be decoded, after which the rest is not tried if there is no frame yet
 FACE_EVERY = 1.0  # seconds between the frames in which a face is looked for, to find the rate of a video
 NO_TICK = Fraction(1, 1000)  # seconds; the unit of times if the stream does not give it
@@ -198,7 +199,7 @@ class FrameSource:
                     frames = packet.decode() if packet.size or is_last else []
                 except StopIteration:
                     break
-                except av.FFmpegError:
+                except UNREADABLE:
                     broken += 1
                     continue
                 for decoded in frames:
@@ -277,6 +278,8 @@ def open_container(path: Path) -> InputContainer:
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_pixels": str(MAX_PIXELS)}
     container = av.open(str(path.absolute()), options=options, metadata_errors="replace")
     for stream in container.streams.video:
+        if stream.codec_context is None:
+            continue  # there is no decoder for it
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # checked before memory is taken for a frame
     return container
 
@@ -285,6 +288,8 @@ def _pictures(path: Path, container) -> av.VideoStream:
     """The first stream of moving pictures. The cover picture of a song is not one."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise InputError(f"{path}: its pictures are of a kind that cannot be decoded; convert it to H.264")
             return stream
     kinds = ", ".join(sorted({s.type for s in container.streams} - {"video"})) or "nothing"
     raise InputError(f"{path}: has no pictures ({kinds} only); give a video file")
@@ -310,7 +315,7 @@ def _inspect(path: Path, container, bar: bool) -> FrameSource:
                 n, n_bytes = n + 1, n_bytes + packet.size
                 if packet.pts is not None:
                     ticks.append(packet.pts)
-    except av.FFmpegError:
+    except UNREADABLE:
         pass  # what is before the fault can be read; the fault is reported when the video is decoded
     times = np.array(ticks, np.int64) * tick
     require_times(path, times)
@@ -355,11 +360,14 @@ def _duration(stream: av.VideoStream, container) -> float:
 def _first_image(path: Path) -> np.ndarray:
     """The first frame that can be decoded. InputError if there is none."""
     with open_container(path) as container:
-        for packet in container.demux(_pictures(path, container)):
+        packets = container.demux(_pictures(path, container))
+        while True:
             try:
-                for frame in packet.decode():
+                for frame in next(packets).decode():
                     return upright(frame, VideoReformatter())
-            except av.FFmpegError:
+            except StopIteration:
+                break
+            except UNREADABLE:
                 continue
     raise InputError(f"{path}: no frame can be decoded; is it whole, not encrypted, of at most 8192x8192 pixels?")
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.video_clips import numbered, write_film, write_video
+from Utils.errors import InputError
 from Utils.own_video.overlay import overlay_writer
 from Utils.own_video.sound import BLOCK, IN_STEP, in_step
 from Utils.own_video.video_files import open_video
@@ -161,6 +162,40 @@ def test_broken_packets_become_silence(tmp_path, sound):
     )
     film = watch(made)
     assert film.codec == "aac" and film.flash == pytest.approx(1.2)
+
+
+@pytest.mark.parametrize(
+    ("known", "unknown", "message"),
+    [
+        (b"A_AAC", b"A_XYZ", "its sound cannot be decoded; overlay.mp4 has none"),
+        (b"V_MPEG4/ISO/AVC", b"V_MPEG9/ISO/XYZ", "its pictures are of a kind that cannot be decoded"),
+    ],
+)
+def test_codecs_that_nobody_knows(tmp_path, known, unknown, message):
+    path = write_film(tmp_path / "a.mkv", "aac", STEADY, 1.2, (0, 2))
+    path.write_bytes(path.read_bytes().replace(known, unknown))
+    if known.startswith(b"A"):
+        assert overlay_of(path)[1] == [f"a.mkv: {message}"]
+    else:
+        with pytest.raises(InputError, match=message):
+            open_video(path)
+
+
+@pytest.mark.parametrize("name", ["aac.mp4", "broadcast.ts", "gap_pcm.mkv"])
+def test_spoiled_films_have_an_overlay_or_are_refused(tmp_path, name):
+    sound, pictures, samples, flash, _, others = FILMS[name]
+    whole = write_film(tmp_path / name, sound, pictures, flash, samples, **others).read_bytes()
+    rng, made = np.random.default_rng(7), 0
+    for _ in range(25):
+        data = np.frombuffer(whole, np.uint8).copy()
+        data[rng.integers(len(data), size=20)] = rng.integers(256, size=20)
+        (tmp_path / name).write_bytes(data.tobytes())
+        try:
+            overlay_of(tmp_path / name)
+            made += 1
+        except InputError as error:
+            assert "\n" not in str(error)
+    assert made > 5
 
 
 def test_a_format_that_changes(tmp_path):
