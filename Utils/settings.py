@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from Utils import __version__
+from Utils.errors import InputError
 from Utils.flags import (
     DATASETS,
     EVALUATION,
@@ -365,6 +366,30 @@ def parse_settings(argv: list[str] | None = None, datasets: Sequence[str] = ()) 
     if problem := _flags_problem(settings, given) or _values_problem(settings):
         parser.error(problem)
     return settings.with_absolute_folders() if settings.scheduler else settings
+
+
+def settings_of(given: Mapping[str, object]) -> Settings:
+    """Settings from values as Python has them: name of a flag -> its value, checked as on the command line.
+
+    Raises InputError if a value is wrong, or the task does not use the flag.
+    """
+    values = {}
+    for f in fields(Settings):
+        if f.name not in given:
+            continue
+        about, value = f.metadata["argument"], given[f.name]
+        if not about.get("nargs"):
+            try:
+                value = about["type"](str(value))
+            except argparse.ArgumentTypeError as error:
+                raise InputError(f"{f.name}: {error}") from None
+        if about.get("choices") and value not in about["choices"]:
+            raise InputError(f"{f.name}: {value!r} is none of {', '.join(about['choices'])}")
+        values[f.name] = value
+    settings = Settings(**values)
+    if problem := _flags_problem(settings, given) or _values_problem(settings):
+        raise InputError(problem.replace("--", ""))
+    return settings
 
 
 def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:

@@ -1,4 +1,8 @@
 """The user's own videos: they are read, faces are followed and scored, expressions are spotted, results are written.
 
-main.py uses `run`, `weights`, `paths` and others. Nothing else imports this room.
+main.py uses `run`, `weights`, `paths` and others; users call `analyse`. Nothing else imports this room.
 """
+
+from Utils.own_video.analyse import analyse
+
+__all__ = ["analyse"]

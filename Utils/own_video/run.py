@@ -25,6 +25,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import pandas as pd
+
 from Utils.errors import InputError, shown
 from Utils.own_video.clips import ClipMaker, picture_remarks
 from Utils.own_video.collection import VideoOutcome, read_expressions, write_collection
@@ -48,9 +50,9 @@ from Utils.own_video.outputs import (
 from Utils.own_video.overlay import overlay_writer
 from Utils.own_video.paper_rule import Spotting
 from Utils.own_video.read_ahead import read_ahead
-from Utils.own_video.scoring import score_video, scored_stretches, spot_expressions
+from Utils.own_video.scoring import FaceScores, score_video, scored_stretches, spot_expressions
 from Utils.own_video.second_look import kinds_set_aside, look_again, reported
-from Utils.own_video.video_files import open_video
+from Utils.own_video.video_files import FrameSource, open_video
 from Utils.own_video.weights import ensemble_of
 from Utils.report.pages import write_report
 from Utils.work.cache import atomic_folder, file_hash, key_of, write_json
@@ -105,7 +107,7 @@ def subject_of(path: Path) -> str:
     return shown(Path(os.path.realpath(path)).parent.name) or "root"  # Path.resolve raises for a link to itself
 
 
-def _score(job: VideoJob, paper_rule: Spotting | None) -> tuple[Scored, float]:
+def score_faces(job: VideoJob, paper_rule: Spotting | None) -> tuple[Scored, float]:
     """Follow and score the faces of a video; and the seconds that it took, without loading TensorFlow and the networks.
 
     `paper_rule` is None for the second look. Raises InputError if the video cannot be analysed.
@@ -125,6 +127,19 @@ def _score(job: VideoJob, paper_rule: Spotting | None) -> tuple[Scored, float]:
     return Scored(source, tracking, faces), time.perf_counter() - start
 
 
+def choose_expressions(
+    job: VideoJob, source: FrameSource, tracking: Tracking, faces: Sequence[FaceScores]
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """The expressions and, with the second look, all candidates. The other values are those of `score_faces`."""
+    k, k_prime = job.weights.frames_at(source.fps)
+    shown_frames = source.source_frames[: tracking.n_frames]  # as the latest pass over the video found them
+    if isinstance(job.spotting, Spotting):
+        found = spot_expressions(job.name, faces, job.weights.classes, k_prime, source.fps, shown_frames)
+        return found, None
+    candidates = look_again(job.name, faces, job.weights.classes, k, job.spotting, source.fps, shown_frames)
+    return reported(candidates), candidates
+
+
 def _compute(job: VideoJob, origin: dict) -> dict:
     """Do all the work on one video, and write its folder, whole or not at all. Returns the content of `settings.json`.
 
@@ -137,18 +152,13 @@ def _compute(job: VideoJob, origin: dict) -> dict:
     scored = None if job.fresh else kept.load(paper_rule)
     reused = scored is not None
     if scored is None:
-        scored, took = _score(job, paper_rule)
+        scored, took = score_faces(job, paper_rule)
         start = time.perf_counter()
         not_kept = kept.save(scored)
     source, tracking, faces = scored
     k, k_prime = job.weights.frames_at(source.fps)
     shown_frames = source.source_frames[: tracking.n_frames]  # as the latest pass over the video found them
-    common = (source.fps, shown_frames)
-    if paper_rule:
-        expressions, candidates = spot_expressions(job.name, faces, job.weights.classes, k_prime, *common), None
-    else:
-        candidates = look_again(job.name, faces, job.weights.classes, k, job.spotting, *common)
-        expressions = reported(candidates)
+    expressions, candidates = choose_expressions(job, source, tracking, faces)
     remarks = [*source.remarks, *source.problems, *tracking_remarks(tracking, k, k_prime, source.fps)]
     if not_kept:
         remarks.append(f"the scores are not kept for the next time: {not_kept}")

@@ -175,13 +175,17 @@ def test_names_of_tests_exist(page):
 
 @each_page
 def test_modules_exist(page):
-    """`python -m tests.fuzz` and `python -m Utils.a` are files or folders that run, `Utils.a.b.name` is in its file."""
+    """`python -m tests.fuzz` and `python -m Utils.a` are files or folders that run.
+
+    `Utils.a` is a room, and `Utils.a.b.name` is in its file.
+    """
     for word in words(page):
         if re.fullmatch(r"tests(\.\w+)+", word):
             path = PROJECT / word.replace(".", "/")
             assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), f"{page.name}: {word}"
         elif re.fullmatch(r"Utils(\.\w+)+", word):
-            if (PROJECT / word.replace(".", "/") / "__main__.py").is_file():
+            room = PROJECT / word.replace(".", "/")
+            if (room / "__main__.py").is_file() or (room / "__init__.py").is_file():
                 continue
             module, _, name = word.rpartition(".")
             file = (PROJECT / module.replace(".", "/")).with_suffix(".py")
