@@ -83,7 +83,6 @@ def analyse(
     from Utils.own_video.outputs import frames_table
     from Utils.own_video.paths import find_videos_to_run
     from Utils.own_video.run import choose_expressions, score_faces
-    from Utils.own_video.scoring import Spotting
     from Utils.own_video.second_look import second_look_of
     from Utils.own_video.weights import weights_for_videos
     from Utils.work.machine import cores
@@ -98,8 +97,7 @@ def analyse(
     prepare_flow(settings.flow)
     (job,) = jobs_of(paths, replace(settings, workers=settings.workers or cores()), weights, look, {})
     job = replace(job, bars=progress)
-    rule = job.spotting if isinstance(job.spotting, Spotting) else None
-    (source, tracking, faces), _ = score_faces(job, rule)
+    (source, tracking, faces), _ = score_faces(job, None if look else job.spotting)
     expressions, _ = choose_expressions(job, source, tracking, faces)
     if not curves:
         return expressions

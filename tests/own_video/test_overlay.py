@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.support.video_clips import number_of, numbered, write_video
+from tests.support.video_clips import STEP, numbered, write_video
 from Utils.own_video.drawing import CURVE, MOMENT, STRIP, Marked, OverlayFace, label_colours
 from Utils.own_video.overlay import ENCODERS, codec_remarks, overlay_writer
 from Utils.own_video.video_files import open_video
@@ -100,8 +100,8 @@ def test_without_libx264_it_is_mpeg4_and_said(tmp_path, monkeypatch, fps):
     (remark,) = codec_remarks()
     assert "is mpeg4, not H.264" in remark
     written = open_video(tmp_path / "o.mp4")
-    numbers = [number_of(f.image) for f in written]  # twice encoded: a little darker, in the same order
-    assert np.diff(numbers).tolist() == [1, 1, 1, 1]
+    levels = [f.image[20:28, 28:36].mean() for f in written]  # twice encoded: a little darker, in the same order
+    assert np.allclose(np.diff(levels), STEP, atol=3)
     assert written.fps == pytest.approx(fps, rel=1e-3)
 
 
