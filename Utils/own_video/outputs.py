@@ -102,7 +102,7 @@ def predictions_table(expressions: pd.DataFrame, subject: str) -> pd.DataFrame:
 
     `subject` is the name of the folder that contains the video.
     """
-    return expressions.assign(subject="").reindex(columns=list(OWN_PREDICTION_COLUMNS))
+    return expressions.assign(subject=subject).reindex(columns=list(OWN_PREDICTION_COLUMNS))
 
 
 def write_elan(
