@@ -48,13 +48,13 @@ from Utils.own_video.outputs import (
     write_elan,
 )
 from Utils.own_video.overlay import overlay_writer
-from Utils.own_video.paper_rule import Spotting
+from Utils.own_video.paper_rule import SCORES_COMPARED, Spotting
 from Utils.own_video.read_ahead import read_ahead
 from Utils.own_video.scoring import FaceScores, score_video, scored_stretches, spot_expressions
 from Utils.own_video.second_look import kinds_set_aside, look_again, reported
 from Utils.own_video.video_files import FrameSource, open_video
 from Utils.own_video.weights import ensemble_of
-from Utils.report.pages import write_report
+from Utils.report.pages import COMPARE_WITHIN, write_report
 from Utils.work.cache import atomic_folder, file_hash, key_of, write_json
 from Utils.work.parallel import Workers, run_units
 
@@ -220,6 +220,7 @@ def _compute(job: VideoJob, origin: dict) -> dict:
             footage=footage,
             links=file_links(job.name, candidates is not None, not job.bars),
             videos=playable_videos(job.path, job.folder),
+            compare=COMPARE_WITHIN if job.spotting.absolute_threshold is None else SCORES_COMPARED,
             remarks=[*remarks, *job.spotting.explained(), *picture_remarks(expressions)],
             set_aside=None if candidates is None else set_aside_rows(candidates),
             warnings=[job.weights.caution] if job.weights.caution else [],

@@ -91,7 +91,8 @@ def write_report(
     videos : mapping of str to path
         The same of videos that browsers can play. The page opens them at the selected expression.
     compare : str
-        A sentence on which scores can be compared.
+        A sentence on which scores can be compared. With another one than the default, the threshold is not only
+        relative, so the page does not say that it is.
     remarks, warnings : sequence of str
         Warnings are at the top of the page, remarks further down.
 
@@ -127,6 +128,7 @@ def write_report(
         links=[(name, relative_link(target)) for name, target in links.items()],
         videos=[(name, relative_link(target)) for name, target in videos.items()],
         compare=compare,
+        relative=compare == COMPARE_WITHIN,
         rows=rows,
         csv_header=",".join(CSV_COLUMNS),
         columns={
