@@ -96,11 +96,11 @@ class Text(NamedTuple):
 
 
 def fitting(parts: Sequence[str], width: int, size: float = TEXT) -> Text:
-    """Texts beside each other within `width` pixels.
+    """Texts beside each other within `width` pixels. Empty ones are left out.
 
     If they are too wide they are written smaller, then the last ones are left out, then the first one is cut.
     """
-    parts = [_plain(part) for part in parts]
+    parts = [_plain(part) for part in parts if part] or [""]
     while True:
         text = "  ".join(parts)
         for smaller in np.arange(size, min(size, SMALLEST) - SMALLER / 2, -SMALLER):

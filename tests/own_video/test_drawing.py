@@ -7,7 +7,7 @@ from itertools import combinations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from Utils.own_video.drawing import (
@@ -121,11 +121,12 @@ def test_faces_are_avoided():
     st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=0x400), max_size=30), min_size=1, max_size=4),
     st.integers(20, 900),
 )
+@example(["", "000"], 40)
 def test_texts_fit_and_begin_with_what_matters_most(parts, width):
     text = fitting(parts, width)
     assert text.width <= width or not text.text
     assert text.height <= min(MOMENT, HEAD) and text.size <= TEXT
-    whole = "  ".join(part.encode("ascii", "replace").decode() for part in parts)
+    whole = "  ".join(part.encode("ascii", "replace").decode() for part in parts if part)
     assert whole.startswith(text.text.rstrip(" ")) and (text.text or not whole.strip() or width < 40)
     canvas = np.zeros((100, 1000, 3), np.uint8)
     cv2.putText(canvas, text.text, (PAD, 50), cv2.FONT_HERSHEY_SIMPLEX, text.size, (255,) * 3, 3, cv2.LINE_AA)
