@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 
 from Utils.datasets.table import DATASETS, WEIGHTS, Dataset
 from Utils.errors import InputError, shown
+from Utils.parsing import parse_settings
 from Utils.records import PROTOCOLS
-from Utils.settings import Settings, parse_settings
+from Utils.settings import Settings
 
 # Exit codes
 DONE = 0

@@ -28,8 +28,9 @@ from tests.support.paths import GOLDEN, TESTS
 from tests.support.quicker import freeze_what_is_loaded, remembered
 from tests.support.shared import made_once
 from Utils.datasets.table import DATASETS, Dataset
+from Utils.parsing import parse_settings
 from Utils.records import Expression, Video
-from Utils.settings import Settings, parse_settings
+from Utils.settings import Settings
 from Utils.synthetic.clips import ClipSettings
 from Utils.synthetic.dataset import generate
 

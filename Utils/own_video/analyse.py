@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from Utils.errors import InputError, shown
-from Utils.settings import FOR_VIDEOS, settings_of
+from Utils.parsing import settings_of
+from Utils.settings import FOR_VIDEOS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,7 @@ def analyse(
     p: float | None = None,
     absolute_threshold: float | None = None,
     flow: str | None = None,
-    threads: int | None = None,
+    workers: int | None = None,
     progress: bool = False,
 ) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
     """The expressions in a video. Nothing is written.
@@ -48,7 +49,7 @@ def analyse(
         Also return what is known of each frame.
     face, fps, dataset_name, weights_dir, half_length, spotting, false_alarms, p, absolute_threshold, flow
         As the flags of `main.py --video` with these names; None is their default.
-    threads : int, optional
+    workers : int, optional
         Threads that compute the flow. By default as many as this machine has cores.
     progress : bool
         Show progress bars.
@@ -68,13 +69,10 @@ def analyse(
     given = dict(
         face=face, fps=fps, dataset_name=dataset_name, weights_dir=weights_dir, half_length=half_length,
         spotting=spotting, false_alarms=false_alarms, p=p, absolute_threshold=absolute_threshold, flow=flow,
-        workers=threads,
+        workers=workers,
     )  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None} | {"video": (Path(path),)}
-    try:
-        settings = settings_of(given)
-    except InputError as error:
-        raise InputError(str(error).replace("workers:", "threads:")) from None
+    settings = settings_of(given)
 
     import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
     from feature_extraction import prepare_flow

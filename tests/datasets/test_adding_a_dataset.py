@@ -10,7 +10,7 @@ import pytest
 from tests.support.layouts import write_xlsx
 from tests.support.paths import PROJECT
 from Utils.datasets import readers, table
-from Utils.settings import parse_settings
+from Utils.parsing import parse_settings
 
 HEADING = "## Add a dataset of your own"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -17,7 +17,8 @@ from Utils.errors import InputError
 from Utils.own_video import analyse
 from Utils.own_video.scoring import EXPRESSION_COLUMNS
 from Utils.own_video.second_look import SECOND_LOOK_COLUMNS
-from Utils.settings import PROJECT, Settings, settings_of
+from Utils.parsing import settings_of
+from Utils.settings import PROJECT, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -62,9 +63,9 @@ def test_what_is_given_is_used(monkeypatch, video):
         raise InputError("enough")
 
     monkeypatch.setattr("Utils.own_video.run.score_video", score)
-    for given in ({}, dict(dataset_name="DEMO", face="all", flow="opencv", threads=3, progress=True)):
+    for given in ({}, dict(dataset_name="DEMO", face="all", flow="opencv", workers=3, progress=True)):
         with pytest.raises(InputError, match="enough"):
-            analyse(video, **{"threads": 1} | given)
+            analyse(video, **{"workers": 1} | given)
     assert jobs == [
         ("SYNTH (rendered faces)", "largest", "kernel", 1, ""),
         ("DEMO (synthetic faces)", "all", "opencv", 3, "a"),
@@ -79,8 +80,8 @@ def test_what_is_given_is_used(monkeypatch, video):
         (dict(spotting="mine"), "spotting: 'mine' is none of verified, paper"),
         (dict(face="smallest"), "face: 'smallest' is none of largest, all"),
         (dict(false_alarms="few"), "false_alarms: 'few' is not a number"),
-        (dict(threads=0), r"threads: 0 is outside \[1, 1024\]"),
-        (dict(threads=1.5), "threads: '1.5' is not a whole number"),
+        (dict(workers=0), r"workers: 0 is outside \[1, 1024\]"),
+        (dict(workers=1.5), "workers: '1.5' is not a whole number"),
         (dict(dataset_name="MINE"), "dataset_name: 'MINE' is none of DEMO, .*SYNTH"),
         (dict(weights_dir="nowhere"), "nowhere.*: no weights"),
         (dict(fps=30), "a video file has its own frame rate"),

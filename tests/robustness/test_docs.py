@@ -19,7 +19,8 @@ import pytest
 from tests.support.paths import PROJECT, TESTS
 from Utils import __version__
 from Utils.datasets.table import DATASETS
-from Utils.settings import Settings, parse_settings
+from Utils.parsing import parse_settings
+from Utils.settings import Settings
 
 PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")])
 each_page = pytest.mark.parametrize("page", PAGES, ids=[p.relative_to(PROJECT).as_posix() for p in PAGES])

@@ -15,8 +15,9 @@ import pytest
 from face_crop import crop_folder
 from Utils.dataset_run.folder import run_name
 from Utils.datasets.table import DATASETS
+from Utils.parsing import parse_settings
 from Utils.records import Video
-from Utils.settings import PROJECT, Settings, parse_settings
+from Utils.settings import PROJECT, Settings
 from Utils.work.cache import scratch_prefix
 
 PIN = re.compile(r"([A-Za-z0-9_.-]+)==([^\s;]+)")

@@ -19,7 +19,7 @@ LEVELS = (
     {*STEPS, *GROUND},
     {"Utils.report", "Utils.networks", "Utils.evaluation", "Utils.synthetic"},
     {"Utils.datasets", "Utils.faces", "Utils.tvl1", "Utils.work"},
-    {"Utils.records", "Utils.errors", "Utils.flags", "Utils.settings", "Utils"},
+    {"Utils.records", "Utils.errors", "Utils.flags", "Utils.settings", "Utils.parsing", "Utils"},
 )
 MODULES = {
     ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"): path

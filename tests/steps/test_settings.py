@@ -8,7 +8,8 @@ import pytest
 
 from Utils import __version__
 from Utils.flags import EVERY_TASK, GROUPS, TASKS
-from Utils.settings import Settings, parse_settings
+from Utils.parsing import parse_settings
+from Utils.settings import Settings
 
 VALUES = {"dataset_name": "CASME_sq", "protocol": "upstream", "videos": "all", "face": "all", "flow": "opencv"}
 VALUES |= {"scheduler": "tcp://host:80", "p": "0.5", "spotting": "paper"}

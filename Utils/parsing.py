@@ -1,0 +1,134 @@
+"""Reads the flags of `main.py` (settings.py): from the command line, or from values that Python code gives."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
+from Utils import __version__
+from Utils.errors import InputError
+from Utils.flags import GROUPS, TASKS
+from Utils.settings import FOR_VIDEOS, PAPER_RULE, Settings
+
+EXAMPLES = """\
+examples:
+  main.py                                        run DEMO with the weights that come with it
+  main.py --video interview.mp4                  analyse a video of your own; the report is in runs/interview
+  main.py --dataset_name CASME_sq --data_root /data --train
+                                                 train and evaluate on a dataset, leave-one-subject-out
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        """Print one line instead of the whole usage, and exit with code 2."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parse_settings(argv: list[str] | None = None, datasets: Sequence[str] = ()) -> Settings:
+    """Settings from the command line.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        The flags. By default those of this process.
+    datasets : sequence of str
+        The names that --dataset_name accepts. If there are none, it accepts every name.
+
+    Raises
+    ------
+    SystemExit
+        Code 2, after one line: a flag is wrong, or the task does not use it. Code 0: --help or --version.
+    """
+    parser = _Parser(
+        prog="main.py",
+        usage="main.py [--flag VALUE ...]",
+        description="MEAN: spots micro-expressions in long face videos, then recognises their emotion.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # of the examples; the rest is wrapped as usual
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"MEAN {__version__}")
+    groups = {name: parser.add_argument_group(name) for name in GROUPS}
+    for f in fields(Settings):
+        text = f.metadata["help"]
+        if f.default not in (None, ()) and "default:" not in text:
+            text += f" (default: {f.default})"
+        about = dict(f.metadata["argument"])
+        if f.name == "dataset_name" and datasets:
+            about["choices"] = (*datasets, FOR_VIDEOS)
+        groups[f.metadata["group"]].add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=text, **about)
+    given = vars(parser.parse_args(argv))
+    if given.get("video"):
+        given.setdefault("dataset_name", FOR_VIDEOS)
+    settings = Settings(**given | {name: tuple(given.get(name, ())) for name in ("video", "agreement")})
+    if problem := _flags_problem(settings, given) or _values_problem(settings):
+        parser.error(problem)
+    return settings.with_absolute_folders() if settings.scheduler else settings
+
+
+def settings_of(given: Mapping[str, object]) -> Settings:
+    """Settings from values as Python has them: name of a flag -> its value, checked as on the command line.
+
+    Raises InputError if a value is wrong, or the task does not use the flag.
+    """
+    values = {}
+    for f in fields(Settings):
+        if f.name not in given:
+            continue
+        about, value = f.metadata["argument"], given[f.name]
+        if not about.get("nargs"):
+            try:
+                value = about["type"](str(value))
+            except argparse.ArgumentTypeError as error:
+                raise InputError(f"{f.name}: {error}") from None
+        if about.get("choices") and value not in about["choices"]:
+            raise InputError(f"{f.name}: {value!r} is none of {', '.join(about['choices'])}")
+        values[f.name] = value
+    settings = Settings(**values)
+    if problem := _flags_problem(settings, given) or _values_problem(settings):
+        raise InputError(problem.replace("--", ""))
+    return settings
+
+
+def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
+    """What is wrong with the flags that were given: two tasks, or a flag that the task does not use. "" if nothing is.
+
+    `given` has the flags of the command line only, without defaults.
+    """
+    chosen = [task for task in ("evaluate", "agreement", "video", "check", "train") if getattr(settings, task)]
+    if chosen == ["video", "check"]:
+        chosen = ["footage"]
+    if len(chosen) > 1:
+        return f"{TASKS[chosen[0]]} and {TASKS[chosen[1]]} are two tasks; give one of them"
+    task = (chosen or ["predict"])[0]
+    for f in fields(Settings):
+        if f.name in given and given[f.name] is not False and task not in f.metadata["tasks"]:
+            owners = " or ".join(TASKS[owner] for owner in f.metadata["tasks"] if owner != "footage")
+            if task == "predict":
+                return f"--{f.name} is for {owners}: add that flag, or leave --{f.name} out"
+            return f"--{f.name} is for {owners}, not for {TASKS[task]}: leave it out"
+    if settings.dataset_name == FOR_VIDEOS and task not in ("video", "footage"):
+        return f"--dataset_name {FOR_VIDEOS}: these weights are for --video, there is no such dataset to run on"
+    if task == "video" and "p" in given and settings.spotting != PAPER_RULE:
+        return f"--p is for --spotting {PAPER_RULE}: add that flag, or leave --p out"
+    if "false_alarms" in given and settings.spotting == PAPER_RULE:
+        return f"--false_alarms is not for --spotting {PAPER_RULE}: leave it out"
+    if (settings.evaluate is None) != (settings.ground_truth is None):
+        return "--evaluate and --ground_truth go together: two files"
+    if settings.agreement and len(settings.agreement) != 2:
+        return f"--agreement compares two files; give two, not {len(settings.agreement)}"
+    return ""
+
+
+def _values_problem(settings: Settings) -> str:
+    """What is wrong with the values of the flags; "" if nothing is. Single values are checked when they are parsed."""
+    folders = (settings.output_dir, settings.cache_dir, settings.weights_dir, *settings.video)
+    for path in map(str, folders):
+        if re.search("[\ud800-\udfff]", path):  # Python reads bytes that are not UTF-8 as surrogates
+            return f"{path!a} is not valid Unicode; rename the folder or file"
+    if settings.runs > 1 and settings.weights_dir:
+        return "--runs gives several sets of weights, each in the folder of its run: leave --weights_dir out"
+    return ""
