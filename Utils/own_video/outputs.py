@@ -151,12 +151,16 @@ def report_curves(
     clips: ClipMaker,
     remarks: Sequence[str],
     eaf: str = "",
+    lowest_score: float | None = None,
 ) -> list[Curve]:
     """A curve for each scored face, as `write_report` shows them.
 
     `fps` is in frames per second, `k_prime` in frames. `clips` must have kept the whole video. `eaf` is the text of
-    `eaf_template`.
+    `eaf_template`. `lowest_score` is that of --absolute_threshold.
     """
+
+    chosen = "expressions are chosen by the second look"
+    chosen += ", not by the score" if lowest_score is None else f", where the score is {lowest_score:g} or more"
 
     def curve(face: FaceScores) -> Curve:
         rows = expressions[expressions["face"] == face.track.number].reset_index(drop=True).assign(subject="")
@@ -179,7 +183,7 @@ def report_curves(
             clip=clip,
             remarks=remarks,
             eaf=eaf,
-            without_threshold="expressions are chosen by the second look, not by a threshold of the score",
+            without_threshold=chosen,
         )
 
     return [curve(face) for face in faces]

@@ -54,7 +54,7 @@ from Utils.own_video.scoring import FaceScores, score_video, scored_stretches, s
 from Utils.own_video.second_look import kinds_set_aside, look_again, reported
 from Utils.own_video.video_files import FrameSource, open_video
 from Utils.own_video.weights import ensemble_of
-from Utils.report.pages import COMPARE_WITHIN, write_report
+from Utils.report.pages import write_report
 from Utils.work.cache import atomic_folder, file_hash, key_of, write_json
 from Utils.work.parallel import Workers, run_units
 
@@ -146,8 +146,8 @@ def _compute(job: VideoJob, origin: dict) -> dict:
     Scores that were kept are used again. `origin` is `made_from(job)`. Raises InputError if the video cannot be
     analysed.
     """
-    paper_rule = job.spotting if isinstance(job.spotting, Spotting) else None
     start, took, not_kept = time.perf_counter(), 0.0, ""
+    paper_rule = job.spotting if isinstance(job.spotting, Spotting) else None
     kept = KeptScores(job)
     scored = None if job.fresh else kept.load(paper_rule)
     reused = scored is not None
@@ -155,81 +155,146 @@ def _compute(job: VideoJob, origin: dict) -> dict:
         scored, took = score_faces(job, paper_rule)
         start = time.perf_counter()
         not_kept = kept.save(scored)
-    source, tracking, faces = scored
-    k, k_prime = job.weights.frames_at(source.fps)
-    shown_frames = source.source_frames[: tracking.n_frames]  # as the latest pass over the video found them
-    expressions, candidates = choose_expressions(job, source, tracking, faces)
-    remarks = [*source.remarks, *source.problems, *tracking_remarks(tracking, k, k_prime, source.fps)]
+    expressions, candidates = choose_expressions(job, *scored)
+    k, k_prime = job.weights.frames_at(scored.source.fps)
+    remarks = [*scored.source.remarks, *scored.source.problems]
+    remarks += tracking_remarks(scored.tracking, k, k_prime, scored.source.fps)
     if not_kept:
         remarks.append(f"the scores are not kept for the next time: {not_kept}")
     with atomic_folder(job.folder) as folder:
-        expressions.to_csv(folder / "expressions.csv", index=False)
-        if candidates is not None:
-            candidates.to_csv(folder / "candidates.csv", index=False)
-        frames = frames_table(tracking, faces, job.weights.classes, source.fps, shown_frames)
-        frames.to_csv(folder / "frames.csv", index=False, float_format="%.8g")
-        shown_rows = with_shown_emotions(expressions)
-        media = job.folder / OVERLAY if job.path.is_dir() else job.path  # no player can show a folder of images
-        predictions_table(expressions, subject_of(job.path)).to_csv(folder / "predictions.csv", index=False)
-        eaf = EafAbout(subject_of(job.path), job.name, source.fps, tracking.n_frames, job.weights.classes)
-        write_elan(folder / f"{job.name}.eaf", media, job.folder / f"{job.name}.eaf", shown_rows, faces, eaf)
-        clips, findings = ClipMaker(faces, expressions, source.fps), kept.load_footage() if reused else None
-        meter = FootageMeter(tracking, source.fps, source.resampled) if findings is None else None
-        drawn = overlay_faces(faces, shown_rows)
-        with overlay_writer(folder / OVERLAY, source, drawn, job.weights.classes) as overlay:
-            for frame in read_ahead(source):
-                overlay.add(frame)
-                clips.keep(frame)
-                if meter:
-                    meter.add(frame)
-        remarks += overlay.remarks
-        share = scored_share(tracking, k, k_prime)
+        _write_tables(folder, job, scored, expressions, candidates)
+        findings = kept.load_footage() if reused else None
+        clips, measured, more = _read_again(folder, job, scored, expressions, findings)
         if findings is None:
-            findings = meter.findings(share, source.bits_per_pixel, source.codec)
-            kept.save_footage(findings)
-        footage = [asdict(finding) for finding in findings]
-        done = dict(
-            key=key_of(**origin),
-            made_from=origin,
-            scores_reused=reused,
-            video=str(job.path),
-            n_expressions=len(expressions),
-            n_frames=tracking.n_frames,
-            fps=source.fps,
-            k=k,
-            k_prime=k_prime,
-            n_faces=len(tracking.tracks),
-            seconds=tracking.n_frames / source.fps,
-            seconds_scored=share * tracking.n_frames / source.fps,
-            set_aside={} if candidates is None else kinds_set_aside(candidates),
-            classes=list(job.weights.classes),
-            spotting=job.spotting.about(),
-            thresholds={face.track.number: face.threshold for face in faces} if paper_rule else {},
-            footage=footage,
-            remarks=remarks,
-            **job.about,
-        )
-        numbers = [face.track.number for face in faces] or [0]
-        template = eaf_template(media, numbers, eaf, job.folder / "report.html")
-        write_report(
-            folder / "report.html",
-            job.name,
-            report_curves(job.name, source.fps, k_prime, faces, shown_rows, clips, remarks, eaf=template),
-            job.weights.classes,
-            settings={name: value for name, value in done.items() if name not in NOT_IN_REPORT},
-            footage=footage,
-            links=file_links(job.name, candidates is not None, not job.bars),
-            videos=playable_videos(job.path, job.folder),
-            compare=COMPARE_WITHIN if job.spotting.absolute_threshold is None else SCORES_COMPARED,
-            remarks=[*remarks, *job.spotting.explained(), *picture_remarks(expressions)],
-            set_aside=None if candidates is None else set_aside_rows(candidates),
-            warnings=[job.weights.caution] if job.weights.caution else [],
-        )
+            kept.save_footage(measured)
+        remarks += more
+        done = _facts(job, origin, scored, len(expressions), candidates, measured, remarks)
+        done |= {"scores_reused": reused}
+        _write_report(folder, job, scored, done, expressions, candidates, clips)
         files = {path.name: file_hash(path) for path in sorted(folder.iterdir())}
         done |= {"files": files, "took": took + time.perf_counter() - start}
         write_json(folder / DONE, done)
         require_replaceable(job, done["key"])
     return done
+
+
+def _write_tables(
+    folder: Path, job: VideoJob, scored: Scored, expressions: pd.DataFrame, candidates: pd.DataFrame | None
+) -> None:
+    """Write the CSV files and the ELAN file."""
+    source, tracking, faces = scored
+    subject = subject_of(job.path)
+    expressions.to_csv(folder / "expressions.csv", index=False)
+    if candidates is not None:
+        candidates.to_csv(folder / "candidates.csv", index=False)
+    shown_frames = source.source_frames[: tracking.n_frames]  # as the latest pass over the video found them
+    frames = frames_table(tracking, faces, job.weights.classes, source.fps, shown_frames)
+    frames.to_csv(folder / "frames.csv", index=False, float_format="%.8g")
+    predictions_table(expressions, subject).to_csv(folder / "predictions.csv", index=False)
+    name = f"{job.name}.eaf"
+    shown_rows = with_shown_emotions(expressions)
+    write_elan(folder / name, _media(job), job.folder / name, shown_rows, faces, _about_eaf(job, scored))
+
+
+def _media(job: VideoJob) -> Path:
+    """The video that ELAN plays. No player can show a folder of images, so for one it is the overlay."""
+    return job.folder / OVERLAY if job.path.is_dir() else job.path
+
+
+def _about_eaf(job: VideoJob, scored: Scored) -> EafAbout:
+    return EafAbout(subject_of(job.path), job.name, scored.source.fps, scored.tracking.n_frames, job.weights.classes)
+
+
+def _read_again(
+    folder: Path, job: VideoJob, scored: Scored, expressions: pd.DataFrame, findings: list[Finding] | None
+) -> tuple[ClipMaker, list[Finding], list[str]]:
+    """Read the video once more: write the overlay, make the report's clips, and measure the footage.
+
+    `findings` are those on the footage, if they are known already. Returns the clips, the findings, and remarks on the
+    overlay.
+    """
+    source, tracking, faces = scored
+    clips = ClipMaker(faces, expressions, source.fps)
+    meter = FootageMeter(tracking, source.fps, source.resampled) if findings is None else None
+    drawn = overlay_faces(faces, with_shown_emotions(expressions))
+    with overlay_writer(folder / OVERLAY, source, drawn, job.weights.classes) as overlay:
+        for frame in read_ahead(source):
+            overlay.add(frame)
+            clips.keep(frame)
+            if meter:
+                meter.add(frame)
+    if meter:
+        share = scored_share(tracking, *job.weights.frames_at(source.fps))
+        findings = meter.findings(share, source.bits_per_pixel, source.codec)
+    return clips, findings, overlay.remarks
+
+
+def _facts(
+    job: VideoJob,
+    origin: dict,
+    scored: Scored,
+    n_expressions: int,
+    candidates: pd.DataFrame | None,
+    findings: Sequence[Finding],
+    remarks: Sequence[str],
+) -> dict:
+    """What `settings.json` says of a video and its results."""
+    source, tracking, faces = scored
+    k, k_prime = job.weights.frames_at(source.fps)
+    seconds = tracking.n_frames / source.fps
+    return dict(
+        key=key_of(**origin),
+        made_from=origin,
+        video=str(job.path),
+        n_expressions=n_expressions,
+        n_frames=tracking.n_frames,
+        fps=source.fps,
+        k=k,
+        k_prime=k_prime,
+        n_faces=len(tracking.tracks),
+        seconds=seconds,
+        seconds_scored=scored_share(tracking, k, k_prime) * seconds,
+        set_aside={} if candidates is None else kinds_set_aside(candidates),
+        classes=list(job.weights.classes),
+        spotting=job.spotting.about(),
+        thresholds={face.track.number: face.threshold for face in faces} if candidates is None else {},
+        footage=[asdict(finding) for finding in findings],
+        remarks=remarks,
+        **job.about,
+    )
+
+
+def _write_report(
+    folder: Path,
+    job: VideoJob,
+    scored: Scored,
+    done: dict,
+    expressions: pd.DataFrame,
+    candidates: pd.DataFrame | None,
+    clips: ClipMaker,
+) -> None:
+    source, _, faces = scored
+    numbers = [face.track.number for face in faces] or [0]
+    template = eaf_template(_media(job), numbers, _about_eaf(job, scored), job.folder / "report.html")
+    absolute = job.spotting.absolute_threshold
+    curves = report_curves(
+        job.name, source.fps, done["k_prime"], faces, with_shown_emotions(expressions), clips, done["remarks"],
+        template, absolute,
+    )  # fmt: skip
+    write_report(
+        folder / "report.html",
+        job.name,
+        curves,
+        job.weights.classes,
+        settings={name: value for name, value in done.items() if name not in NOT_IN_REPORT},
+        footage=done["footage"],
+        links=file_links(job.name, candidates is not None, not job.bars),
+        videos=playable_videos(job.path, job.folder),
+        compared="" if absolute is None else SCORES_COMPARED,
+        remarks=[*done["remarks"], *job.spotting.explained(), *picture_remarks(expressions)],
+        set_aside=None if candidates is None else set_aside_rows(candidates),
+        warnings=[job.weights.caution] if job.weights.caution else [],
+    )
 
 
 def tracking_remarks(tracking: Tracking, k: int, k_prime: int, fps: float) -> list[str]:

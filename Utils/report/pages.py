@@ -22,6 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
+from Utils.evaluation.csv_files import REVIEW_COLUMNS
 from Utils.evaluation.eaf import UNNAMED
 from Utils.evaluation.metrics import IOU_THRESHOLD
 from Utils.evaluation.result import Evaluation
@@ -43,9 +44,8 @@ SCRIPTS = ("tables.js", "plot.js", "clip.js", "player.js", "elan.js", "review.js
 RUN_DIGITS = 16  # hexadecimal digits of the hash of a page's results
 REVIEWED_COLUMNS = (
     "subject", "video", "face", "onset", "apex", "offset", "onset_s", "offset_s", "score", "emotion", "confidence",
-    "kind", "status", "coder", "reviewed_at", "note",
+    "kind", *REVIEW_COLUMNS, "note",
 )  # fmt: skip
-COMPARE_WITHIN = "Compare scores within one video only, not between videos."
 # How characters are written that could end a script element or a line of script
 IN_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
@@ -62,7 +62,7 @@ def write_report(
     settings: Mapping[str, object] = {},
     links: Mapping[str, str | PurePath] = {},
     videos: Mapping[str, str | PurePath] = {},
-    compare: str = COMPARE_WITHIN,
+    compared: str = "",
     remarks: Sequence[str] = (),
     warnings: Sequence[str] = (),
 ) -> None:
@@ -90,9 +90,9 @@ def write_report(
         Name -> path relative to the report, of other files of the run.
     videos : mapping of str to path
         The same of videos that browsers can play. The page opens them at the selected expression.
-    compare : str
-        A sentence on which scores can be compared. With another one than the default, the threshold is not only
-        relative, so the page does not say that it is.
+    compared : str
+        If the threshold is the same for all videos: a sentence on what that assumes. By default it is relative to each
+        video, and the page says so.
     remarks, warnings : sequence of str
         Warnings are at the top of the page, remarks further down.
 
@@ -127,8 +127,7 @@ def write_report(
         reviewed=_review(data, classes, colours) | {"elan": has_eaf},
         links=[(name, relative_link(target)) for name, target in links.items()],
         videos=[(name, relative_link(target)) for name, target in videos.items()],
-        compare=compare,
-        relative=compare == COMPARE_WITHIN,
+        compared=compared,
         rows=rows,
         csv_header=",".join(CSV_COLUMNS),
         columns={

@@ -2,7 +2,7 @@
 // Review of the predictions by a person: decisions are kept in this browser, can be undone, and are saved as files.
 
 const UNREVIEWED = "unreviewed";
-const DECIDED_FOR = ["accepted", "added"]; // what is saved for ELAN
+const SAVED_FOR_ELAN = ["accepted", "added"]; // what is saved for ELAN
 const STORE = "mean-review"; // first part of the names under which reviews are kept in the browser
 const MOST_UNDONE = 500; // steps
 const CSV_BREAKS = /[",\r\n]/;
@@ -380,7 +380,7 @@ function saveFile(name, text, type) {
 /** Saves an ELAN file of the video that is shown, with all its faces: what was accepted and what was added. */
 function saveEaf() {
   const { eaf, subject, video } = state.curve;
-  const rows = [...review.rows.values()].filter((row) => row.subject === subject && row.video === video && DECIDED_FOR.includes(row.status));
+  const rows = [...review.rows.values()].filter((row) => row.subject === subject && row.video === video && SAVED_FOR_ELAN.includes(row.status));
   saveFile("reviewed.eaf", eafOf(eaf, rows, review.about.unnamed, review.coder), "application/xml");
 }
 

@@ -120,6 +120,16 @@ def test_only_the_highest_have_pictures_where_there_are_many(face, expressions, 
     assert picture_remarks(expressions) == ["Pictures are of the 2 expressions with the highest scores, of 3."]
 
 
+def test_what_is_said_of_the_choice_fits_an_absolute_threshold(face, expressions):
+    clips = ClipMaker([face], expressions.iloc[:0], 30.0)
+    for lowest, words in (
+        (None, "second look, not by the score"),
+        (0.25, "second look, where the score is 0.25 or more"),
+    ):
+        (curve,) = report_curves("a", 30.0, 6, [face], expressions.iloc[:0], clips, [], lowest_score=lowest)
+        assert words in curve.without_threshold
+
+
 # What the second look set aside
 
 
