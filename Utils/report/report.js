@@ -253,10 +253,11 @@ function selectFromAddress() {
 }
 
 if (byId("plot")) {
+  startReview(); // before the curve is drawn, so that it is drawn once, as it was reviewed
   startCurves();
+  showReview();
   startExpressions();
   startPlayer();
-  startReview();
   document.addEventListener("keydown", pageKey);
   window.addEventListener("hashchange", selectFromAddress);
   selectFromAddress();

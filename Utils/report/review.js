@@ -219,18 +219,22 @@ function reviewedCurve(curve, number) {
   return { ...curve, intervals, there };
 }
 
-/** Shows the review again, after a change. */
+/** Shows curve, table and form again, after a change. */
 function refreshReview() {
+  state.curve = loadCurve(state.number);
+  showReview();
+  redraw();
+}
+
+/** Shows the review in the table and in the form. */
+function showReview() {
   const rows = [...review.rows.values()];
   const decided = rows.filter((row) => row.status !== UNREVIEWED).length;
   byId("review-count").textContent = `${decided} of ${rows.length} reviewed`;
   byId("undo").disabled = review.undo.length === 0;
-  const { number } = state;
-  state.curve = reviewedCurve(loadCurve(number), number);
   showAddedRows();
   for (const [name, row] of review.rows) showRowReview(name, row);
   document.body.classList.toggle("blind", isBlind());
-  redraw();
   showForm();
   if (state.selected !== null && state.curve.intervals[state.selected]) showSelection();
 }
@@ -435,5 +439,4 @@ function startReview() {
   }
   byId("save-csv").addEventListener("click", () => saveFile("reviewed.csv", csvOf(review.rows.values()), "text/csv"));
   byId("save-eaf")?.addEventListener("click", saveEaf);
-  refreshReview();
 }
