@@ -4,6 +4,9 @@
 
 const EAF_BELOW = ["kind", "apex", "score"]; // tiers below that of a face
 
+/** The present time as files have it: ISO 8601, without milliseconds. */
+const timeNow = () => new Date().toISOString().replace(/\.\d+Z$/, "Z");
+
 const eafTime = (frame, fps) => Math.max(0, Math.round((frame * 1000) / fps));
 
 /** Start and end of an expression in milliseconds, at least 1 apart. */
@@ -132,5 +135,5 @@ function eafOf(template, rows, unnamed, coder) {
       }
     }
   }
-  return writer.text(new Date().toISOString().replace(/\.\d+Z$/, "Z"), coder);
+  return writer.text(timeNow(), coder);
 }

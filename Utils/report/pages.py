@@ -40,7 +40,9 @@ from Utils.report.results import (
 from Utils.work.cache import atomic_file
 
 FOLDER = Path(__file__).resolve().parent
-SCRIPTS = ("tables.js", "plot.js", "clip.js", "player.js", "elan.js", "review.js", "report.js")  # in this order
+SCRIPTS = (  # in this order
+    "tables.js", "plot.js", "clip.js", "player.js", "elan.js", "review.js", "review_view.js", "report.js",
+)  # fmt: skip
 RUN_DIGITS = 16  # hexadecimal digits of the hash of a page's results
 REVIEWED_COLUMNS = (
     "subject", "video", "face", "onset", "apex", "offset", "onset_s", "offset_s", "score", "emotion", "confidence",
