@@ -209,13 +209,23 @@ def test_signals_leave_whole_files_and_the_next_run_cleans_up(sent, code, workpl
     assert not half_written(workplace)
 
 
+@pytest.fixture(scope="module")
+def scored_video(tmp_path_factory) -> Path:
+    """A folder with the video `a.mp4` and `cache`, which has its scores: only its results are to be written."""
+    folder = tmp_path_factory.mktemp("scored_video")
+    video = write_video(folder / "a.mp4", numbered(40, (480, 360)) * 8)
+    done = main.main(["--video", str(video), "--cache_dir", str(folder / "cache"), "--output_dir", str(folder / "runs")])
+    assert done == 0
+    return folder
+
+
 @posix
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
-def test_signals_while_a_video_is_analysed(sent, code, workplace, quick, capsys):
+def test_signals_while_a_video_is_analysed(sent, code, scored_video, workplace, quick, capsys):
     """While the results are being written, which takes a second."""
-    write_video(workplace / "a.mp4", numbered(40, (480, 360)) * 8)
+    shutil.copy2(scored_video / "a.mp4", workplace)
     before = Seen.of(workplace)
-    flags = ("--video", "a.mp4", "--workers", "1")
+    flags = ("--video", "a.mp4", "--cache_dir", str(scored_video / "cache"), "--workers", "1")
     run = start(workplace, *flags)
     for _ in range(6000):
         if run.poll() is not None or list((workplace / "runs").glob(".a-*.part/.overlay*")):

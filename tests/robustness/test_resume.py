@@ -29,7 +29,7 @@ import feature_extraction
 import main
 import train_evaluate
 import Utils.dataset_run.folder
-from tests.support.quicker import without_rendering
+from tests.support.quicker import tables_only
 from Utils.datasets.table import DATASETS
 from Utils.faces.landmarks import detect_faces, predict_landmarks
 from Utils.synthetic.clips import ClipSettings
@@ -83,9 +83,9 @@ if os.environ.pop(LOAD, None):  # once, so that the runs need not
     compile_kernel(lambda text: None)
 
 
-def draw_only() -> None:
-    """In a forked process: pictures are drawn and not rendered."""
-    without_rendering(pytest.MonkeyPatch())
+def no_pictures() -> None:
+    """In a forked process: neither figures nor report are made."""
+    tables_only(pytest.MonkeyPatch())
 
 
 def run_here(folder: Path, flags: tuple[str, ...], before: Callable[[], None] | None) -> None:
@@ -137,7 +137,7 @@ def begun(small_demo, tmp_path_factory, forks):
     """A folder in which the small DEMO is being trained by a run that nothing disturbs, and its process."""
     folder = tmp_path_factory.mktemp("undisturbed")
     shutil.copytree(small_demo, folder / "data", copy_function=os.link)
-    process = forks.Process(target=run_here, args=(folder, (*QUICK, "--workers", "1"), draw_only))
+    process = forks.Process(target=run_here, args=(folder, (*QUICK, "--workers", "1"), no_pictures))
     process.start()
     return folder, process
 
@@ -228,7 +228,7 @@ def test_a_run_killed_20_times_ends_as_one_that_was_not(begun, workplace, start,
 @posix
 def test_two_runs_at_once_give_the_same(undisturbed, workplace, start):
     """On one empty cache, and with crops in one place."""
-    first, second = (start(workplace, *QUICK, before=draw_only) for _ in range(2))
+    first, second = (start(workplace, *QUICK, before=no_pictures) for _ in range(2))
     assert (finish(first), finish(second)) == (0, 0), (workplace / "log.txt").read_text()
     runs = list((workplace / "runs").iterdir())
     assert len(runs) == 2
@@ -275,7 +275,7 @@ def test_a_training_that_diverges_gets_one_line(undisturbed, workplace, start):
 def test_losses_beyond_all_numbers_do_not_end_a_run(undisturbed, workplace, start):
     """Nor does the highest learning rate, at which they are beyond 1e13 (side by side, to save time)."""
     shutil.copytree(undisturbed, workplace / "highest")
-    highest = start(workplace / "highest", *QUICK, "--learning_rate", "10", before=draw_only)
+    highest = start(workplace / "highest", *QUICK, "--learning_rate", "10", before=no_pictures)
     shutil.copytree(undisturbed, workplace / "again")
     for _ in range(2):  # the second time from the cache
         code = finish(start(workplace / "again", *QUICK, "--seed", "4", before=lose_a_loss))

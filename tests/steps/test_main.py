@@ -16,16 +16,16 @@ import main
 from feature_extraction import flow_function, prepare_flow
 from tests.support.command_line import QUICK, command_line, only_run
 from tests.support.figures import png
-from tests.support.quicker import without_rendering
+from tests.support.quicker import tables_only
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
 
 
 @pytest.fixture
 def workplace(tiny_demo, tmp_path, monkeypatch) -> Path:
-    """An empty folder with a tiny DEMO in `data`, in which `main.main` runs. Figures are drawn, their files empty."""
+    """An empty folder with a tiny DEMO in `data`, in which `main.main` runs. They draw no figures."""
     shutil.copytree(tiny_demo, tmp_path / "data", copy_function=os.link)
     monkeypatch.chdir(tmp_path)
-    without_rendering(monkeypatch)
+    tables_only(monkeypatch)
     return tmp_path
 
 

@@ -33,7 +33,7 @@ from tests.support.layouts_truth import (
     UPSTREAM_EXPRESSIONS,
     K,
 )
-from tests.support.quicker import without_rendering
+from tests.support.quicker import tables_only, without_rendering
 from Utils.datasets.table import DATASETS
 
 LICENSED = tuple(EXPRESSIONS)
@@ -67,7 +67,7 @@ def test_every_dataset_runs_trained_and_pretrained(name, tmp_path, monkeypatch, 
     assert_figures(run, name)
     assert_metrics(run, name)
 
-    without_rendering(monkeypatch)
+    tables_only(monkeypatch)
     weights = ["--weights_dir", str(run / "MEAN_Weights")]
     assert main.main([*common, *weights]) == 0
     again = only_run(tmp_path, f"{name}-pretrained")

@@ -29,6 +29,7 @@ import main
 import train_evaluate
 import Utils.dataset_run.folder
 import Utils.networks.backend
+import Utils.own_video.clips
 import Utils.own_video.collection
 import Utils.own_video.run
 import Utils.own_video.second_look
@@ -282,7 +283,10 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
 
 
 def stand_in_for_scores(patch: pytest.MonkeyPatch) -> None:
-    """One face in the middle of a user's video, with two expressions. Networks, verifier and report are made up."""
+    """One face in the middle of a user's video, with two expressions.
+
+    Networks, verifier, the clips of expressions and the report are made up.
+    """
 
     def score(source, weights, spotting, which, flow, threads, label):
         n = sum(1 for _ in source)
@@ -296,9 +300,8 @@ def stand_in_for_scores(patch: pytest.MonkeyPatch) -> None:
         curves = None if spotting else np.float32(curves)
         return Tracking(n, (track,), (), ()), [face_scores(track, raw, probabilities, k_prime, spotting, curves)]
 
-    def verifier(folder, classes):
-        with tempfile.TemporaryDirectory() as made:
-            return made_up_verifier(Path(made))
+    with tempfile.TemporaryDirectory() as made:
+        verifier = made_up_verifier(Path(made))
 
     def page(path, *_, **__):
         with atomic_file(path) as scratch:
@@ -306,7 +309,8 @@ def stand_in_for_scores(patch: pytest.MonkeyPatch) -> None:
 
     for name, made_up in (("score_video", score), ("ensemble_of", lambda weights: None), ("write_report", page)):
         patch.setattr(Utils.own_video.run, name, made_up)
-    patch.setattr(Utils.own_video.second_look, "load_verifier", verifier)
+    patch.setattr(Utils.own_video.second_look, "load_verifier", lambda folder, classes: verifier)
+    patch.setattr(Utils.own_video.clips, "clip_data", lambda frames, crops, fps: {})
     patch.setattr(Utils.own_video.collection, "write_index", page)
     patch.setattr(Utils.networks.backend, "seed_keras", lambda seed: None)
     patch.setattr(feature_extraction, "prepare_flow", lambda name: None)

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+import Utils.dataset_run.folder
+
 KEPT_FLOWS = 1500  # of 131 KB
 
 
@@ -57,3 +59,10 @@ def freeze_what_is_loaded() -> None:
 def without_rendering(patch: pytest.MonkeyPatch) -> None:
     """Figures are drawn and their files are empty: to render one takes a quarter of a second."""
     patch.setattr(Figure, "savefig", lambda self, path, **_: Path(path).touch())
+
+
+def tables_only(patch: pytest.MonkeyPatch) -> None:
+    """Runs on datasets draw no figures, and their report is an empty file: to make them takes a second."""
+    patch.setattr(Utils.dataset_run.folder, "_draw_figures", lambda folder, *_: folder.mkdir())
+    patch.setattr(Utils.dataset_run.folder, "plot_losses", lambda path, *_: path.touch())
+    patch.setattr(Utils.dataset_run.folder, "write_report", lambda path, *_, **__: path.touch())

@@ -19,7 +19,7 @@ import pytest
 import main
 from tests.support.command_line import QUICK, only_run
 from tests.support.paths import TESTS
-from tests.support.quicker import without_rendering
+from tests.support.quicker import tables_only
 from Utils.errors import InputError
 from Utils.work import cluster
 from Utils.work.parallel import connect, run_units
@@ -90,7 +90,7 @@ def dask(tmp_path_factory) -> Iterator[Dask]:
 def test_the_demo_gives_the_same_bytes_on_a_cluster(dask, tiny_demo, trained_demo, tmp_path, monkeypatch, capsys):
     """All stages run there, from relative folders; a local run has computed everything again."""
     monkeypatch.chdir(tmp_path)
-    without_rendering(monkeypatch)
+    tables_only(monkeypatch)
     shutil.copytree(tiny_demo, "data", copy_function=os.link)
     assert main.main(["--train", "True", *QUICK, "--scheduler", dask.address]) == 0
     said, local = capsys.readouterr(), trained_demo.done
