@@ -34,7 +34,8 @@ from Utils.settings import PROJECT
 from Utils.work.cache import scratch_prefix
 from Utils.work.machine import keras_backend, peak_memory, versions
 
-CONNECT_WITHIN = 10  # seconds until the scheduler must answer, and again until a worker must be connected
+CONNECT_WITHIN = 10  # seconds until the scheduler must answer
+WORKER_WITHIN = 10  # seconds after that until a worker must be connected
 ALONE_FOR = 60  # seconds without any worker after which a run gives up
 LOOKS = 4  # how often it is checked during this time whether there are workers, if no unit was finished
 IDLE_FOR = 120  # seconds without a unit after which a worker's unit process ends, to free its memory
@@ -65,7 +66,7 @@ def connected(address: str, shared: Sequence[Path]) -> Iterator[Cluster]:
                 f"--scheduler {address}: no Dask scheduler answers there ({reason}); start one with: dask scheduler"
             ) from None
         try:
-            client.wait_for_workers(1, timeout=CONNECT_WITHIN)
+            client.wait_for_workers(1, timeout=WORKER_WITHIN)
         except TimeoutError:
             raise InputError(
                 f"--scheduler {address}: no worker is connected; start some with: dask worker {address} --nthreads 1"

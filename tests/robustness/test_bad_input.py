@@ -39,6 +39,7 @@ from tests.support.bad_input_reviews import REVIEWED
 from tests.support.bad_input_tables import CSV_FILES, WORKBOOKS
 from tests.support.bad_input_verifiers import VERIFIERS
 from tests.support.bad_input_videos import VIDEO_FLAGS, VIDEOS
+from tests.support.quicker import tables_only
 from tests.support.video_clips import numbered, write_video
 from Utils.settings import PROJECT, Settings
 
@@ -50,7 +51,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="users and signals are POS
 
 @pytest.fixture
 def quick(monkeypatch) -> None:
-    """Features are made up and figures are not drawn, to save time. Bad input concerns neither."""
+    """Features are made up, figures and reports are not made, to save time. Bad input concerns none of them."""
 
     def spotting(video, landmarks, job, path):
         np.save(path, np.zeros((len(video.frames) - job.k, 42, 42, 3), np.float32))
@@ -61,7 +62,7 @@ def quick(monkeypatch) -> None:
     monkeypatch.setattr(feature_extraction, "_write_spotting_features", spotting)
     monkeypatch.setattr(feature_extraction, "recognition_features", recognition)
     monkeypatch.setattr(feature_extraction, "prepare_flow", lambda name: None)
-    monkeypatch.setattr(Utils.dataset_run.folder, "_draw_figures", lambda *_: None)
+    tables_only(monkeypatch)
     monkeypatch.setattr(Utils.dataset_run.folder, "git_revision", lambda: None)
 
 

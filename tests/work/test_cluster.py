@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import main
+from tests.support.cluster_units import end_process, raise_what_cannot_travel, refuse_2, square, wait_long
 from tests.support.command_line import QUICK, only_run
 from tests.support.paths import TESTS
 from tests.support.quicker import tables_only
@@ -104,38 +105,6 @@ def test_the_demo_gives_the_same_bytes_on_a_cluster(dask, tiny_demo, trained_dem
 
 
 # Units
-
-
-def square(number: int) -> tuple[int, int]:
-    return number * number, os.getpid()
-
-
-def refuse_2(number: int) -> int:
-    if number == 2:
-        raise InputError("img003.jpg: frame is cut short")
-    return number
-
-
-def end_process(unit: tuple[str, Path, bool]) -> int:
-    """End this process, or that of the Dask worker; the second time only if they are to be ended `always`."""
-    which, mark, always = unit
-    if always or not mark.exists():
-        mark.touch()
-        os.kill(os.getpid() if which == "unit's" else os.getppid(), signal.SIGKILL)
-        time.sleep(0.5)
-    return os.getpid()
-
-
-def raise_what_cannot_travel(number: int) -> None:
-    class LocalError(Exception):
-        pass
-
-    raise LocalError(f"number {number}")
-
-
-def wait_long(mark: Path) -> None:
-    mark.touch()
-    time.sleep(120)
 
 
 def test_results_come_in_order_from_several_processes(dask):
@@ -250,7 +219,7 @@ def test_a_malformed_address_is_refused(address, capsys):
 
 def test_nobody_at_the_address(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cluster, "CONNECT_WITHIN", 2)
+    monkeypatch.setattr(cluster, "CONNECT_WITHIN", 1)
     address = f"tcp://127.0.0.1:{free_port()}"
     began = time.monotonic()
     said = refused(capsys, "--scheduler", address)
@@ -260,7 +229,7 @@ def test_nobody_at_the_address(tmp_path, monkeypatch, capsys):
 
 def test_something_else_at_the_address(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cluster, "CONNECT_WITHIN", 2)
+    monkeypatch.setattr(cluster, "CONNECT_WITHIN", 1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=lambda: server.accept()[0].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")).start()
         said = refused(capsys, "--scheduler", f"tcp://127.0.0.1:{server.getsockname()[1]}")
@@ -271,7 +240,7 @@ def test_a_scheduler_without_workers(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dask").mkdir()
     started = Dask(tmp_path / "dask", n_workers=0)
-    monkeypatch.setattr(cluster, "CONNECT_WITHIN", 2)
+    monkeypatch.setattr(cluster, "WORKER_WITHIN", 1)
     try:
         assert "no worker is connected" in refused(capsys, "--scheduler", started.address)
     finally:
