@@ -215,8 +215,8 @@ def scored_video(tmp_path_factory) -> Path:
     """A folder with the video `a.mp4` and `cache`, which has its scores: only its results are to be written."""
     folder = tmp_path_factory.mktemp("scored_video")
     video = write_video(folder / "a.mp4", numbered(40, (480, 360)) * 8)
-    done = main.main(["--video", str(video), "--cache_dir", str(folder / "cache"), "--output_dir", str(folder / "runs")])
-    assert done == 0
+    flags = {"--video": video, "--cache_dir": folder / "cache", "--output_dir": folder / "runs"}
+    assert main.main([str(word) for flag in flags.items() for word in flag]) == 0
     return folder
 
 
