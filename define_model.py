@@ -7,6 +7,8 @@ joint = joint_network(spotting, recognition)                # both outputs in on
 
 from __future__ import annotations
 
+from functools import cache
+
 import keras
 import numpy as np
 from keras import layers
@@ -77,7 +79,10 @@ def recognition_head(recognition: keras.Model) -> keras.Model:
 
 
 def load_fold(weights: FoldWeights, n_classes: int):
-    """Build the networks of a fold and load their weights.
+    """The networks of a fold, with their weights loaded.
+
+    They are built once in each process, because that takes longer than loading. The next call for as many classes loads
+    other weights into the same networks.
 
     Parameters
     ----------
@@ -96,20 +101,26 @@ def load_fold(weights: FoldWeights, n_classes: int):
         A file is not a weight file, its arrays have other shapes (for example, because the number of classes differs)
         or values that are not finite, or the recognition file was not trained on the streams of the spotting file.
     """
-    spotting = spotting_network()
+    spotting, recognition, joint = _networks_to_load(n_classes)
     if weights.joint is not None:
-        recognition = recognition_network(spotting, n_classes)
-        load_network(joint_network(spotting, recognition), weights.joint)
+        load_network(joint, weights.joint)
         return spotting, recognition if weights.recognises else None
     load_network(spotting, weights.spot)
     if not weights.recognises:
         return spotting, None
     streams = _stream_weights(spotting)
-    recognition = recognition_network(spotting, n_classes)
     load_network(recognition, weights.recog)
     if not all(map(np.array_equal, streams, _stream_weights(spotting))):
         raise InputError(f"{weights.recog}: belongs to another spotting network than {weights.spot} (streams differ)")
     return spotting, recognition
+
+
+@cache
+def _networks_to_load(n_classes: int) -> tuple[keras.Model, keras.Model, keras.Model]:
+    """The spotting, the recognition and the joint network, which share layers."""
+    spotting = spotting_network()
+    recognition = recognition_network(spotting, n_classes)
+    return spotting, recognition, joint_network(spotting, recognition)
 
 
 def _stream_weights(spotting) -> list[np.ndarray]:

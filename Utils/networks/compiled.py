@@ -108,17 +108,20 @@ def _fit_arguments(inputs: list, targets: np.ndarray, seed: int, batch_size: int
     return dict(x=samples.with_options(options), steps_per_epoch=math.ceil(len(targets) / batch_size))
 
 
-def predict(network: keras.Model, inputs: list[np.ndarray]) -> list[np.ndarray]:
+def predict(
+    network: keras.Model, inputs: list[np.ndarray], weights: list[np.ndarray] | None = None
+) -> list[np.ndarray]:
     """The outputs of a network, each (n, ...) float32, as a list even if there is only one.
 
-    `inputs` has an array for each input, (n, ...) float32.
+    `inputs` has an array for each input, (n, ...) float32. `weights` are used instead of the network's, if given: they
+    are as `network.get_weights()` returns them.
     """
     shapes = network.output_shape if isinstance(network.output_shape, list) else [network.output_shape]
     key = (network.name, *shapes)
     if key not in _PREDICTORS:
         _PREDICTORS[key] = keras.models.clone_model(network)
     predictor = _PREDICTORS[key]
-    predictor.set_weights(network.get_weights())
+    predictor.set_weights(network.get_weights() if weights is None else weights)
     parts = []  # `Model.predict` would prepare the reading of the samples first, which takes longer than a short video
     for start in range(0, len(inputs[0]), PREDICTED_AT_ONCE):
         outputs = predictor.predict_on_batch([array[start : start + PREDICTED_AT_ONCE] for array in inputs])

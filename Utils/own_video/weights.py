@@ -170,10 +170,11 @@ class Ensemble:
         from define_model import joint_network, load_fold
 
         self._n_classes = len(weights.classes)
-        self._networks = []
+        self._networks = []  # and the weights of each: they can be the same network
         for files in weights.networks:
             spotting, recognition = load_fold(files, self._n_classes)
-            self._networks.append(spotting if recognition is None else joint_network(spotting, recognition))
+            network = spotting if recognition is None else joint_network(spotting, recognition)
+            self._networks.append((network, network.get_weights()))
 
     def predict(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The scores and the class probabilities of features.
@@ -194,7 +195,7 @@ class Ensemble:
         from Utils.networks.compiled import predict
 
         inputs = as_inputs(np.asarray(features, np.float32))
-        outputs = [predict(network, inputs) for network in self._networks]
+        outputs = [predict(network, inputs, arrays) for network, arrays in self._networks]
         scores = np.mean([o[0][:, 0] for o in outputs], axis=0)
         return scores.astype(np.float32), self._vote([o[1] for o in outputs if len(o) > 1], len(features))
 

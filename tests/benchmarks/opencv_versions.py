@@ -78,8 +78,8 @@ def run_chain(flow_name: str, crops: list[np.ndarray], joint, k_prime: int) -> C
 
 def joint_of(subject: str, subjects: list[str]):
     """The shipped joint network of the fold that holds out a subject."""
-    from define_model import joint_network
-    from Utils.networks.weights import find_weights, load_fold
+    from define_model import joint_network, load_fold
+    from Utils.networks.weights import find_weights
 
     weights = find_weights(PROJECT / "MEAN_Weights", DEMO, subjects.index(subject) + 1, subject)
     return joint_network(*load_fold(weights, len(DEMO.classes)))

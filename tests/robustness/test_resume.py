@@ -166,7 +166,7 @@ class Stage(NamedTuple):
 STAGES = {
     "crop": Stage(re.compile(r"data/DEMO/[^/]+/[^/]+/[^/]+"), 0.04, 5, "data/DEMO/rawpic_crop/s17"),
     "features": Stage(re.compile(r"cache/DEMO/features/.+"), 1.3, 6, "cache/DEMO/features/s17"),
-    "fold": Stage(re.compile(r"cache/DEMO/folds/.+"), 4.5, 5, "cache/DEMO/folds/all"),
+    "fold": Stage(re.compile(r"cache/DEMO/folds/.+"), 3.0, 5, "cache/DEMO/folds/all"),
     "run folder": Stage(re.compile(r"runs/[^/]+"), 1.2, 4, "runs/none"),
 }
 
