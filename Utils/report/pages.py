@@ -41,7 +41,7 @@ from Utils.work.cache import atomic_file
 
 FOLDER = Path(__file__).resolve().parent
 SCRIPTS = (  # in this order
-    "tables.js", "plot.js", "clip.js", "player.js", "elan.js", "review.js", "review_view.js", "report.js",
+    "tables.js", "still.js", "plot.js", "clip.js", "player.js", "elan.js", "review.js", "review_view.js", "report.js",
 )  # fmt: skip
 RUN_DIGITS = 16  # hexadecimal digits of the hash of a page's results
 REVIEWED_COLUMNS = (
@@ -115,13 +115,14 @@ def write_report(
         contents.append(content._replace(data={}, clips=[]))  # they need not be in memory twice
     rows = [row for content in contents for row in content.rows]
     counts = _counts(contents)
-    scripts = [Markup(get_plotlyjs()), *(_asset(name) for name in SCRIPTS)]
+    plotly, scripts = Markup(get_plotlyjs()), [_asset(name) for name in SCRIPTS]
     _write(
         path,
         "report.html",
         title=title,
-        policy=content_policy(scripts),
+        policy=content_policy([plotly, *scripts]),
         scripts=scripts,
+        plotly=plotly,
         style=_asset("report.css"),
         contents=contents,
         data=data,

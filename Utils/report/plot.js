@@ -160,6 +160,7 @@ function plotLayout(curve, selected, tracks, colours, range) {
 
 /** Draws the curve between the two times of `range` (seconds), with an outline around the selected interval. */
 function drawCurve(element, curve, selected, range) {
+  if (!window.Plotly) return drawStill(element, curve, selected, range);
   const colours = themeColours();
   const tracks = trackLayout(curve.there);
   const pixelsPerSecond = (element.clientWidth - MARGIN.l - MARGIN.r) / (range[1] - range[0]);

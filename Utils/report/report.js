@@ -199,18 +199,12 @@ function startExpressions() {
   byId("expression-zoom").addEventListener("click", zoomToSelected);
 }
 
-function startCurves() {
-  const choice = byId("curve-choice");
-  const showChosen = (number) => {
-    showCurve(number);
-    byId("selection").textContent = `${state.curve.label} is shown; no expression is selected.`;
-  };
-  choice.addEventListener("change", () => showChosen(Number(choice.value)));
-  byId("curve-previous").addEventListener("click", () => showChosen(state.number - 1));
-  byId("curve-next").addEventListener("click", () => showChosen(state.number + 1));
-  showCurve(0);
-  byId("js-plotly-tester").setAttribute("aria-hidden", "true"); // Plotly measures text in it
+/** Draws the curve with Plotly from now on, and lets it be clicked and dragged. */
+function usePlotly() {
   const plot = byId("plot");
+  plot.replaceChildren();
+  redraw();
+  byId("js-plotly-tester").setAttribute("aria-hidden", "true"); // Plotly measures text in it
   plot.on("plotly_click", (event) => {
     const position = clickedInterval(event.points[0]);
     if (position !== null) selectInterval(state.number, position);
@@ -221,13 +215,28 @@ function startCurves() {
     redraw();
   });
   plot.on("plotly_doubleclick", () => zoom("all"));
+  byId("save-plot").disabled = false;
+}
+
+function startCurves() {
+  const choice = byId("curve-choice");
+  const showChosen = (number) => {
+    showCurve(number);
+    byId("selection").textContent = `${state.curve.label} is shown; no expression is selected.`;
+  };
+  choice.addEventListener("change", () => showChosen(Number(choice.value)));
+  byId("curve-previous").addEventListener("click", () => showChosen(state.number - 1));
+  byId("curve-next").addEventListener("click", () => showChosen(state.number + 1));
+  showCurve(0);
   for (const button of document.querySelectorAll("[data-zoom]")) {
     button.addEventListener("click", () => zoom(button.dataset.zoom));
   }
   byId("save-plot").addEventListener("click", () => {
+    const plot = byId("plot");
     Plotly.downloadImage(plot, { format: "svg", filename: "score", width: plot.clientWidth, height: plot.clientHeight });
   });
   darkMode.addEventListener("change", redraw);
+  startPlotly().then(usePlotly);
 }
 
 /** Whether a key already has a meaning where it was pressed. */

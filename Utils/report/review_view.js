@@ -92,8 +92,9 @@ function showEmotion(emotion) {
   list.value = emotion;
 }
 
-/** Where the plot's time axis is, in pixels of the box around the plot. */
+/** Where the plot's time axis is, in pixels of the box around the plot. Null as long as the curve is a still picture. */
 function plotFrame() {
+  if (!window.Plotly) return null;
   const { xaxis, yaxis, yaxis2 } = byId("plot")._fullLayout;
   const bottom = yaxis2._offset + yaxis2._length;
   return { left: xaxis._offset, width: xaxis._length, top: yaxis._offset, height: bottom - yaxis._offset };
@@ -103,7 +104,7 @@ function plotFrame() {
 function placeHandles() {
   const frame = plotFrame();
   const [first, last] = state.range;
-  const chosen = isReviewing() && selectedName() ? state.curve.intervals[state.selected] : null;
+  const chosen = frame && isReviewing() && selectedName() ? state.curve.intervals[state.selected] : null;
   for (const handle of document.querySelectorAll("#plot-box .handle")) {
     const time = chosen && (handle.dataset.end === "onset" ? chosen.start : chosen.end);
     handle.hidden = !chosen || time < first || time > last;

@@ -38,7 +38,10 @@ def desktop_page(browser):
 
 @pytest.fixture
 def visit(browser, desktop_page):
-    """`visit(path, **context)`: the page; at the end it must have asked for nothing and complained of nothing."""
+    """`visit(path, **context)`: the page, when its curve is drawn. `before` is JavaScript that runs before it.
+
+    At the end it must have asked for nothing and complained of nothing.
+    """
     contexts, pages, opened, complaints, requests = [], [], [], [], []
     heard = {
         "console": lambda message: complaints.append(message.text),
@@ -47,9 +50,9 @@ def visit(browser, desktop_page):
         "request": lambda request: requests.append(request.url),
     }
 
-    def open_page(path, **options):
+    def open_page(path, before="", **options):
         page = desktop_page
-        if not opened and options.keys() <= {"viewport", "reduced_motion", "color_scheme"}:
+        if not opened and not before and options.keys() <= {"viewport", "reduced_motion", "color_scheme"}:
             page.set_viewport_size(options.get("viewport", DESKTOP))
             scheme, motion = options.get("color_scheme", "light"), options.get("reduced_motion", "no-preference")
             page.emulate_media(color_scheme=scheme, reduced_motion=motion)
@@ -61,7 +64,11 @@ def visit(browser, desktop_page):
             page.on(event, hear)
         pages.append(page)
         opened.append(path.as_uri())
+        if before:
+            page.add_init_script(before)
         page.goto(opened[-1])
+        if not before and page.locator("#plot").count():
+            page.locator("#plot .main-svg").first.wait_for(state="attached")
         return page
 
     yield open_page
