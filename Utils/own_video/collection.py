@@ -42,6 +42,7 @@ class VideoOutcome:
     set_aside: Mapping[str, int] = field(default_factory=dict)  # kind -> number of candidates that are not reported
     took: float = 0.0  # seconds that the analysis took, without the loading of TensorFlow and the networks
     kept: bool = False  # whether the results were there already
+    scores_reused: bool = False  # whether the results were made from scores of an earlier command
     remarks: tuple[str, ...] = ()
     footage: tuple[Finding, ...] = ()
 
@@ -95,7 +96,7 @@ def _index_row(outcome: VideoOutcome) -> dict:
         faces=outcome.n_faces,
         expressions=outcome.n_expressions if outcome.n_faces else None,
         per_minute=outcome.n_expressions / minutes if minutes else None,
-        set_aside=", ".join(f"{kind} {n}" for kind, n in outcome.set_aside.items()),
+        set_aside=", ".join(f"{kind} {n} ({n / minutes:.1f} a minute)" for kind, n in outcome.set_aside.items()),
         scored=outcome.seconds_scored,
         seconds=outcome.seconds,
         status=_nothing_scored(outcome) or "done",
@@ -125,6 +126,7 @@ def print_outcomes(outcomes: Sequence[VideoOutcome]) -> None:
         if outcome.problem:
             continue
         how = "already done, kept" if outcome.kept else speed(outcome.seconds, outcome.took)
+        how = "scores of before, " + how if outcome.scores_reused and not outcome.kept else how
         found = _nothing_scored(outcome) or f"{outcome.n_expressions} expression(s)"
         print(f"  {outcome.name}: {found} in {outcome.seconds:.1f} s of video, {how}; {outcome.folder / 'report.html'}")
         for finding in outcome.footage:

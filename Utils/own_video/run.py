@@ -96,7 +96,7 @@ def run_video(job: VideoJob) -> VideoOutcome:
         n = len(read_expressions(job.folder / "expressions.csv"))
     except InputError as error:
         return replace(outcome, problem=shown(error))
-    facts = {name: done[name] for name in (*MEASURED, "set_aside")}
+    facts = {name: done[name] for name in (*MEASURED, "set_aside", "scores_reused")}
     facts["footage"] = tuple(Finding(**finding) for finding in done["footage"])
     remarks = (*([job.note] if job.note else []), *done["remarks"])
     return replace(outcome, n_expressions=n, remarks=remarks, kept=kept, **facts)
