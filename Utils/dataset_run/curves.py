@@ -11,6 +11,7 @@ import pandas as pd
 from train_evaluate import RunEvaluation
 from training_utils import threshold
 from Utils.datasets.table import Dataset
+from Utils.evaluation.eaf_writer import EafAbout, eaf_template
 from Utils.faces.images import read_image
 from Utils.records import Video
 from Utils.report.clip import clip_data, frames_of_clip
@@ -19,10 +20,13 @@ from Utils.report.figures import VideoFigure
 from Utils.settings import Settings
 
 
-def run_curves(run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Settings) -> Iterator[Curve]:
+def run_curves(
+    run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Settings, reviewed: bool = False
+) -> Iterator[Curve]:
     """A curve for each tested video. Each is only made when it is asked for.
 
-    `k_prime` is in frames. Of `settings`, p is used.
+    `k_prime` is in frames. Of `settings`, p is used. `reviewed`: the curves are for a page in
+    which they can be reviewed and saved for ELAN.
     """
     for s in run.scores:
         rows = run.evaluation.of_video(s.video.subject, s.video.name)
@@ -31,6 +35,7 @@ def run_curves(run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Set
         def clip(which: str, i: int, video=s.video, tables=tables) -> dict | None:
             return clip_of(video, *tables[which].loc[i, ["onset", "apex", "offset"]], dataset.fps)
 
+        about = EafAbout(s.video.subject, s.video.name, dataset.fps, len(s.video.frames), dataset.classes)
         yield Curve(
             subject=s.video.subject,
             video=s.video.name,
@@ -44,6 +49,7 @@ def run_curves(run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Set
             annotations=rows.annotations,
             matches=rows.matches,
             clip=clip,
+            eaf=eaf_template(None, (0,), about) if reviewed else "",
         )
 
 

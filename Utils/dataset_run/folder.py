@@ -110,7 +110,7 @@ def _write_files(
     write_report(
         folder / "report.html",
         f"{dataset.title}, {settings.mode}, seed {settings.seed}",
-        run_curves(run, dataset, k_prime, settings),
+        run_curves(run, dataset, k_prime, settings, reviewed=True),
         dataset.classes,
         evaluations={protocol: found.evaluation for protocol, found in evaluated.items()},
         settings=described,

@@ -1,6 +1,6 @@
 """Reads expressions from an ELAN file (EAF) that this program wrote and that a person may have edited in ELAN.
 
-This is the one place that names tiers, vocabularies and properties. `Utils/own_video/elan.py` writes with them.
+This is the one place that names tiers, vocabularies and properties. `eaf_writer.py` writes with them.
 
 What is in a file
 -----------------

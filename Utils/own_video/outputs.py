@@ -12,10 +12,10 @@ import pandas as pd
 
 from training_utils import TIME_DIGITS
 from Utils.evaluation.eaf import MICRO, UNCLEAR_WORD, UNNAMED
+from Utils.evaluation.eaf_writer import Annotated, EafAbout, write_eaf
 from Utils.evaluation.tables import OWN_PREDICTION_COLUMNS
 from Utils.own_video.clips import ClipMaker
 from Utils.own_video.drawing import Marked, OverlayFace
-from Utils.own_video.elan import Annotated, EafAbout, write_eaf
 from Utils.own_video.face_tracks import Tracking
 from Utils.own_video.scoring import FaceScores
 from Utils.own_video.second_look import UNCLEAR

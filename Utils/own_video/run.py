@@ -28,9 +28,9 @@ from pathlib import Path
 import pandas as pd
 
 from Utils.errors import InputError, shown
+from Utils.evaluation.eaf_writer import EafAbout, eaf_template
 from Utils.own_video.clips import ClipMaker, picture_remarks
 from Utils.own_video.collection import VideoOutcome, read_expressions, write_collection
-from Utils.own_video.elan import EafAbout, eaf_template
 from Utils.own_video.face_tracks import Tracking
 from Utils.own_video.folders import DONE, MEASURED, finished, placed, require_replaceable
 from Utils.own_video.footage import Finding, FootageMeter, scored_share

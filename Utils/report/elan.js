@@ -1,5 +1,5 @@
 "use strict";
-// Fills the empty ELAN file that the report has of a video (own_video/elan.py) with what a person has reviewed.
+// Fills the empty ELAN file that the report has of a video (Utils/evaluation/eaf_writer.py) with what a person has reviewed.
 // Tiers, types, vocabularies and properties are those of that file; Utils/evaluation/eaf.py describes and reads them.
 
 const EAF_BELOW = ["kind", "apex", "score"]; // tiers below that of a face

@@ -11,7 +11,7 @@ import main
 from tests.support.bad_input_reviews import REVIEW_HEAD, review_row
 from tests.support.eaf_files import written
 from Utils.evaluation.agreement import WIDTH, agreement, format_agreement
-from Utils.own_video.elan import Annotated
+from Utils.evaluation.eaf_writer import Annotated
 
 COLUMNS = ["subject", "video", "onset", "offset", "emotion"]
 

@@ -13,8 +13,8 @@ from tests.support.bad_input_reviews import REVIEW_HEAD, review_row
 from tests.support.eaf_files import CLASSES, TALK, written
 from Utils.errors import InputError
 from Utils.evaluation.csv_files import STATUSES
+from Utils.evaluation.eaf_writer import Annotated, write_eaf
 from Utils.evaluation.reviews import NOT_MICRO, read_intervals, under_same_keys
-from Utils.own_video.elan import Annotated, write_eaf
 from Utils.own_video.outputs import predictions_table
 from Utils.own_video.scoring import EXPRESSION_COLUMNS
 from Utils.own_video.second_look import SECOND_LOOK_COLUMNS

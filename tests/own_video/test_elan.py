@@ -19,7 +19,7 @@ from pympi.Elan import Eaf
 from tests.support.eaf_files import CLASSES, TALK, TWO, check_eaf, without_date, written
 from Utils.errors import UNPRINTABLE, InputError
 from Utils.evaluation.eaf import EAF_COLUMNS, frame_at, milliseconds, read_eaf
-from Utils.own_video.elan import Annotated, EafAbout, layers, span, write_eaf
+from Utils.evaluation.eaf_writer import Annotated, EafAbout, layers, span, write_eaf
 
 
 def test_an_eaf_is_what_annotators_expect(tmp_path):

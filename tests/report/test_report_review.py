@@ -13,11 +13,13 @@ from pympi.Elan import Eaf
 
 import main
 from tests.support.browser import DESKTOP, PHONE, violations
+from tests.support.command_line import only_run
 from tests.support.eaf_files import check_eaf
 from tests.support.report_examples import CLASSES, FPS, HOSTILE, curve, verified
+from Utils.evaluation.csv_files import read_table
 from Utils.evaluation.eaf import read_eaf
+from Utils.evaluation.eaf_writer import EafAbout, eaf_template
 from Utils.evaluation.reviews import read_intervals
-from Utils.own_video.elan import EafAbout, eaf_template
 from Utils.report.pages import REVIEWED_COLUMNS, write_report
 
 CALM = {"viewport": DESKTOP, "reduced_motion": "reduce"}
@@ -330,6 +332,23 @@ def test_what_was_reviewed_goes_to_elan_and_back(two_faces, tmp_path, visit):
         and table[["onset", "offset"]].to_numpy().tolist() == found[["onset", "offset"]].to_numpy().tolist()
     )
     assert main.main(["--agreement", str(reviewed), str(path)]) == 0
+
+
+def test_a_review_of_a_dataset_goes_to_elan_and_is_ground_truth(trained_demo, tmp_path, visit):
+    """The page of a real run. There is no video to link, because a dataset's videos are images."""
+    run = only_run(trained_demo.folder)
+    page = opened(visit(run / "report.html", **CALM))
+    page.get_by_role("button", name="Accept").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save for ELAN").click()
+    path = tmp_path / "reviewed.eaf"
+    download.value.save_as(path)
+    root = check_eaf(path)
+    assert not list(root.iter("MEDIA_DESCRIPTOR"))
+    predicted, found = read_table(run / "predictions.csv"), read_eaf(path)
+    same = ["subject", "video", "onset", "apex", "offset", "emotion"]
+    assert found[same].to_numpy().tolist() == predicted[same].iloc[:1].to_numpy().tolist()
+    assert main.main(["--evaluate", str(path), "--ground_truth", str(run / "ground_truth.csv")]) == 0
 
 
 def test_hostile_names_stay_text(tmp_path, visit):

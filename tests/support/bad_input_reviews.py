@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.support.bad_input import Case
 from tests.support.bad_input_tables import DOCTYPE
 from tests.support.eaf_files import TALK, written
-from Utils.own_video.elan import Annotated
+from Utils.evaluation.eaf_writer import Annotated
 
 Spoil = Callable[[Path], tuple[str, ...]]
 GOOD = "subject,video,onset,offset,emotion\nsession 1,talk,10,20,negative\nsession 1,talk,50,60,positive\n"

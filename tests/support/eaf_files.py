@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
-from Utils.own_video.elan import Annotated, EafAbout, write_eaf
+from Utils.evaluation.eaf_writer import Annotated, EafAbout, write_eaf
 
 CLASSES = ("negative", "positive", "surprise")
 TALK = EafAbout(subject="session 1", video="talk", fps=25.0, n_frames=200, classes=CLASSES)

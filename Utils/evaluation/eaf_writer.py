@@ -1,4 +1,4 @@
-"""Writes expressions as an ELAN file (EAF) with pympi-ling. `Utils/evaluation/eaf.py` says what is in it, and reads."""
+"""Writes expressions as an ELAN file (EAF) with pympi-ling. `eaf.py` says what is in it, and reads."""
 
 from __future__ import annotations
 
@@ -100,11 +100,12 @@ def write_eaf(
     _save(_document(media, faces, about, final or path, datetime.now().astimezone()), path)
 
 
-def eaf_template(media: Path, faces: Iterable[int], about: EafAbout, final: Path) -> str:
+def eaf_template(media: Path | None, faces: Iterable[int], about: EafAbout, final: Path | None = None) -> str:
     """An ELAN file without expressions, as text. The report page fills it with what a person has reviewed.
 
-    It has the tiers of `faces`. Its date is always the same, so that the same results give the same page. `final` is
-    where the page will be. Other parameters: see `write_eaf`.
+    It has the tiers of `faces`. Its date is always the same, so that the same results give the same page. `media` is
+    None for a video that is there only as images: no video is linked, and ELAN shows times without pictures. `final`
+    is where the page will be, if there is a video. Other parameters: see `write_eaf`.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "template.eaf"
@@ -113,13 +114,14 @@ def eaf_template(media: Path, faces: Iterable[int], about: EafAbout, final: Path
 
 
 def _document(
-    media: Path, faces: Mapping[int, Sequence[Annotated]], about: EafAbout, final: Path, date: datetime
+    media: Path | None, faces: Mapping[int, Sequence[Annotated]], about: EafAbout, final: Path | None, date: datetime
 ) -> Eaf:
     """The ELAN file. Parameters: see `write_eaf`."""
     eaf = Eaf(author=ANNOTATOR)
     eaf.adocument["DATE"] = date.isoformat(timespec="seconds")
     eaf.remove_tier("default")
-    _add_media(eaf, media, final)
+    if media is not None:
+        _add_media(eaf, media, final)
     words = emotion_words(about.classes)
     words += [a.emotion for expressions in faces.values() for a in expressions]
     _add_types(eaf, {EMOTION: dict.fromkeys(map(_clean, words)), KIND: KIND_WORDS})
