@@ -58,6 +58,16 @@ def statuses(page) -> list[str]:
     return [row["status"] for row in saved(page)]
 
 
+def test_a_pressed_button_can_be_read_under_the_mouse(reviewing):
+    for name in ("Accept", "1"):
+        button = reviewing.get_by_role("button", name=name, exact=True)
+        button.click()
+        button.hover()
+        expect(button).to_have_attribute("aria-pressed", "true")
+        colours = button.evaluate("b => [getComputedStyle(b).color, getComputedStyle(b).backgroundColor]")
+        assert colours == ["rgb(255, 255, 255)", "rgb(11, 92, 173)"], name
+
+
 def test_decisions_are_saved_as_csv(reviewing):
     page = reviewing
     page.get_by_label("Coder").fill("A. B.")
