@@ -87,7 +87,7 @@ function labelCells(row) {
   for (const cell of row.cells) cell.dataset.label = headings[cell.cellIndex].textContent.trim();
 }
 
-for (const row of document.querySelectorAll("table.cards tbody tr")) labelCells(row);
+for (const row of document.querySelectorAll("table.cards :is(tbody, tfoot) tr")) labelCells(row);
 for (const table of document.querySelectorAll("table.sortable")) {
   Array.from(table.tHead.rows[0].cells).forEach((heading, column) => {
     heading.querySelector("button").addEventListener("click", () => {

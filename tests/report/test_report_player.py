@@ -266,6 +266,11 @@ def test_no_column_is_cut_off_and_no_space_is_left_empty(report, visit):
     assert all(box["x"] - 1 <= left <= right <= box["x"] + box["width"] + 1 for left, right in cells.evaluate_all(ends))
     labels = cells.evaluate_all("all => all.map((cell) => cell.dataset.label)")
     assert labels[:4] == ["No.", "Video", "Kind", "Emotion"]
+    page.evaluate("for (const closed of document.querySelectorAll('details')) closed.open = true")
+    boxes = page.evaluate(
+        "Array.from(document.querySelectorAll('.scroll'), (b) => [b.ariaLabel, b.scrollWidth - b.clientWidth])"
+    )
+    assert len(boxes) >= 6 and [name for name, cut in boxes if cut > 0] == []
     below = "document.body.scrollHeight - document.querySelector('main').getBoundingClientRect().bottom - scrollY"
     assert page.evaluate(below) < 60
     assert violations(page) == []
