@@ -236,7 +236,7 @@ function startCurves() {
     Plotly.downloadImage(plot, { format: "svg", filename: "score", width: plot.clientWidth, height: plot.clientHeight });
   });
   darkMode.addEventListener("change", redraw);
-  startPlotly().then(usePlotly);
+  startPlotly().then(() => window.Plotly && usePlotly()); // without it, the curve stays a still picture
 }
 
 /** Whether a key already has a meaning where it was pressed. */

@@ -29,10 +29,22 @@ def browser():
         browser.close()
 
 
+# Plotly is not started, so the curve stays a still picture
+NO_PLOTLY = "HTMLHeadElement.prototype.append = () => {};"
+
+
 @pytest.fixture(scope="session")
 def desktop_page(browser):
     """The page that most tests open their report in, one after the other: a new one takes a second of work."""
     with browser.new_context(viewport=DESKTOP) as context:
+        yield context.new_page()
+
+
+@pytest.fixture(scope="session")
+def still_page(browser):
+    """The same for tests that need no Plotly, which takes another second to start."""
+    with browser.new_context(viewport=DESKTOP) as context:
+        context.add_init_script(NO_PLOTLY)
         yield context.new_page()
 
 
@@ -42,6 +54,17 @@ def visit(browser, desktop_page):
 
     At the end it must have asked for nothing and complained of nothing.
     """
+    yield from visits(browser, desktop_page)
+
+
+@pytest.fixture
+def visit_still(browser, still_page):
+    """The same without Plotly: the curve is a still picture."""
+    yield from visits(browser, still_page, NO_PLOTLY)
+
+
+def visits(browser, shared_page, always=""):
+    """`visit`, with the page that most tests share. `always` runs before every page."""
     contexts, pages, opened, complaints, requests = [], [], [], [], []
     heard = {
         "console": lambda message: complaints.append(message.text),
@@ -51,7 +74,7 @@ def visit(browser, desktop_page):
     }
 
     def open_page(path, before="", **options):
-        page = desktop_page
+        page = shared_page
         if not opened and not before and options.keys() <= {"viewport", "reduced_motion", "color_scheme"}:
             page.set_viewport_size(options.get("viewport", DESKTOP))
             scheme, motion = options.get("color_scheme", "light"), options.get("reduced_motion", "no-preference")
@@ -59,24 +82,23 @@ def visit(browser, desktop_page):
         else:  # with a context of its own
             contexts.append(browser.new_context(**({"viewport": DESKTOP} | options)))
             page = contexts[-1].new_page()
+            page.add_init_script(always + before)
         page.set_default_timeout(10_000)
         for event, hear in heard.items():
             page.on(event, hear)
         pages.append(page)
         opened.append(path.as_uri())
-        if before:
-            page.add_init_script(before)
         page.goto(opened[-1])
-        if not before and page.locator("#plot").count():
+        if not (always or before) and page.locator("#plot").count():
             page.locator("#plot .main-svg").first.wait_for(state="attached")
         return page
 
     yield open_page
     for context in contexts:
         context.close()
-    if desktop_page in pages:
+    if shared_page in pages:
         for event, hear in heard.items():
-            desktop_page.remove_listener(event, hear)
-        desktop_page.evaluate("localStorage.clear()")
+            shared_page.remove_listener(event, hear)
+        shared_page.evaluate("localStorage.clear()")
     assert {url.split("#")[0] for url in requests if not url.startswith(("data:", "blob:"))} == set(opened)
     assert complaints == []

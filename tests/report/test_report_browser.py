@@ -64,16 +64,16 @@ def test_a_gap_in_the_scores_is_a_gap_in_the_curve(tmp_path, visit):
     expect(page.get_by_text("No expression was found.")).to_be_visible()
 
 
-def test_a_row_selects_its_interval(report, visit):
-    page = visit(report)
+def test_a_row_selects_its_interval(report, visit_still):
+    page = visit_still(report)
     page.locator("#expressions tbody tr").filter(has_text="s1/b").filter(has_text="predicted").click()
     assert chosen_row(page)[1:8] == ["s1/b", "predicted", "positive", "0.33", "0.73", "–", "yes"]
     expect(page.get_by_role("status").filter(has_text="s1/b: predicted positive, 0.33 to 0.73 s")).to_be_visible()
     expect(page.get_by_role("combobox", name="Video")).to_have_value("1")
 
 
-def test_the_keyboard_selects_and_steps_on(report, visit):
-    page = visit(report)
+def test_the_keyboard_selects_and_steps_on(report, visit_still):
+    page = visit_still(report)
     button = page.get_by_role("button", name="show the annotated negative at 2.33 s of s1/a")
     button.focus()
     page.keyboard.press("Enter")
@@ -177,8 +177,8 @@ def test_the_selector_shows_one_video_at_a_time(report, visit):
     expect(choice).to_have_value("1")
 
 
-def test_sorting_sorts(report, visit):
-    page = visit(report)
+def test_sorting_sorts(report, visit_still):
+    page = visit_still(report)
     heading = page.get_by_role("columnheader", name="Score")
     heading.get_by_role("button").click()
     expect(heading).to_have_attribute("aria-sort", "ascending")
@@ -196,8 +196,8 @@ def test_sorting_sorts(report, visit):
         assert chosen_row(page)[10] == column(page, 11)[row - 1]
 
 
-def test_filtering_filters(report, visit):
-    page = visit(report)
+def test_filtering_filters(report, visit_still):
+    page = visit_still(report)
     status = page.locator("#expressions-status")
     expect(status).to_have_text("8 of 8 shown.")
     page.get_by_label("Filter").fill("S1/A pred")
@@ -217,8 +217,8 @@ def rows_of(text: str) -> list[dict]:
     return list(csv.DictReader(text.splitlines(keepends=True), strict=True))
 
 
-def test_copying_gives_the_shown_rows_as_csv(report, visit):
-    page = visit(report, permissions=["clipboard-read", "clipboard-write"])
+def test_copying_gives_the_shown_rows_as_csv(report, visit_still):
+    page = visit_still(report, permissions=["clipboard-read", "clipboard-write"])
     page.get_by_role("combobox", name="Kind").select_option("predicted")
     page.get_by_role("columnheader", name="Score").get_by_role("button").click()
     page.get_by_role("button", name="Copy as CSV").click()
@@ -231,8 +231,8 @@ def test_copying_gives_the_shown_rows_as_csv(report, visit):
                          emotion="positive", matched="yes")  # fmt: skip
 
 
-def test_where_copying_is_not_allowed_the_text_is_shown(report, visit):
-    page = visit(report)
+def test_where_copying_is_not_allowed_the_text_is_shown(report, visit_still):
+    page = visit_still(report)
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
     page.get_by_role("button", name="Copy as CSV").click()
     area = page.get_by_label("The table as CSV")
@@ -295,10 +295,10 @@ def test_the_policy_lets_nothing_else_run_or_load(report, browser):
     page.close()
 
 
-def test_what_was_set_aside_can_be_sorted_and_read(tmp_path, visit):
+def test_what_was_set_aside_can_be_sorted_and_read(tmp_path, visit_still):
     aside = [*SET_ASIDE, {**SET_ASIDE[0], "kind": "head", "p_micro": 0.3, "flags": HOSTILE[1]}]
     write_report(tmp_path / "report.html", "a", [verified(flags=HOSTILE[0])], CLASSES, set_aside=aside)
-    page = visit(tmp_path / "report.html", viewport=PHONE)
+    page = visit_still(tmp_path / "report.html", viewport=PHONE)
     table = page.get_by_role("table", name="Candidates that are not reported as micro-expressions")
     for heading, kinds in (("p(micro)", ["blink", "macro", "head"]), ("Kind", ["blink", "head", "macro"])):
         table.get_by_role("columnheader", name=heading).get_by_role("button").click()
@@ -346,13 +346,13 @@ def test_a_finger_scrolls_the_page_over_the_plot_and_taps_select(report, visit):
     expect(page.locator("#expressions tr[aria-current]")).to_have_count(1)
 
 
-def test_an_empty_report_opens(tmp_path, visit):
+def test_an_empty_report_opens(tmp_path, visit_still):
     write_report(tmp_path / "report.html", "nothing", [], CLASSES)
-    page = visit(tmp_path / "report.html")
+    page = visit_still(tmp_path / "report.html")
     expect(page.get_by_text("There is no video in this report.")).to_be_visible()
 
 
-def test_the_index_lists_links_sorts_and_filters(tmp_path, visit):
+def test_the_index_lists_links_sorts_and_filters(tmp_path, visit_still):
     rows = [
         dict(
             video="b10.mp4",
@@ -371,7 +371,7 @@ def test_the_index_lists_links_sorts_and_filters(tmp_path, visit):
     write_index(tmp_path / "index.html", "My videos", rows, warnings=["One failed."])
     (tmp_path / "b#10").mkdir()
     write_report(tmp_path / "b#10" / "report.html", "b10.mp4", [], CLASSES)
-    page = visit(tmp_path / "index.html", viewport=PHONE)
+    page = visit_still(tmp_path / "index.html", viewport=PHONE)
     expect(page.get_by_text("3 videos, 1 failed.")).to_be_visible()
     names = page.locator("#videos tbody tr:not([hidden]) th")
     page.get_by_role("columnheader", name="Expressions").get_by_role("button").click()
@@ -403,10 +403,10 @@ def test_the_index_opens_a_report_of_any_name(tmp_path, browser):
     page.close()
 
 
-def test_the_faces_of_one_video_are_told_apart(tmp_path, visit):
+def test_the_faces_of_one_video_are_told_apart(tmp_path, visit_still):
     faces = [curve("", "talk.mp4", [(18, 24, 30, "surprise", 0.9)], face=face) for face in ("1", "2")]
     write_report(tmp_path / "report.html", "talk.mp4", faces, CLASSES)
-    page = visit(tmp_path / "report.html")
+    page = visit_still(tmp_path / "report.html")
     expect(page.get_by_text("1 video, 2 predicted expressions.")).to_be_visible()
     page.get_by_role("button", name="Next face").click()
     expect(page.get_by_role("img", name="Score curve of talk.mp4, face 2")).to_be_visible()

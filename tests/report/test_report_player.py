@@ -72,8 +72,8 @@ def shift_between(first: np.ndarray, second: np.ndarray, landmark: int) -> np.nd
     return (moved - place)[0, 0] / scale
 
 
-def test_it_plays_and_pauses(report, visit):
-    page = visit(report)
+def test_it_plays_and_pauses(report, visit_still):
+    page = visit_still(report)
     choose(page)
     page.locator("#speed").select_option("1")
     expect(page.locator("#play")).to_have_text("Pause")
@@ -86,8 +86,8 @@ def test_it_plays_and_pauses(report, visit):
     expect(page.locator("#play")).to_have_text("Play")
 
 
-def test_the_speed_is_that_of_the_video_or_a_part_of_it(report, visit):
-    page = visit(report, **STILL)
+def test_the_speed_is_that_of_the_video_or_a_part_of_it(report, visit_still):
+    page = visit_still(report, **STILL)
     choose(page)
     for speed, seconds in (("1", 0.4), ("0.25", 0.8)):
         page.locator("#speed").select_option(speed)
@@ -101,8 +101,8 @@ def test_the_speed_is_that_of_the_video_or_a_part_of_it(report, visit):
         assert passed == pytest.approx(FPS * seconds * float(speed), abs=4)
 
 
-def test_keys_play_and_step(report, visit):
-    page = visit(report, **STILL)
+def test_keys_play_and_step(report, visit_still):
+    page = visit_still(report, **STILL)
     choose(page)
     assert shown(page) == 13  # five frames before the onset
     page.keyboard.press("ArrowRight")
@@ -126,8 +126,8 @@ def test_keys_play_and_step(report, visit):
     assert page.get_by_label("Filter").input_value() == "n p "
 
 
-def test_the_magnifier_makes_the_movement_larger_and_nothing_else(report, visit):
-    page = visit(report, **STILL)
+def test_the_magnifier_makes_the_movement_larger_and_nothing_else(report, visit_still):
+    page = visit_still(report, **STILL)
     choose(page)
     as_it_was = draw(page, 24)
     across, down = page.evaluate("([x, y]) => movementAt(player.clip, positionOf(24), x, y)", mark(CORNER))
@@ -141,8 +141,8 @@ def test_the_magnifier_makes_the_movement_larger_and_nothing_else(report, visit)
     expect(page.locator("#times")).to_have_text("15 times as large")
 
 
-def test_the_head_is_held_still_or_shown_as_it_moved(swaying, visit):
-    page = visit(swaying, **STILL)
+def test_the_head_is_held_still_or_shown_as_it_moved(swaying, visit_still):
+    page = visit_still(swaying, **STILL)
     choose(page)
     for times in (1, 8):
         held = shift_between(draw(page, 13, times), draw(page, 24, times), EYE)
@@ -151,8 +151,8 @@ def test_the_head_is_held_still_or_shown_as_it_moved(swaying, visit):
         assert free == pytest.approx([2, 1], abs=0.5)
 
 
-def test_a_swaying_face_has_no_arrows_but_those_of_its_head(swaying, visit):
-    page = visit(swaying, **STILL)
+def test_a_swaying_face_has_no_arrows_but_those_of_its_head(swaying, visit_still):
+    page = visit_still(swaying, **STILL)
     choose(page)
     lengths = "head => arrowsOf(player.clip, positionOf(24), head).map((a) => Math.hypot(a[2], a[3]))"
     assert np.percentile(page.evaluate(lengths, False), 95) < 0.12  # too small to be drawn
@@ -162,8 +162,8 @@ def test_a_swaying_face_has_no_arrows_but_those_of_its_head(swaying, visit):
     expect(page.locator("#arrows-note")).to_contain_text("with the head's")
 
 
-def test_arrows_point_where_the_face_moves(report, visit):
-    page = visit(report, **STILL)
+def test_arrows_point_where_the_face_moves(report, visit_still):
+    page = visit_still(report, **STILL)
     choose(page)
     arrows = np.array(page.evaluate("arrowsOf(player.clip, positionOf(24), false)"))
     longest = arrows[np.hypot(arrows[:, 2], arrows[:, 3]).argmax()]
@@ -176,8 +176,8 @@ def test_arrows_point_where_the_face_moves(report, visit):
     expect(page.locator("#arrows-note")).to_have_text(re.compile(r"without the head's\. Red: \d\.\d px of the crop"))
 
 
-def test_small_pictures_lead_to_onset_apex_and_offset(report, visit):
-    page = visit(report, **STILL)
+def test_small_pictures_lead_to_onset_apex_and_offset(report, visit_still):
+    page = visit_still(report, **STILL)
     choose(page)
     for name, frame in (("onset", 18), ("apex", 24), ("offset", 30), ("movement", 24)):
         button = page.locator(f"#pictures [data-shows={name}]")
@@ -189,16 +189,16 @@ def test_small_pictures_lead_to_onset_apex_and_offset(report, visit):
     expect(page.locator("#pictures [data-shows=apex]")).to_be_disabled()  # it is not annotated
 
 
-def test_what_has_no_pictures_says_so(report, visit):
-    page = visit(report)
+def test_what_has_no_pictures_says_so(report, visit_still):
+    page = visit_still(report)
     choose(page)
     page.locator("#expressions tr").filter(has_text="3.07").locator(".choose").click()
     expect(page.get_by_text("There are no pictures of this expression.")).to_be_visible()
     expect(page.locator("#player")).to_be_hidden()
 
 
-def test_every_expression_has_an_address(report, visit):
-    page = visit(report, **STILL)
+def test_every_expression_has_an_address(report, visit_still):
+    page = visit_still(report, **STILL)
     choose(page, 5)
     assert page.evaluate("location.hash") == "#expression-1-0"
     page.evaluate("location.hash = '#expression-0-1'")
@@ -229,12 +229,12 @@ def test_the_face_is_visible_where_one_has_clicked(report, visit, options):
     expect(page.locator("#screen")).to_be_in_viewport(ratio=1)
 
 
-def test_the_videos_can_be_opened_at_the_expression(tmp_path, visit):
+def test_the_videos_can_be_opened_at_the_expression(tmp_path, visit_still):
     videos = {"overlay.mp4": "overlay.mp4", "the original video": "../my #1.mp4"}
     links = {"expressions.csv": "expressions.csv", "ELAN file": "a b.eaf"}
     path = tmp_path / "report.html"
     write_report(path, "a", [curve("", "a", [(30, 36, 45, "negative", 0.5)])], CLASSES, videos=videos, links=links)
-    page = visit(path, **STILL)
+    page = visit_still(path, **STILL)
     expect(page.locator("#jump")).to_be_hidden()
     page.locator("#expressions .choose").click()
     found = page.locator("#jump a").evaluate_all("all => all.map((link) => link.getAttribute('href'))")
@@ -242,8 +242,8 @@ def test_the_videos_can_be_opened_at_the_expression(tmp_path, visit):
     assert page.get_by_role("link", name="ELAN file").get_attribute("href") == "./a%20b.eaf"
 
 
-def test_a_page_that_is_still_being_read_waits_for_its_pictures(report, visit):
-    page = visit(report, **STILL)
+def test_a_page_that_is_still_being_read_waits_for_its_pictures(report, visit_still):
+    page = visit_still(report, **STILL)
     page.evaluate(
         """() => {
             window.late = document.getElementById("clip-0-0");
@@ -257,8 +257,8 @@ def test_a_page_that_is_still_being_read_waits_for_its_pictures(report, visit):
     expect(page.locator("#screen")).to_be_visible()
 
 
-def test_no_column_is_cut_off_and_no_space_is_left_empty(report, visit):
-    page = visit(report, viewport=PHONE)
+def test_no_column_is_cut_off_and_no_space_is_left_empty(report, visit_still):
+    page = visit_still(report, viewport=PHONE)
     choose(page)
     box = page.locator("#expressions").bounding_box()
     ends = "all => all.map((cell) => [cell.getBoundingClientRect().left, cell.getBoundingClientRect().right])"

@@ -27,8 +27,14 @@ NOW = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 @pytest.fixture
-def reviewing(report, visit):
+def reviewing(report, visit_still):
     """The example, open for review, with an expression selected: 18 to 30 of s1/a, surprise."""
+    return opened(visit_still(report, **CALM))
+
+
+@pytest.fixture
+def reviewing_plot(report, visit):
+    """The same with Plotly, in whose plot one can click and drag."""
     return opened(visit(report, **CALM))
 
 
@@ -127,8 +133,8 @@ def test_undo_takes_back_one_step_after_the_other(reviewing):
     assert [row["status"] for row in rows] == ["unreviewed"] * 5 and rows[0]["reviewed_at"] == ""
 
 
-def test_the_keyboard_is_enough(report, visit):
-    page = visit(report, **CALM)
+def test_the_keyboard_is_enough(report, visit_still):
+    page = visit_still(report, **CALM)
     page.locator("#review-bar summary").press("Enter")
     page.locator("#coder").blur()
     page.keyboard.press("n")
@@ -155,8 +161,8 @@ def test_the_keyboard_is_enough(report, visit):
     assert [row["status"] for row in saved(page)[:3]] == ["accepted", "accepted", "unreviewed"]
 
 
-def test_keys_do_nothing_while_nobody_reviews(report, visit):
-    page = visit(report, **CALM)
+def test_keys_do_nothing_while_nobody_reviews(report, visit_still):
+    page = visit_still(report, **CALM)
     page.locator("#expressions .choose").first.click()
     page.locator("#plot").hover()
     page.keyboard.press("r")
@@ -164,8 +170,8 @@ def test_keys_do_nothing_while_nobody_reviews(report, visit):
     expect(page.locator("#review-count")).to_have_text("0 of 5 reviewed")
 
 
-def test_a_border_is_dragged_on_the_curve(reviewing):
-    page = reviewing
+def test_a_border_is_dragged_on_the_curve(reviewing_plot):
+    page = reviewing_plot
     page.locator("#plot").scroll_into_view_if_needed()
 
     def at(seconds: float) -> tuple[float, float]:
@@ -202,8 +208,8 @@ def test_impossible_borders_are_not_taken(reviewing):
     expect(page.get_by_label("Offset frame")).to_have_value("119")
 
 
-def test_what_was_added_can_be_chosen_and_removed(reviewing):
-    page = reviewing
+def test_what_was_added_can_be_chosen_and_removed(reviewing_plot):
+    page = reviewing_plot
     page.get_by_role("combobox", name="Video").select_option("1")
     page.get_by_role("button", name="Add a missed one").click()
     expect(page.locator("#selection")).to_contain_text("s1/b: predicted unknown")
@@ -230,10 +236,10 @@ def test_the_browser_keeps_it(reviewing, report):
     expect(page.locator("#expressions tr[data-status=rejected]")).to_have_count(1)
 
 
-def test_a_review_of_other_results_is_not_mixed_in_and_not_lost(tmp_path, visit):
+def test_a_review_of_other_results_is_not_mixed_in_and_not_lost(tmp_path, visit_still):
     path = tmp_path / "report.html"
     write_report(path, "a", [curve("", "a", [(18, 24, 30, "surprise", 0.9)])], CLASSES)
-    page = opened(visit(path, **CALM))
+    page = opened(visit_still(path, **CALM))
     page.get_by_role("button", name="Reject").click()
     write_report(path, "a", [curve("", "a", [(50, 56, 62, "negative", 0.7)])], CLASSES)
     page.goto(path.as_uri())
@@ -246,8 +252,8 @@ def test_a_review_of_other_results_is_not_mixed_in_and_not_lost(tmp_path, visit)
 
 
 @pytest.mark.parametrize("broken", ["{", "[]", '{"rows": [["0-0", {}]], "coder": ""}', '{"rows": 3, "coder": ""}'])
-def test_what_the_browser_keeps_and_cannot_be_read_is_left(report, visit, broken):
-    page = visit(report, **CALM)
+def test_what_the_browser_keeps_and_cannot_be_read_is_left(report, visit_still, broken):
+    page = visit_still(report, **CALM)
     name = page.evaluate("text => { localStorage.setItem(review.store, text); return review.store; }", broken)
     page.reload()
     expect(page.locator("#review-messages")).to_contain_text("cannot be read. It is left as it is")
@@ -300,8 +306,8 @@ def two_faces(tmp_path):
     return tmp_path / "report.html"
 
 
-def test_what_was_reviewed_goes_to_elan_and_back(two_faces, tmp_path, visit):
-    page = opened(visit(two_faces, **CALM))
+def test_what_was_reviewed_goes_to_elan_and_back(two_faces, tmp_path, visit_still):
+    page = opened(visit_still(two_faces, **CALM))
     page.get_by_label("Coder").fill("A <B>")
     page.get_by_label("Coder").blur()
     page.get_by_role("button", name="Accept").click()
@@ -344,10 +350,10 @@ def test_what_was_reviewed_goes_to_elan_and_back(two_faces, tmp_path, visit):
     assert main.main(["--agreement", str(reviewed), str(path)]) == 0
 
 
-def test_a_review_of_a_dataset_goes_to_elan_and_is_ground_truth(trained_demo, tmp_path, visit):
+def test_a_review_of_a_dataset_goes_to_elan_and_is_ground_truth(trained_demo, tmp_path, visit_still):
     """The page of a real run. There is no video to link, because a dataset's videos are images."""
     run = only_run(trained_demo.folder)
-    page = opened(visit(run / "report.html", **CALM))
+    page = opened(visit_still(run / "report.html", **CALM))
     page.get_by_role("button", name="Accept").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Save for ELAN").click()
@@ -361,11 +367,11 @@ def test_a_review_of_a_dataset_goes_to_elan_and_is_ground_truth(trained_demo, tm
     assert main.main(["--evaluate", str(path), "--ground_truth", str(run / "ground_truth.csv")]) == 0
 
 
-def test_hostile_names_stay_text(tmp_path, visit):
+def test_hostile_names_stay_text(tmp_path, visit_still):
     first, second, third = HOSTILE
     path = tmp_path / "report.html"
     write_report(path, first, [curve(first, second, [(18, 24, 30, third, 0.9)], face=third)], (third,))
-    page = opened(visit(path, **CALM))
+    page = opened(visit_still(path, **CALM))
     page.get_by_label("Coder").fill(first)
     page.get_by_label("Coder").blur()
     page.get_by_label("Note").fill(second)
@@ -388,10 +394,10 @@ def test_everybody_can_review(report, visit, viewport):
     assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
 
 
-def test_without_predictions_one_can_still_add(tmp_path, visit):
+def test_without_predictions_one_can_still_add(tmp_path, visit_still):
     path = tmp_path / "report.html"
     write_report(path, "a", [curve("", "a")], CLASSES)
-    page = visit(path, **CALM)
+    page = visit_still(path, **CALM)
     page.locator("#review-bar summary").click()
     page.get_by_role("button", name="Add a missed one").click()
     (row,) = saved(page)

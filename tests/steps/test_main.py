@@ -72,13 +72,24 @@ def test_output_is_for_people(trained_demo):
 
 
 def test_pretrained_equals_trained_and_one_worker_equals_two(trained_demo, workplace):
-    """The same seed gives byte-identical predictions, from new caches, whatever the number of workers."""
+    """The same seed gives byte-identical folds and predictions, from new caches, whatever the number of workers."""
     reference = (only_run(trained_demo.folder) / "predictions.csv").read_bytes()
     assert main.main(["--train", "True", "--workers", "1", *QUICK]) == 0
+    by_two_workers = fold_files(trained_demo.folder)
+    same = fold_files(workplace) == by_two_workers
+    assert same and len(by_two_workers) == 4 + 2 * 5  # pytest would compare the bytes for minutes
     run = only_run(workplace)
     assert (run / "predictions.csv").read_bytes() == reference
     assert main.main(["--weights_dir", str(run / "MEAN_Weights"), "--workers", "1"]) == 0
     assert (only_run(workplace, "DEMO-pretrained") / "predictions.csv").read_bytes() == reference
+
+
+def fold_files(folder: Path) -> dict[str, object]:
+    """What folds leave in the cache, except the weight files and their hashes, because there are times in them."""
+    found = {p: p.read_bytes() for p in (folder / "cache/DEMO/folds").rglob("*.npy")}
+    for path in (folder / "cache/DEMO/folds").rglob("fold.json"):
+        found[path] = {name: value for name, value in json.loads(path.read_text()).items() if name != "weights"}
+    return {f"{path.parts[-3]}/{path.name}": content for path, content in found.items()}  # keys depend on file times
 
 
 def test_finished_work_is_not_done_again(trained_demo, workplace, monkeypatch):

@@ -38,6 +38,7 @@ from Utils.datasets.table import DATASETS
 
 LICENSED = tuple(EXPRESSIONS)
 RENDERED = ("CASME2",)  # one with short videos; DEMO, which test_main.py renders, has long ones
+TABLES_ONLY = ("SMIC_VIS", "SMIC_NIR")  # what is drawn of them is drawn of SMIC_HS, which differs in its folders only
 UPSTREAM = ("CASME_sq", "CASME2", "SMIC_HS")  # one of each kind of sample and of spotting
 CLASSES = {"CASME2": ["disgust", "happiness", "others", "surprise", "repression"]}
 THREE = ["negative", "positive", "surprise"]
@@ -53,7 +54,9 @@ def test_every_dataset_runs_trained_and_pretrained(name, tmp_path, monkeypatch, 
     shutil.copytree(shared_layout(name), tmp_path / "data", copy_function=os.link)
     monkeypatch.chdir(tmp_path)
     common = ["--dataset_name", name, "--workers", "1"]
-    if name not in RENDERED:
+    if name in TABLES_ONLY:
+        tables_only(monkeypatch)
+    elif name not in RENDERED:
         without_rendering(monkeypatch)
     assert main.main([*common, "--train", "True", *QUICK]) == 0
     assert_counts(capsys.readouterr().out, name, EXPRESSIONS[name])
@@ -64,7 +67,8 @@ def test_every_dataset_runs_trained_and_pretrained(name, tmp_path, monkeypatch, 
     assert_weights(run, name)
     assert_truth(run, name, EXPRESSIONS[name])
     assert_predictions(run, name)
-    assert_figures(run, name)
+    if name not in TABLES_ONLY:
+        assert_figures(run, name)
     assert_metrics(run, name)
 
     tables_only(monkeypatch)

@@ -69,9 +69,9 @@ def train(tiny_features, samples):
 
 @pytest.fixture(scope="module")
 def trained(train, folds, spotted_only, tmp_path_factory):
-    """The first fold and the one that is spotted only, trained in two processes: (cache, results, remarks)."""
+    """The first fold and the one that is spotted only, trained in this process: (cache, results, remarks)."""
     cache = tmp_path_factory.mktemp("trained")
-    return cache, *train(cache, [folds[0], spotted_only], workers=2)
+    return cache, *train(cache, [folds[0], spotted_only])
 
 
 def arrays(result) -> list[bytes]:
@@ -129,7 +129,8 @@ def test_a_fold_without_recognition_samples_is_spotted_only(trained):
 # The same again, or not
 
 
-def test_one_worker_gives_the_same_bytes_as_two(trained, train, folds, tmp_path):
+def test_the_same_training_gives_the_same_bytes(trained, train, folds, tmp_path):
+    """That two workers give them, too, is in test_main.py."""
     (again,), _ = train(tmp_path, folds[:1])
     assert arrays(again) == arrays(trained[1][0])
     assert again.folder.name == trained[1][0].folder.name
