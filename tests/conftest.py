@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from load_images import find_videos
 from prepare_training import average_half_length
 from tests.support.command_line import QUICK, command_line
 from tests.support.paths import GOLDEN, TESTS
-from tests.support.quicker import freeze_what_is_loaded, remembered
+from tests.support.quicker import folder_in_memory, freeze_what_is_loaded, remembered
 from tests.support.shared import made_once
 from Utils.datasets.table import DATASETS, Dataset
 from Utils.parsing import parse_settings
@@ -38,6 +39,23 @@ from Utils.synthetic.dataset import generate
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 TINY = ClipSettings(frames=60, size=(160, 120), n_me=(1, 2), n_macro=(0, 0), n_speech=(0, 0))
+
+
+FOLDER = pytest.StashKey[Path | None]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Files of the tests are in memory, unless `--basetemp` says where. The processes of pytest-xdist inherit it."""
+    config.stash[FOLDER] = None
+    if not (config.option.basetemp or hasattr(config, "workerinput")) and (folder := folder_in_memory()):
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+        config.stash[FOLDER] = folder
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if folder := config.stash[FOLDER]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 # The longest first, in an order that fills two cores: pytest-xdist hands out whole files as they come
