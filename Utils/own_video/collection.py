@@ -96,12 +96,17 @@ def _index_row(outcome: VideoOutcome) -> dict:
         faces=outcome.n_faces,
         expressions=outcome.n_expressions if outcome.n_faces else None,
         per_minute=outcome.n_expressions / minutes if minutes else None,
-        set_aside=", ".join(f"{kind} {n} ({n / minutes:.1f} a minute)" for kind, n in outcome.set_aside.items()),
+        set_aside=", ".join(_counted(kind, n, minutes) for kind, n in outcome.set_aside.items()),
         scored=outcome.seconds_scored,
         seconds=outcome.seconds,
         status=_nothing_scored(outcome) or "done",
         remarks=[*(f"footage, {finding}" for finding in outcome.footage if finding.level != GREEN), *outcome.remarks],
     )
+
+
+def _counted(kind: str, n: int, minutes: float) -> str:
+    """How many candidates of a kind there are, and how many in each minute that was scored."""
+    return f"{kind} {n} ({n / minutes:.1f} a minute)" if minutes else f"{kind} {n}"
 
 
 def _nothing_scored(outcome: VideoOutcome) -> str:
