@@ -46,7 +46,7 @@ FOLDER = pytest.StashKey[Path | None]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Files of the tests are in memory, unless `--basetemp` or TMPDIR say where. Processes of pytest-xdist inherit it."""
+    """Files of the tests are in memory, unless `--basetemp` or TMPDIR say where. Those of pytest-xdist inherit it."""
     config.stash[FOLDER] = None
     if not (config.option.basetemp or "TMPDIR" in os.environ) and (folder := folder_in_memory()):
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
