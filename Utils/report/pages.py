@@ -41,7 +41,7 @@ from Utils.work.cache import atomic_file
 
 FOLDER = Path(__file__).resolve().parent
 SCRIPTS = (  # in this order
-    "tables.js", "still.js", "plot.js", "clip.js", "player.js", "elan.js", "review.js", "review_view.js", "report.js",
+    "tables.js", "plot.js", "still.js", "clip.js", "player.js", "elan.js", "review.js", "review_view.js", "report.js",
 )  # fmt: skip
 RUN_DIGITS = 16  # hexadecimal digits of the hash of a page's results
 REVIEWED_COLUMNS = (

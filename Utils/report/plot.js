@@ -43,6 +43,17 @@ function trackLayout(intervals) {
   return { starts: { annotated: 0, predicted: annotated + gap }, annotated, predicted, total: annotated + gap + predicted };
 }
 
+/** The height of an interval's middle in the tracks, in lanes from the top. */
+function middleLane(tracks, interval) {
+  return tracks.starts[interval.kind] + interval.lane + 0.5;
+}
+
+/** The intervals that are shaded behind the curve: annotated ones; if there are none, predicted ones. */
+function shadedIntervals(curve) {
+  const annotated = curve.there.filter((i) => i.kind === "annotated");
+  return annotated.length ? annotated : curve.there.filter((i) => i.kind === "predicted");
+}
+
 function describe(interval) {
   const emotion = isBlind() ? "expression" : interval.emotion ?? "unknown";
   const matched = interval.matched === null || isBlind() ? "" : interval.matched ? ", matched" : ", not matched";
@@ -69,7 +80,7 @@ function scoreTraces(curve, colours) {
 /** Bars in the tracks, and peaks on the curve. `customdata` is the position of the interval in the curve's list. */
 function intervalTraces(curve, tracks, colours, pixelsPerSecond) {
   const all = curve.there;
-  const lane = (interval) => tracks.starts[interval.kind] + interval.lane + 0.5;
+  const lane = (interval) => middleLane(tracks, interval);
   const hover = (intervals) => ({
     customdata: intervals.map((i) => i.position),
     hovertext: intervals.map((i) => plain(describe(i))),
@@ -106,10 +117,9 @@ function intervalTraces(curve, tracks, colours, pixelsPerSecond) {
   return [bars, apexes, dots];
 }
 
-/** Shades behind the curve, threshold, selection. Annotated intervals are shaded; if there are none, predicted ones. */
+/** Shades behind the curve, threshold, selection. */
 function shapes(curve, selected, colours) {
-  const kind = curve.there.some((i) => i.kind === "annotated") ? "annotated" : "predicted";
-  const drawn = curve.there.filter((i) => i.kind === kind).map((i) => ({
+  const drawn = shadedIntervals(curve).map((i) => ({
     type: "rect", layer: "below", xref: "x", yref: "y domain", x0: i.start, x1: i.end, y0: 0, y1: 1,
     fillcolor: withAlpha(i.colour, colours.shade), line: { width: 0 },
   }));

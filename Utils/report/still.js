@@ -1,7 +1,6 @@
 "use strict";
 // Draws the curve as a still picture. It is there at once; Plotly, which then takes its place, takes a second to start.
 
-const PAINTING = 50; // milliseconds until what has been drawn is surely painted
 const STILL_PADDING = 0.05; // above and below the scores, as a part of the panel's height
 
 function svgElement(name, attributes, children = []) {
@@ -56,8 +55,7 @@ function drawStill(element, curve, selected, range) {
   const box = (interval, y, height, look) =>
     svgElement("rect", { x: toX(interval.start), width: toX(interval.end) - toX(interval.start), y, height, ...look });
 
-  const shaded = curve.there.some((i) => i.kind === "annotated") ? "annotated" : "predicted";
-  const drawn = curve.there.filter((i) => i.kind === shaded).map((i) => box(i, top, bottom - top, { fill: i.colour, opacity: colours.shade }));
+  const drawn = shadedIntervals(curve).map((i) => box(i, top, bottom - top, { fill: i.colour, opacity: colours.shade }));
   if (!isBlind()) {
     drawn.push(line(curve.raw, "raw", colours.raw, 1), line(curve.smoothed, "smoothed", colours.text, 2));
     if (curve.threshold !== null) {
@@ -67,7 +65,7 @@ function drawStill(element, curve, selected, range) {
     }
   }
   for (const interval of curve.there) {
-    const middle = end - inner.height * layout.yaxis2.domain[1] + lane * (tracks.starts[interval.kind] + interval.lane + 0.5);
+    const middle = end - lane * (tracks.total - middleLane(tracks, interval));
     drawn.push(box(interval, middle - (BAR * lane) / 2, BAR * lane, { class: "bar", fill: interval.colour }));
   }
   if (curve.intervals[selected]) {
@@ -83,13 +81,13 @@ function drawStill(element, curve, selected, range) {
   element.replaceChildren(svgElement("svg", { class: "still", width, height: layout.height }, content));
 }
 
-/** Starts Plotly, whose text the page has as data, when what is there has been painted. */
+/** Starts Plotly, whose text the page has as data. The second frame begins when the first one has been painted. */
 function startPlotly() {
   return new Promise((started) => {
-    requestAnimationFrame(() => setTimeout(() => {
+    requestAnimationFrame(() => requestAnimationFrame(() => {
       document.head.append(Object.assign(document.createElement("script"), { textContent: byId("plotly").textContent }));
       byId("plotly").remove();
       started();
-    }, PAINTING));
+    }));
   });
 }

@@ -9,8 +9,8 @@ from playwright.sync_api import expect
 from tests.support.report_examples import CLASSES, curve
 from Utils.report.pages import write_report
 
-# Plotly waits for the next frame of the screen. There is none until `nextFrame()`.
-NO_PLOTLY = """
+# Plotly waits for the next frame of the screen. No frame comes until `nextFrame()`.
+NO_FRAMES = """
 const waiting = [], really = window.requestAnimationFrame;
 window.requestAnimationFrame = (callback) => waiting.push(callback);
 window.nextFrame = () => { window.requestAnimationFrame = really; for (const callback of waiting) really(callback); };
@@ -30,7 +30,7 @@ def boxes(page, selector: str) -> np.ndarray:
 
 @pytest.fixture
 def still(report, visit):
-    page = visit(report, before=NO_PLOTLY)
+    page = visit(report, before=NO_FRAMES)
     expect(page.locator("#plot .still")).to_be_visible()
     return page
 
@@ -72,7 +72,7 @@ def test_a_gap_in_the_scores_is_a_gap(tmp_path, visit):
     scores = np.sin(np.arange(100) / 9)
     scores[40:60] = np.nan
     write_report(tmp_path / "report.html", "gap", [curve(n=100, raw=scores, smoothed=scores)], CLASSES)
-    page = visit(tmp_path / "report.html", before=NO_PLOTLY)
+    page = visit(tmp_path / "report.html", before=NO_FRAMES)
     for name in ("raw", "smoothed"):
         assert page.locator(f"#plot .{name}").get_attribute("d").count("M") == 2
 
@@ -83,7 +83,7 @@ def test_long_scores_are_drawn_with_their_lowest_and_highest(tmp_path, visit):
     scores[7_777] = 1.0
     content = curve(n=20_000, raw=scores, smoothed=scores, threshold=None)
     write_report(tmp_path / "report.html", "long", [content], CLASSES)
-    page = visit(tmp_path / "report.html", before=NO_PLOTLY)
+    page = visit(tmp_path / "report.html", before=NO_FRAMES)
     (box,) = boxes(page, "#plot .smoothed")
     assert box[3] - box[2] > 200
     assert len(page.locator("#plot .smoothed").get_attribute("d")) < 60_000
