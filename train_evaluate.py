@@ -292,10 +292,9 @@ def train_fold(job: FoldJob):
     import keras
 
     from define_model import frozen_streams, recognition_head, recognition_network, spotting_network
-    from Utils.networks.backend import compiles, set_libraries_aside
+    from Utils.networks.backend import compiles
     from Utils.networks.compiled import predict, train
 
-    set_libraries_aside()
     h = job.hyperparameters
     frames = spotting_training_set(job.fold, job.features, job.k_prime, h.ratio, h.seed)
     held_out = spotting_validation_set(job.fold, job.features, job.k_prime) if h.validate else None

@@ -26,7 +26,7 @@ from load_images import find_videos
 from prepare_training import average_half_length
 from tests.support.command_line import QUICK, command_line
 from tests.support.paths import GOLDEN, TESTS
-from tests.support.quicker import folder_in_memory, freeze_what_is_loaded, remembered
+from tests.support.quicker import folder_in_memory, remembered
 from tests.support.shared import made_once
 from Utils.datasets.table import DATASETS, Dataset
 from Utils.parsing import parse_settings
@@ -115,10 +115,6 @@ def _scores_are_kept_outside_of_the_project(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main, "parse_settings", parsed)
         yield
-
-
-def pytest_runtest_teardown() -> None:
-    freeze_what_is_loaded()
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import os
 import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 
 from Utils.work.progress import shown_on
 
@@ -50,17 +48,6 @@ def _share_arenas() -> None:
     """
     with suppress(OSError, AttributeError, TypeError):  # not glibc; TypeError: Windows has no CDLL(None)
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
-
-
-@cache
-def set_libraries_aside() -> None:
-    """Take the objects that are there now out of what the garbage collector looks through.
-
-    Nearly all of them are TensorFlow's and stay. With them, a collection takes a fifth of a second, and training
-    collects after every network.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def compiles(steps: int) -> bool:

@@ -125,15 +125,22 @@ def speed(seconds: float, took: float) -> str:
     return f"{took / max(seconds, 0.1):.1f}x slower than real time"
 
 
+def _how(outcome: VideoOutcome) -> str:
+    """How the results of a video came about, in words."""
+    if outcome.kept:
+        return "already done, kept"
+    took = speed(outcome.seconds, outcome.took)
+    return f"scores kept from an earlier run, {took}" if outcome.scores_reused else took
+
+
 def print_outcomes(outcomes: Sequence[VideoOutcome]) -> None:
     """Print a line for each video, with its remarks below it. Problems come last, on the error stream."""
     for outcome in outcomes:
         if outcome.problem:
             continue
-        how = "already done, kept" if outcome.kept else speed(outcome.seconds, outcome.took)
-        how = "scores of before, " + how if outcome.scores_reused and not outcome.kept else how
         found = _nothing_scored(outcome) or f"{outcome.n_expressions} expression(s)"
-        print(f"  {outcome.name}: {found} in {outcome.seconds:.1f} s of video, {how}; {outcome.folder / 'report.html'}")
+        where = outcome.folder / "report.html"
+        print(f"  {outcome.name}: {found} in {outcome.seconds:.1f} s of video, {_how(outcome)}; {where}")
         for finding in outcome.footage:
             if finding.level != GREEN:
                 print(f"    - footage, {finding}")

@@ -60,7 +60,7 @@ def test_a_changed_threshold_needs_no_tensorflow(face, tmp_path):
     code = f"import sys, main; code = main.main({[str(flag) for flag in flags]}); "
     code += "sys.exit(code or 10 * ('tensorflow' in sys.modules or 'keras' in sys.modules))"
     said = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True, capture_output=True, text=True).stdout
-    assert "s of video, scores of before, " in said
+    assert "s of video, scores kept from an earlier run, " in said
     done = about(tmp_path / "kept/a")
     assert done["scores_reused"]
     assert run(*flags[:2], "--output_dir", tmp_path / "anew", "--cache_dir", tmp_path / "empty", *flags[6:]) == 0

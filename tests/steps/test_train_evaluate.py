@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -142,6 +144,20 @@ def test_a_fold_does_not_depend_on_what_its_process_did_before(trained, train, f
     train(tmp_path / "before", [folds[1]], seed=5)
     (again,), _ = train(tmp_path, folds[:1])
     assert arrays(again) == arrays(trained[1][0])
+
+
+def test_training_looks_through_the_libraries_objects_only_once(trained, train, folds, tmp_path, monkeypatch):
+    """Garbage is collected after every network. TensorFlow's objects are frozen before; those of training are not."""
+    from Utils.networks import compiled  # after the set-up
+
+    monkeypatch.setattr(compiled, "_set_libraries_aside", cache(compiled._set_libraries_aside.__wrapped__))
+    gc.unfreeze()
+    before = len(gc.get_objects())
+    train(tmp_path / "first", folds[:1])
+    frozen = gc.get_freeze_count()
+    assert frozen > 0.9 * before and len(gc.get_objects()) < 0.1 * before
+    train(tmp_path / "second", folds[:1])
+    assert gc.get_freeze_count() <= frozen
 
 
 def test_another_seed_differs(trained, train, spotted_only, tmp_path):

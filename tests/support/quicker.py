@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import re
 import shutil
-import sys
 import tempfile
 import threading
 from collections import OrderedDict
@@ -44,21 +42,6 @@ def remembered(flow: Callable, limit: int = KEPT_FLOWS) -> Callable:
         return found.copy()
 
     return look_up
-
-
-_frozen = set()
-
-
-def freeze_what_is_loaded() -> None:
-    """Take libraries' objects out of what the garbage collector looks through: once, and again with TensorFlow's.
-
-    They stay anyway. Training collects garbage after every network, which takes a fifth of a second with all of them.
-    """
-    loaded = "tensorflow" in sys.modules
-    if loaded not in _frozen:
-        _frozen.add(loaded)
-        gc.collect()
-        gc.freeze()
 
 
 def folder_in_memory() -> Path | None:
