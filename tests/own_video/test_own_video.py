@@ -22,7 +22,6 @@ from Utils.datasets.table import DATASETS
 from Utils.evaluation.reviews import read_intervals
 from Utils.evaluation.tables import OWN_PREDICTION_COLUMNS
 from Utils.faces.landmarks import detect_faces, predict_landmarks
-from Utils.own_video.collection import VideoOutcome, speed, write_collection
 from Utils.own_video.scoring import EXPRESSION_COLUMNS
 from Utils.own_video.weights import Ensemble, weights_for_videos
 from Utils.settings import PROJECT
@@ -118,33 +117,6 @@ def test_the_same_command_goes_on_and_names_the_bad_files(analysed, videos, caps
     assert "  one: no face is there long enough to be scored in 0.0 s of video, already done, kept; " in said.out
     assert "0 expression(s)" not in said.out
     assert "WARNING: These weights were trained on the eight rendered faces" in said.out
-
-
-@pytest.mark.parametrize(
-    ("seconds", "took", "words"),
-    [
-        (30, 10, "3.0x faster than real time"),
-        (10, 10, "1.0x faster than real time"),
-        (10, 15, "1.5x slower than real time"),
-        (0, 1, "10.0x slower than real time"),
-        (10, 0, "at once"),
-    ],
-)
-def test_speed_in_words(seconds, took, words):
-    assert speed(seconds, took) == words
-
-
-def test_the_index_counts_what_was_set_aside_for_each_minute(tmp_path):
-    """Of the minutes that were scored: here one and a half of two."""
-    columns = "onset,apex,offset,face,onset_s,offset_s,score,confidence,emotion\n"
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/expressions.csv").write_text(columns)
-    found = dict(n_expressions=3, n_frames=3600, n_faces=1, seconds=120.0, seconds_scored=90.0)
-    outcome = VideoOutcome("a", "s", tmp_path / "a", set_aside={"macro": 6, "blink": 1}, **found)
-    write_collection([outcome], "", tmp_path)
-    page = (tmp_path / "index.html").read_text()
-    assert "<td>macro 6 (4.0 a minute), blink 1 (0.7 a minute)</td>" in page
-    assert re.search(r"<td[^>]*>2\.0</td>", page)
 
 
 def test_tables_of_all_videos(analysed):

@@ -6,47 +6,24 @@ import csv
 import re
 from datetime import datetime
 
-import numpy as np
 import pytest
 from playwright.sync_api import expect
-from pympi.Elan import Eaf
 
-import main
-from tests.support.browser import DESKTOP, PHONE, violations
-from tests.support.command_line import only_run
-from tests.support.eaf_files import check_eaf
+from tests.support.browser import CALM, DESKTOP, NOW, PHONE, choose_prediction, open_review, violations
 from tests.support.report_examples import CLASSES, FPS, HOSTILE, curve, verified
-from Utils.evaluation.csv_files import read_table
-from Utils.evaluation.eaf import read_eaf
-from Utils.evaluation.eaf_writer import EafAbout, eaf_template
-from Utils.evaluation.reviews import read_intervals
 from Utils.report.pages import REVIEWED_COLUMNS, write_report
-
-CALM = {"viewport": DESKTOP, "reduced_motion": "reduce"}
-NOW = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 @pytest.fixture
 def reviewing(report, visit_still):
     """The example, open for review, with an expression selected: 18 to 30 of s1/a, surprise."""
-    return opened(visit_still(report, **CALM))
+    return open_review(visit_still(report, **CALM))
 
 
 @pytest.fixture
 def reviewing_plot(report, visit):
     """The same with Plotly, in whose plot one can click and drag."""
-    return opened(visit(report, **CALM))
-
-
-def opened(page):
-    page.locator("#review-bar summary").click()
-    choose(page, 0)
-    return page
-
-
-def choose(page, nth: int) -> None:
-    page.locator("#expressions tr[data-kind='=predicted'] .choose").nth(nth).click()
-    expect(page.locator("#review")).to_be_visible()
+    return open_review(visit(report, **CALM))
 
 
 def saved(page, button: str = "Save reviewed.csv") -> list[dict]:
@@ -79,9 +56,9 @@ def test_decisions_are_saved_as_csv(reviewing):
     page.get_by_label("Coder").fill("A. B.")
     page.get_by_label("Coder").blur()
     page.get_by_role("button", name="Accept").click()
-    choose(page, 1)
+    choose_prediction(page, 1)
     page.get_by_role("button", name="Reject").click()
-    choose(page, 2)
+    choose_prediction(page, 2)
     page.locator("#review-emotion").select_option("surprise")
     page.get_by_label("Onset frame").fill("90")
     page.get_by_label("Onset frame").press("Enter")
@@ -118,7 +95,7 @@ def test_undo_takes_back_one_step_after_the_other(reviewing):
     page.get_by_role("button", name="Accept").click()
     page.locator("#review-emotion").select_option("negative")
     page.get_by_role("button", name="Add a missed one").click()
-    choose(page, 1)
+    choose_prediction(page, 1)
     page.get_by_role("button", name="Reject").click()
     assert statuses(page)[:4] == ["added", "accepted", "rejected", "unreviewed"]
     undo.click()
@@ -214,7 +191,7 @@ def test_what_was_added_can_be_chosen_and_removed(reviewing_plot):
     page.get_by_role("button", name="Add a missed one").click()
     expect(page.locator("#selection")).to_contain_text("s1/b: predicted unknown")
     expect(page.locator("#review-count")).to_have_text("1 of 6 reviewed")
-    choose(page, 0)
+    choose_prediction(page, 0)
     page.locator("#expressions tr[data-added] .choose").click()
     expect(page.locator("#plot .barlayer .point")).to_have_count(3)
     page.get_by_role("button", name="Remove").click()
@@ -239,13 +216,13 @@ def test_the_browser_keeps_it(reviewing, report):
 def test_a_review_of_other_results_is_not_mixed_in_and_not_lost(tmp_path, visit_still):
     path = tmp_path / "report.html"
     write_report(path, "a", [curve("", "a", [(18, 24, 30, "surprise", 0.9)])], CLASSES)
-    page = opened(visit_still(path, **CALM))
+    page = open_review(visit_still(path, **CALM))
     page.get_by_role("button", name="Reject").click()
     write_report(path, "a", [curve("", "a", [(50, 56, 62, "negative", 0.7)])], CLASSES)
     page.goto(path.as_uri())
     page.reload()
     expect(page.locator("#review-messages")).to_contain_text("a review of other results of this page, with 1 decisions")
-    opened(page)
+    open_review(page)
     assert statuses(page) == ["unreviewed"]
     (earlier,) = saved(page, "Save it as CSV")
     assert (earlier["onset"], earlier["status"]) == ("18", "rejected")
@@ -257,7 +234,7 @@ def test_what_the_browser_keeps_and_cannot_be_read_is_left(report, visit_still, 
     name = page.evaluate("text => { localStorage.setItem(review.store, text); return review.store; }", broken)
     page.reload()
     expect(page.locator("#review-messages")).to_contain_text("cannot be read. It is left as it is")
-    opened(page).get_by_role("button", name="Accept").click()
+    open_review(page).get_by_role("button", name="Accept").click()
     assert page.evaluate("name => localStorage.getItem(name)", name) == broken
     assert statuses(page)[0] == "accepted"
 
@@ -274,7 +251,7 @@ def test_a_blind_review_sees_neither_emotion_nor_score(tmp_path, visit):
     path = tmp_path / "report.html"
     more = dict(p_micro=0.87, motion_px=0.654, flags="unclear emotion")
     write_report(path, "a", [verified(**more)], CLASSES, set_aside=[])
-    page = opened(visit(path, **CALM))
+    page = open_review(visit(path, **CALM))
     page.get_by_label("Blind").check()
     for secret in ("positive", "negative", "0.500", "0.87", "unclear"):
         everywhere = page.locator("main").inner_text().replace(page.locator("#review-emotion").inner_text(), "")
@@ -295,83 +272,11 @@ def test_a_blind_review_sees_neither_emotion_nor_score(tmp_path, visit):
     expect(page.locator("#expressions tbody tr td.name").first).to_have_text("negative")
 
 
-@pytest.fixture
-def two_faces(tmp_path):
-    """A report of the user's own video with two faces, and an ELAN file without expressions."""
-    about = EafAbout("session 1", "talk", FPS, 120, CLASSES)
-    eaf = eaf_template(tmp_path / "talk.mp4", (0, 1), about, tmp_path / "report.html")
-    rows = {"0": [(18, 24, 30, "surprise", 0.9), (50, 56, 62, "negative", 0.3)], "1": [(20, 26, 40, "unclear", 0.5)]}
-    curves = [curve("", "talk", found, face=face, eaf=eaf) for face, found in rows.items()]
-    write_report(tmp_path / "report.html", "talk", curves, CLASSES)
-    return tmp_path / "report.html"
-
-
-def test_what_was_reviewed_goes_to_elan_and_back(two_faces, tmp_path, visit_still):
-    page = opened(visit_still(two_faces, **CALM))
-    page.get_by_label("Coder").fill("A <B>")
-    page.get_by_label("Coder").blur()
-    page.get_by_role("button", name="Accept").click()
-    page.get_by_role("button", name="Add a missed one").click()  # it overlaps the first
-    for label, frame in (("Onset frame", "20"), ("Offset frame", "44"), ("Onset frame", "28")):
-        page.get_by_label(label).fill(frame)
-        page.get_by_label(label).blur()
-    page.locator("#review-emotion").select_option("others")
-    choose(page, 1)
-    page.get_by_role("button", name="Reject").click()
-    page.locator("#expressions tr[data-curve='1'] .choose").click()
-    page.get_by_role("button", name="Accept").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save for ELAN").click()
-    path = tmp_path / download.value.suggested_filename
-    download.value.save_as(path)
-    root = check_eaf(path)
-    assert root.get("AUTHOR") == "A <B>" and NOW.fullmatch(root.get("DATE"))
-    found = read_eaf(path)
-    assert found[["subject", "video"]].drop_duplicates().to_numpy().tolist() == [["session 1", "talk"]]
-    columns = ["face", "onset", "apex", "offset", "emotion", "kind"]
-    assert found[columns].to_numpy().tolist() == [
-        ["0", 18, 24, 30, "surprise", "micro"],
-        ["0", 28, 28, 44, "others", "micro"],
-        ["1", 20, 26, 40, None, "micro"],  # "unclear"
-    ]
-    assert found["score"].tolist() == pytest.approx([0.9, np.nan, 0.5], nan_ok=True)
-    eaf = Eaf(str(path))
-    assert sorted(eaf.get_tier_names())[:4] == ["face 0", "face 0 (2)", "face 0 (2) apex", "face 0 (2) kind"]
-    assert eaf.get_annotation_data_for_tier("face 0") == [(600, 1000, "surprise")]
-    reviewed = tmp_path / "reviewed.csv"
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save reviewed.csv").click()
-    download.value.save_as(reviewed)
-    table, remarks = read_intervals(reviewed, ground_truth=True)
-    assert (
-        remarks == []
-        and table[["onset", "offset"]].to_numpy().tolist() == found[["onset", "offset"]].to_numpy().tolist()
-    )
-    assert main.main(["--agreement", str(reviewed), str(path)]) == 0
-
-
-def test_a_review_of_a_dataset_goes_to_elan_and_is_ground_truth(trained_demo, tmp_path, visit_still):
-    """The page of a real run. There is no video to link, because a dataset's videos are images."""
-    run = only_run(trained_demo.folder)
-    page = opened(visit_still(run / "report.html", **CALM))
-    page.get_by_role("button", name="Accept").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save for ELAN").click()
-    path = tmp_path / "reviewed.eaf"
-    download.value.save_as(path)
-    root = check_eaf(path)
-    assert not list(root.iter("MEDIA_DESCRIPTOR"))
-    predicted, found = read_table(run / "predictions.csv"), read_eaf(path)
-    same = ["subject", "video", "onset", "apex", "offset", "emotion"]
-    assert found[same].to_numpy().tolist() == predicted[same].iloc[:1].to_numpy().tolist()
-    assert main.main(["--evaluate", str(path), "--ground_truth", str(run / "ground_truth.csv")]) == 0
-
-
 def test_hostile_names_stay_text(tmp_path, visit_still):
     first, second, third = HOSTILE
     path = tmp_path / "report.html"
     write_report(path, first, [curve(first, second, [(18, 24, 30, third, 0.9)], face=third)], (third,))
-    page = opened(visit_still(path, **CALM))
+    page = open_review(visit_still(path, **CALM))
     page.get_by_label("Coder").fill(first)
     page.get_by_label("Coder").blur()
     page.get_by_label("Note").fill(second)
@@ -386,7 +291,7 @@ def test_hostile_names_stay_text(tmp_path, visit_still):
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
 def test_everybody_can_review(report, visit, viewport):
-    page = opened(visit(report, viewport=viewport, reduced_motion="reduce"))
+    page = open_review(visit(report, viewport=viewport, reduced_motion="reduce"))
     page.get_by_role("button", name="Add a missed one").click()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
