@@ -89,6 +89,7 @@ class CurveContents(NamedTuple):
 
     label: str  # its heading
     option: str  # its line in the list from which users choose a curve
+    blind_option: str  # the same for a blind review
     data: dict  # what the script draws
     clips: list[dict | None]  # the moving picture of each of its intervals
     rows: list[dict]  # its rows in the table of expressions, in order of onset
@@ -141,22 +142,22 @@ def curve_contents(number: int, curve: Curve, colours: Mapping[str, str]) -> Cur
         "smoothed": float32_base64(curve.smoothed),
         "threshold": curve.threshold if curve.threshold is None else float(curve.threshold),
         "summary": summary(curve, video, len(curve.matches)),
+        "blind_summary": f"{_length(curve)}; {_counts(video)}.",
         "remarks": [str(remark) for remark in curve.remarks],
         "intervals": drawn,
     }
-    counts = _counts(video, len(curve.matches))
     for position, row in enumerate(rows):
         row["position"] = position
     rows.sort(key=lambda row: (row["onset"], row["offset"], row["kind"] == "predicted"))
-    option = f"{curve.label} ({counts})"
-    return CurveContents(curve.label, option, data, clips, rows, video, len(curve.matches))
+    options = [f"{curve.label} ({_counts(video, matches)})" for matches in (len(curve.matches), None)]
+    return CurveContents(curve.label, *options, data, clips, rows, video, len(curve.matches))
 
 
 def summary(curve: Curve, video: VideoIntervals, matched: int) -> str:
     """The plot in words, for people who cannot see it. `matched` is the number of matches."""
     n, smoothed = len(curve.raw), finite(curve.smoothed)
     scored = smoothed[np.isfinite(smoothed)]
-    parts = [f"{n / curve.fps:.1f} seconds ({n:,} frames at {curve.fps:g} frames per second)"]
+    parts = [_length(curve)]
     if len(scored):
         highest = int(np.nanargmax(smoothed))
         parts.append(
@@ -175,12 +176,19 @@ def float32_base64(values: np.ndarray) -> str:
     return base64.b64encode(finite(values).astype("<f4").tobytes()).decode("ascii")
 
 
-def _counts(video: VideoIntervals, matched: int) -> str:
-    """The numbers of intervals, and of matches if the video is annotated."""
-    predicted = f"{len(video.predicted)} predicted"
-    if not video.annotated:
-        return predicted
-    return f"{predicted}, {len(video.annotated)} annotated, {matched} matched"
+def _length(curve: Curve) -> str:
+    n = len(curve.raw)
+    return f"{n / curve.fps:.1f} seconds ({n:,} frames at {curve.fps:g} frames per second)"
+
+
+def _counts(video: VideoIntervals, matched: int | None = None) -> str:
+    """The numbers of intervals, and of matches if they are given and the video is annotated."""
+    parts = [f"{len(video.predicted)} predicted"]
+    if video.annotated:
+        parts.append(f"{len(video.annotated)} annotated")
+        if matched is not None:
+            parts.append(f"{matched} matched")
+    return ", ".join(parts)
 
 
 def _row(

@@ -28,7 +28,7 @@ function showCurve(number) {
   byId("curve-previous").disabled = number === 0;
   byId("curve-next").disabled = number === byId("curve-choice").options.length - 1;
   byId("plot").setAttribute("aria-label", `Score curve of ${state.curve.label}`);
-  byId("plot-summary").textContent = `${state.curve.label}: ${state.curve.summary}`;
+  showSummary();
   const { threshold } = state.curve;
   byId("threshold").hidden = threshold === null;
   if (threshold !== null) byId("threshold").lastElementChild.textContent = `threshold ${threshold.toPrecision(3)}`;
@@ -40,6 +40,11 @@ function showCurve(number) {
   showJumps(null);
   byId("expression-zoom").disabled = true;
   redraw();
+}
+
+function showSummary() {
+  const { label, summary, blind_summary } = state.curve;
+  byId("plot-summary").textContent = `${label}: ${isBlind() ? blind_summary : summary}`;
 }
 
 function textElement(name, text, className) {

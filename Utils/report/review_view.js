@@ -44,9 +44,15 @@ function showReview() {
   byId("undo").disabled = review.undo.length === 0;
   showAddedRows();
   for (const [name, row] of review.rows) showRowReview(name, row);
-  document.body.classList.toggle("blind", isBlind());
+  showBlindness();
   showForm();
   if (state.selected !== null && state.curve.intervals[state.selected]) showSelection();
+}
+
+function showBlindness() {
+  document.body.classList.toggle("blind", isBlind());
+  for (const option of byId("curve-choice").options) option.textContent = isBlind() ? option.dataset.blind : option.dataset.open;
+  showSummary();
 }
 
 function showRowReview(name, row) {

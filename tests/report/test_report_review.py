@@ -272,6 +272,24 @@ def test_a_blind_review_sees_neither_emotion_nor_score(tmp_path, visit):
     expect(page.locator("#expressions tbody tr td.name").first).to_have_text("negative")
 
 
+def test_a_blind_review_does_not_see_how_many_predictions_are_right(tmp_path, visit_still):
+    path = tmp_path / "report.html"
+    one = [(18, 24, 30, "positive", 0.9)], [(18, 24, 30, "positive")]
+    curves = [curve("s1", name, *one) for name in "ab"]
+    write_report(path, "a", curves, CLASSES)
+    page = open_review(visit_still(path, **CALM))
+    body, summary = page.locator("body"), page.locator("#plot-summary")
+    assert "matched" in body.inner_text() and "the smoothed score lies" in summary.text_content()
+    page.get_by_label("Blind").check()
+    page.locator("#curve-choice").select_option("1")
+    everything = body.inner_text() + summary.text_content()
+    assert "1 predicted, 1 annotated" in everything
+    assert "matched" not in everything and "smoothed score" not in everything
+    page.get_by_label("Blind").uncheck()
+    assert "s1/b (1 predicted, 1 annotated, 1 matched)" in body.inner_text()
+    assert "the smoothed score lies" in summary.text_content()
+
+
 def test_hostile_names_stay_text(tmp_path, visit_still):
     first, second, third = HOSTILE
     path = tmp_path / "report.html"
