@@ -10,6 +10,7 @@ import dlib
 import numpy as np
 
 from Utils.errors import InputError
+from Utils.faces.rectangles import Rectangle
 from Utils.settings import PROJECT
 
 MODEL_NAME = "shape_predictor_68_face_landmarks.dat"
@@ -49,7 +50,7 @@ def _predictor(path: Path):
         raise InputError(f"{path}: is not a landmark model of dlib ({error}); replace the file") from None
 
 
-def detect_faces(image: np.ndarray) -> list[tuple[int, int, int, int]]:
+def detect_faces(image: np.ndarray) -> list[Rectangle]:
     """Find frontal faces (HOG detector, image upsampled once; paper section 3.1).
 
     Parameters
@@ -64,12 +65,14 @@ def detect_faces(image: np.ndarray) -> list[tuple[int, int, int, int]]:
     return [(r.left(), r.top(), r.right(), r.bottom()) for r in _detector()(image, UPSAMPLED)]
 
 
-def predict_landmarks(crop: np.ndarray) -> np.ndarray:
-    """The 68 landmarks of a gray crop. The whole crop is taken as the face's rectangle (docs/method.md, section 1).
+def predict_landmarks(crop: np.ndarray, face: Rectangle | None = None) -> np.ndarray:
+    """The 68 landmarks of a gray crop.
 
     Parameters
     ----------
     crop : ndarray, (128, 128), uint8
+    face : (left, top, right, bottom), optional
+        The face's rectangle. By default it is the whole crop (docs/method.md, section 1).
 
     Returns
     -------
@@ -82,7 +85,7 @@ def predict_landmarks(crop: np.ndarray) -> np.ndarray:
         There is no landmark model, or its file is not one, or it has another number of landmarks.
     """
     height, width = crop.shape
-    shape = _predictor(landmark_model())(crop, dlib.rectangle(0, 0, width, height))
+    shape = _predictor(landmark_model())(crop, dlib.rectangle(*(face or (0, 0, width, height))))
     if shape.num_parts != N_LANDMARKS:
         raise InputError(
             f"{landmark_model()}: is a model of {shape.num_parts} landmarks, one of {N_LANDMARKS} is needed; "

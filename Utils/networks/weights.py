@@ -7,7 +7,7 @@ layer by layer, in the order of creation. The networks are always built by this 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,13 @@ ENDINGS = (".weights.h5", PUBLISHED_ENDING)  # the preferred one first
 DESCRIPTION = "weights.json"
 MAX_BYTES = 16 * 2**20  # of all arrays in a file; the published files have 0.1 MB
 FILE_NAME = r"s\d{1,9}"  # of a fold; int() refuses numbers of very many digits
+
+# Kind of layer in the authors' files of MEAN -> our names of these layers, in the order of creation. The convolutions
+# of the heads were created after those of the streams u, v, eps; a network that lacks one leaves its name out.
+PUBLISHED_NAMES = {
+    "conv2d": ["u_conv", "v_conv", "strain_conv", "spot_conv", "recog_conv"],
+    "batch_normalization": ["u_norm", "v_norm", "strain_norm"],
+}
 
 
 @dataclass(frozen=True)
@@ -238,8 +245,16 @@ def remarks_on_weights(weights_dir: Path, dataset: Dataset, k_prime: int) -> lis
     ]
 
 
-def load_network(network, path: Path) -> None:
+def load_network(network, path: Path, published_names: Mapping[str, Sequence[str]] = PUBLISHED_NAMES) -> None:
     """Load a weight file of either format into a network. Shapes and values are checked first.
+
+    Parameters
+    ----------
+    network : keras.Model
+    path : Path
+    published_names : mapping
+        Kind of layer in the authors' files -> the names of these layers in `network`, in the order of creation. Other
+        layers have the same name in both.
 
     Raises
     ------
@@ -259,7 +274,7 @@ def load_network(network, path: Path) -> None:
             f"({reason_of(error)}); get the file again, or train with --train"
         ) from None
     if published is not None:
-        _set_published(network, published, path)
+        _set_published(network, published, path, published_names)
 
 
 def _require_plain(file: h5py.File, path: Path) -> None:
@@ -297,13 +312,6 @@ def _require_finite(file: h5py.File, path: Path) -> None:
     file.visititems(check)
 
 
-# Kind of layer in the authors' files -> our names of these layers, in the order of creation: streams u, v, eps
-PUBLISHED_NAMES = {
-    "conv2d": ["u_conv", "v_conv", "strain_conv"],
-    "batch_normalization": ["u_norm", "v_norm", "strain_norm"],
-}
-
-
 def _published_layers(file: h5py.File) -> list[tuple[str, list[np.ndarray]]]:
     """(name, arrays) of the layers with weights, in the order of the file. The arrays are float32."""
     root = file.get("model_weights", file)  # a file of a whole model has the layers in this group
@@ -321,14 +329,12 @@ def _text(name) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def _set_published(network, layers: list[tuple[str, list[np.ndarray]]], path: Path) -> None:
-    """Give the arrays of a published file to the layers of a network.
-
-    The convolutions of the heads were created after those of the three streams. Raises InputError if shapes differ.
-    """
-    heads = [layer.name for layer in network.layers if layer.name in ("spot_conv", "recog_conv")]
-    names = {kind: list(ours) for kind, ours in PUBLISHED_NAMES.items()}
-    names["conv2d"] += sorted(heads, reverse=True)  # "spot_conv" was created before "recog_conv"
+def _set_published(
+    network, layers: list[tuple[str, list[np.ndarray]]], path: Path, published_names: Mapping[str, Sequence[str]]
+) -> None:
+    """Give the arrays of a published file to the layers of a network. Raises InputError if shapes differ."""
+    here = {layer.name for layer in network.layers}
+    names = {kind: [name for name in ours if name in here] for kind, ours in published_names.items()}
     values = {}
     for name, arrays in layers:
         waiting = names.get(name.rstrip("0123456789_"), [])  # Keras numbers layers: conv2d, conv2d_1, ...
