@@ -38,6 +38,7 @@ FEATURE_SIZE = 42  # pixels; the upper half shows brows and eyes, the lower half
 N_CHANNELS = 3  # u, v, eps
 MARGIN = 12  # pixels around the landmarks of a region
 FEATURE_VERSION = 1  # part of the features' keys: raise it when the features change
+REMARK = "remark.json"  # a remark on the landmarks, beside them
 
 # dlib's numbers of the landmarks that limit the regions. Left and right are those of the image.
 BROW_ENDS = 17, 26  # outer ends of the left and the right brow
@@ -57,22 +58,54 @@ class VideoFeatures:
         Its frames are the crops. Expressions without an annotated apex have a searched one, if it could be found.
     spotting : Path
         `.npy`, (n - k, 42, 42, 3) float32 in [0, 1]. Feature i is that of the frames (i, i + k).
-    recognition : Path
+    recognition : Path or None
         `.npy`, (expressions, 42, 42, 3) float32 in [0, 1]. Each is that of (onset, apex). NaN if one of these frames is
-        missing.
+        missing. None if the method does not recognise emotions.
     key : str
         A key of everything that the features depend on.
+    remark : str
+        A remark on the landmarks; "" if there is none.
     """
 
     video: Video
     spotting: Path
-    recognition: Path
+    recognition: Path | None
     key: str
+    remark: str = ""
 
     @property
     def n_features(self) -> int:
         """Number of features for spotting, n - k."""
         return len(np.load(self.spotting, mmap_mode="r", allow_pickle=False))
+
+
+@dataclass(frozen=True)
+class FeatureMethod:
+    """What differs between methods in this step. MEAN's is `MEAN_FEATURES`; Utils/methods has those of the others.
+
+    Attributes
+    ----------
+    name, version : str, int
+        Parts of the features' keys. The version is raised when the features change.
+    find_landmarks : callable
+        Video, whose frames are crops -> landmarks, (68, 2) int, and a remark on them ("" if there is none).
+    places : callable
+        Landmarks -> what `image` needs of them.
+    image : callable
+        (first crop, second crop, places, flow function) -> a feature, (42, 42, 3), in [0, 1].
+    least_frames : callable
+        k -> the least number of frames of a video that can be used.
+    recognises : bool
+        Whether there are features of (onset, apex), too.
+    """
+
+    name: str
+    version: int
+    find_landmarks: Callable[[Video], tuple[np.ndarray, str]]
+    places: Callable
+    image: Callable[..., np.ndarray]
+    least_frames: Callable[[int], int]
+    recognises: bool
 
 
 @dataclass(frozen=True)
@@ -83,11 +116,18 @@ class FeatureJob:
     k: int
     flow: str
     folder: Path
+    method: FeatureMethod
     fresh: bool = False
 
 
 def extract_features(
-    videos: list[Video], k: int, flow: str, cache_dir: Path, workers: Workers | int, fresh: bool = False
+    videos: list[Video],
+    k: int,
+    flow: str,
+    cache_dir: Path,
+    workers: Workers | int,
+    fresh: bool = False,
+    method: FeatureMethod | None = None,
 ) -> tuple[list[VideoFeatures], list[str]]:
     """The features of every video. Finished ones are taken from the cache.
 
@@ -104,30 +144,35 @@ def extract_features(
     workers : Workers or int
     fresh : bool
         Compute features again, even if they are finished.
+    method : FeatureMethod
+        By default MEAN's.
 
     Returns
     -------
     features : list of VideoFeatures
-        In the order of `videos`. Videos with k frames or fewer are left out.
+        In the order of `videos`. Videos with too few frames are left out: with MEAN, those with k or fewer.
     remarks : list of str
-        The videos that were left out, and expressions with a frame beyond the last one.
+        The videos that were left out, landmarks that are uncertain, and expressions with a frame beyond the last one.
 
     Raises
     ------
     InputError
-        A crop cannot be read or has another size, or no video has more than k frames.
+        A crop cannot be read or has another size, or no video has enough frames.
     """
-    long_enough = [v for v in videos if len(v.frames) > k]
+    method = method or MEAN_FEATURES
+    least = method.least_frames(k)
+    long_enough = [v for v in videos if len(v.frames) >= least]
     remarks = [
         f"{v.label}: {len(v.frames)} frames are too few for k = {k}, video left out"
         for v in videos
-        if len(v.frames) <= k
+        if len(v.frames) < least
     ]
     if not long_enough:
-        raise InputError(f"no video has more than k = {k} frames; is the frame rate that of the dataset?")
-    jobs = [FeatureJob(v, k, flow, cache_dir / "features" / v.subject / v.name, fresh) for v in long_enough]
+        raise InputError(f"no video has {least} or more frames (k = {k}); is the frame rate that of the dataset?")
+    jobs = [FeatureJob(v, k, flow, cache_dir / "features" / v.subject / v.name, method, fresh) for v in long_enough]
     features = run_units(extract_video, jobs, workers, "features", "video")
-    for f in features:
+    remarks += [f.remark for f in features if f.remark]
+    for f in features if method.recognises else ():
         missing = int(np.isnan(np.load(f.recognition, allow_pickle=False)[:, 0, 0, 0]).sum())
         if missing:
             remarks.append(
@@ -141,23 +186,29 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
 
     Raises InputError if a crop cannot be read or has another size.
     """
-    video = job.video
+    video, method = job.video, job.method
     settings = dict(
-        version=FEATURE_VERSION,
+        version=method.version,
         flow=f"kernel {KERNEL_VERSION}" if job.flow == "kernel" else f"opencv {cv2.__version__}",
         landmark_model=_landmark_model_hash(),
         crops=files_fingerprint(video.frames),
     )
+    if method != MEAN_FEATURES:  # its keys are older than the other methods
+        settings["method"] = method.name
     key = key_of(k=job.k, **settings)
     spotting = job.folder / key
     if job.fresh or not _has_spotting(spotting):
-        landmarks = predict_landmarks(read_crop(video.frames[0]))
+        landmarks, remark = method.find_landmarks(video)
         with atomic_folder(spotting, lambda: not job.fresh and _has_spotting(spotting)) as scratch:
             write_array(scratch / "landmarks.npy", landmarks)
+            if remark:
+                write_json(scratch / REMARK, remark)
             _write_spotting_features(video, landmarks, job, scratch / "features.npy")
-    landmarks = np.load(spotting / "landmarks.npy", allow_pickle=False)
-
     marks = [(e.onset, e.apex, e.offset) for e in video.expressions]
+    if not method.recognises:
+        whole_key = key_of(spotting=key, expressions=marks)
+        return VideoFeatures(video, spotting / "features.npy", None, whole_key, read_json(spotting / REMARK) or "")
+    landmarks = np.load(spotting / "landmarks.npy", allow_pickle=False)
     recognition_key = key_of(expressions=marks, **settings)
     recognition = job.folder / f"recognition-{recognition_key}"
     if job.fresh or not _has_recognition(recognition, len(marks)):
@@ -200,14 +251,14 @@ def _write_spotting_features(video: Video, landmarks: np.ndarray, job: FeatureJo
     No memory map is used for writing: with one, a full disk would end the process without a message.
     """
     shape = (len(video.frames) - job.k, FEATURE_SIZE, FEATURE_SIZE, N_CHANNELS)
-    regions, flow = face_regions(landmarks), flow_function(job.flow)
+    places, flow = job.method.places(landmarks), flow_function(job.flow)
     window: deque[np.ndarray] = deque(maxlen=job.k + 1)
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
         for j, crop in enumerate(read_crops(video)):
             window.append(crop)
             if j >= job.k:
-                file.write(feature_image(window[0], window[-1], regions, flow).astype("<f4").tobytes())
+                file.write(job.method.image(window[0], window[-1], places, flow).astype("<f4").tobytes())
 
 
 def recognition_features(video: Video, landmarks: np.ndarray, flow: Callable) -> tuple[np.ndarray, list[int | None]]:
@@ -370,3 +421,22 @@ def _region(first: int, last: int) -> slice:
     """`first - MARGIN : last + MARGIN`, clipped to the crop. At least one pixel is left, wherever the landmarks are."""
     start = int(np.clip(first - MARGIN, 0, CROP_SIZE - 1))
     return slice(start, int(np.clip(last + MARGIN, start + 1, CROP_SIZE)))
+
+
+def _landmarks_of_first_crop(video: Video) -> tuple[np.ndarray, str]:
+    return predict_landmarks(read_crop(video.frames[0])), ""
+
+
+def _more_than(k: int) -> int:
+    return k + 1
+
+
+MEAN_FEATURES = FeatureMethod(
+    name="MEAN",
+    version=FEATURE_VERSION,
+    find_landmarks=_landmarks_of_first_crop,
+    places=face_regions,
+    image=feature_image,
+    least_frames=_more_than,
+    recognises=True,
+)

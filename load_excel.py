@@ -11,12 +11,12 @@ from load_images import existing_paths
 from Utils.datasets.annotations import AnnotatedRow, Annotations, as_upstream
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError
-from Utils.records import PROTOCOLS, Video
+from Utils.records import MACRO, MICRO, PROTOCOLS, Video
 
 NAMES_SHOWN = 12  # folders that a remark names at most
 
 
-def load_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper") -> Annotations:
+def load_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper", kind: str = MICRO) -> Annotations:
     """Read the dataset's workbooks.
 
     Parameters
@@ -26,36 +26,43 @@ def load_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper")
         Folder that contains the folders of the datasets.
     protocol : {"paper", "upstream"}
         "upstream": frame numbers, apexes and order are those of the authors' code (docs/method.md, section 7).
+    kind : {"micro", "macro"}
+        Which expressions are read.
 
     Raises
     ------
     InputError
-        A workbook is missing, cannot be read, lacks a sheet or column that is needed, or has no usable
-        micro-expression.
+        The dataset does not annotate expressions of this kind. A workbook is missing, cannot be read, lacks a sheet or
+        column that is needed, or has no usable expression.
     """
-    annotations = read_annotations(dataset, data_root, protocol)
+    annotations = read_annotations(dataset, data_root, protocol, kind)
     if not annotations.rows:
         reasons = annotations.summary()
         if annotations.left_out:
             reasons.append(f"the first: {annotations.left_out[0]}")
-        raise InputError("; ".join([f"{dataset.title}: the workbook has no usable micro-expression", *reasons]))
+        raise InputError("; ".join([f"{dataset.title}: the workbook has no usable {kind}-expression", *reasons]))
     return annotations
 
 
-def read_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper") -> Annotations:
+def read_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper", kind: str = MICRO) -> Annotations:
     """Read the dataset's workbooks, as `load_annotations` does, but accept workbooks without any usable row.
 
     Raises ValueError if there is no such protocol.
     """
+    if kind not in dataset.kinds:
+        raise InputError(f"{dataset.title} annotates no {kind}-expressions; leave --expression {kind} out")
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
     paths, remarks = {}, []
     for what, candidates in dataset.workbooks.items():
+        if what == "emotions" and kind == MACRO:
+            continue  # macro-expressions have none there
         paths[what], *others = existing_paths(data_root, candidates, dataset, f"workbook of {what}")
         if others:
             names = ", ".join(str(p.relative_to(data_root)) for p in others)
             remarks.append(f"{paths[what]}: used for the {what}; not used: {names}")
-    annotations = dataset.read_annotations(paths, dataset.emotions)
+    kinds = (kind,) if len(dataset.kinds) > 1 else ()
+    annotations = dataset.read_annotations(paths, dataset.emotions, *kinds)
     annotations.remarks[:0] = remarks
     return as_upstream(annotations, dataset.upstream_shift) if protocol == "upstream" else annotations
 

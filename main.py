@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from Utils.datasets.table import DATASETS, WEIGHTS, Dataset
 from Utils.errors import InputError, shown
+from Utils.methods.table import METHODS, Method
 from Utils.parsing import parse_settings
 from Utils.records import PROTOCOLS
 from Utils.settings import Settings
@@ -39,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     `argv` has the flags, by default those of this process. Raises SystemExit if a flag is wrong (code 2), and for
     --help and --version (code 0).
     """
-    settings = parse_settings(argv, tuple(DATASETS))
+    settings = parse_settings(argv, tuple(DATASETS), METHODS)
     try:
         if settings.evaluate:
             return evaluate_tables(settings)
@@ -75,7 +76,7 @@ def run(settings: Settings) -> int:
     from Utils.work.machine import cores
     from Utils.work.parallel import connect
 
-    dataset = DATASETS[settings.dataset_name]
+    dataset, method = DATASETS[settings.dataset_name], METHODS[settings.method]
     settings = replace(settings, workers=settings.workers or cores())
     cache_dir = settings.cache_dir / dataset.name
     require_writable(settings.output_dir, "--output_dir")
@@ -84,29 +85,30 @@ def run(settings: Settings) -> int:
         require_writable(settings.weights_dir, "--weights_dir")
     remove_leftovers(cache_dir, depth=3)  # down to features/<subject>/<video>, in which scratch is made
     with connect(settings.workers, settings.scheduler, (settings.output_dir, cache_dir)) as workers:
-        print(f"MEAN on {dataset.title}, {settings.mode}, {settings.protocol} protocol, {workers}")
-        prepared = prepare(settings, dataset, workers)
+        print(f"{method.name} on {dataset.title}, {settings.mode}, {settings.protocol} protocol, {workers}")
+        prepared = [prepare(settings, dataset, method, kind, workers) for kind in settings.kinds]
         seeds = range(settings.seed, settings.seed + settings.runs)
-        metrics = [train_and_evaluate(replace(settings, seed=seed), dataset, prepared, workers) for seed in seeds]
+        metrics = [run_once(replace(settings, seed=seed), dataset, method, prepared, workers) for seed in seeds]
     if settings.runs > 1:
         summarise_runs(settings, metrics)
-    print_remarks(prepared.remarks)
+    print_remarks(remarks_of(prepared))
     print_memory(workers)
-    return PARTLY_DONE if prepared.n_left_out else DONE
+    return PARTLY_DONE if any(of_kind.n_left_out for of_kind in prepared) else DONE
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What steps 1 to 4 give.
+    """What steps 1 to 4 give for one kind of expressions.
 
     Attributes
     ----------
+    kind : {"micro", "macro"}
     features : list of VideoFeatures
     subjects : list of str
         All annotated subjects, then the others (`--videos all`). The number of a fold is the position of its subject
         in this list, from 1.
-    k_prime : int
-        Half the length of an expression, frames.
+    k, k_prime : int
+        Distance of the two frames of a pair, and half the length of an expression, frames.
     weights : list of FoldWeights or None
         One for each of `subjects`. None if the networks are trained.
     n_left_out : int
@@ -115,31 +117,34 @@ class Prepared:
         What was left out, and what looks wrong in the data.
     """
 
+    kind: str
     features: list
     subjects: list[str]
+    k: int
     k_prime: int
     weights: list | None
     n_left_out: int
     remarks: list[str]
 
 
-def prepare(settings: Settings, dataset: Dataset, workers) -> Prepared:
+def prepare(settings: Settings, dataset: Dataset, method: Method, kind: str, workers) -> Prepared:
     """Steps 1 to 4: videos, annotations, crops, features. Raises InputError if data or weights cannot be used."""
     from face_crop import choose_crop_roots, crop_videos
     from feature_extraction import extract_features, prepare_flow
     from load_excel import load_annotations, match_expressions
     from load_images import find_videos
     from prepare_training import average_half_length, require_two_subjects
-    from Utils.networks.weights import remarks_on_weights, weights_of_subjects
+    from Utils.networks.weights import remarks_on_weights
     from Utils.synthetic.dataset import make_demo
     from Utils.work.cache import remove_leftovers
     from Utils.work.parallel import release_workers
 
-    heading("Videos and annotations")
+    steps, of_kind = method.steps, kind_named(settings, kind)
+    heading(f"Videos and annotations{of_kind}")
     if dataset.generated:
         make_demo(settings.data_root / dataset.name, workers)
     found, remarks = find_videos(dataset, settings.data_root)
-    annotations = load_annotations(dataset, settings.data_root, settings.protocol)
+    annotations = load_annotations(dataset, settings.data_root, settings.protocol, kind)
     raw_videos, more = match_expressions(found, annotations, settings.videos)
     remarks += annotations.left_out + annotations.remarks + more
     n_videos = len(raw_videos)
@@ -149,16 +154,17 @@ def prepare(settings: Settings, dataset: Dataset, workers) -> Prepared:
     weights = None
     if not settings.train:
         source, protocol = settings.weights_source, settings.protocol
-        weights, others, more = weights_of_subjects(source, dataset, annotated, others, protocol)
+        weights, others, more = steps.find_weights(source, dataset, annotated, others, protocol, kind)
         raw_videos = [v for v in raw_videos if v.subject in annotated or v.subject in others]
-        remarks += more + remarks_on_weights(source, dataset, k_prime)
+        remarks += more + remarks_on_weights(steps.weights_folder(source, dataset, kind), dataset, k_prime, kind)
     n_expressions = sum(len(v.expressions) for v in raw_videos)
-    print(f"  {len(annotated + others)} subjects, {len(raw_videos)} videos, {n_expressions} micro-expressions")
+    print(f"  {len(annotated + others)} subjects, {len(raw_videos)} videos, {n_expressions} {kind}-expressions")
     for line in annotations.summary():
         print(f"  {line}")
-    print(f"  k = {dataset.k} and k' = {k_prime} frames at {dataset.fps} frames per second")
+    k = steps.pair_distance(dataset, k_prime)
+    print(f"  k = {k} and k' = {k_prime} frames at {dataset.fps} frames per second")
 
-    heading("Face crop")
+    heading(f"Face crop{of_kind}")
     roots = choose_crop_roots(dataset, settings.data_root, settings.cache_dir)
     for root in (roots.crops, roots.upstream):
         remove_leftovers(root, depth=1)  # down to the subjects' folders, in which scratch is made
@@ -168,26 +174,43 @@ def prepare(settings: Settings, dataset: Dataset, workers) -> Prepared:
     remarks += more
     require_two_subjects(videos)  # before the flow, which takes longest
 
-    heading("Optical-flow features")
+    heading(f"Optical-flow features{of_kind}")
     prepare_flow(settings.flow)
     cache_dir = settings.cache_dir / dataset.name
-    features, more = extract_features(videos, dataset.k, settings.flow, cache_dir, workers, settings.fresh)
+    features, more = extract_features(videos, k, settings.flow, cache_dir, workers, settings.fresh, steps.features)
     release_workers()  # the next step needs their memory for TensorFlow
-    return Prepared(features, annotated + others, k_prime, weights, n_videos - len(features), remarks + more)
+    subjects, n_left_out = annotated + others, n_videos - len(features)
+    return Prepared(kind, features, subjects, k, k_prime, weights, n_left_out, remarks + more)
 
 
-def train_and_evaluate(settings: Settings, dataset: Dataset, prepared: Prepared, workers) -> dict:
+def run_once(settings: Settings, dataset: Dataset, method: Method, prepared: list[Prepared], workers) -> dict:
     """Steps 5 and 6 with one seed: write the run's folder, print the metrics, and return them."""
-    from prepare_training import fold_of_all, loso_folds, recognition_entries, recognition_samples
-    from train_evaluate import Hyperparameters, evaluate_folds, run_folds
-    from Utils.dataset_run.folder import write_run
+    from Utils.dataset_run.folder import evaluation_of, write_run
     from Utils.evaluation.text import format_metrics
 
+    done = [train_and_evaluate(settings, dataset, method, of_kind, workers) for of_kind in prepared]
+    parts, remarks = [part for part, _ in done], [remark for _, more in done for remark in more]
+    heading("Evaluation")
+    folder = write_run(settings, dataset, method, parts, remarks_of(prepared) + remarks, workers)
+    metrics = evaluation_of(parts, settings.protocol, dataset).metrics
+    print(format_metrics(metrics, subjects=True))
+    for remark in remarks:
+        print(f"  - {remark}")
+    print(f"\n  everything is in {folder}")
+    return metrics
+
+
+def train_and_evaluate(settings: Settings, dataset: Dataset, method: Method, prepared: Prepared, workers):
+    """Steps 5 and 6 with one seed for one kind of expressions. Returns a RunPart, and remarks on the folds."""
+    from prepare_training import fold_of_all, loso_folds, recognition_entries, recognition_samples
+    from train_evaluate import Hyperparameters, evaluate_folds, run_folds
+    from Utils.dataset_run.folder import RunPart
+
     what = f"training, seed {settings.seed}" if settings.train else "prediction"
-    heading(f"Leave-one-subject-out {what}")
-    features, k_prime = prepared.features, prepared.k_prime
+    heading(f"Leave-one-subject-out {what}{kind_named(settings, prepared.kind)}")
+    features, k_prime, steps = prepared.features, prepared.k_prime, method.steps
     videos = [f.video for f in features]
-    samples = recognition_samples(videos, dataset.classes)
+    samples = recognition_samples(videos, dataset.classes) if method.recognises else []
     entries = recognition_entries(prepared.subjects, videos, samples)
     folds = loso_folds(videos, samples, prepared.subjects, entries if settings.protocol == "upstream" else None)
     if settings.train:
@@ -204,24 +227,32 @@ def train_and_evaluate(settings: Settings, dataset: Dataset, prepared: Prepared,
         hyperparameters=Hyperparameters.of(settings) if settings.train else None,
         weights=weights,
         fresh=settings.fresh,
+        method=steps.folds,
+        kind=prepared.kind,
+        protocol=settings.protocol,
     )
-
-    heading("Evaluation")
     leaking = {f.held_out for f, w in zip(folds, weights, strict=True) if w.leaks} if weights else set()
     without_entry = {s for s, entry in zip(prepared.subjects, entries, strict=True) if entry is None}
     not_analysed = {"paper": leaking, "upstream": without_entry}  # subjects whose emotions do not count
     protocols = sorted(PROTOCOLS, key=lambda protocol: protocol != settings.protocol)  # the run's own comes first
     evaluated = {
-        protocol: evaluate_folds(results, features, dataset, k_prime, settings, protocol, not_analysed[protocol])
+        protocol: evaluate_folds(
+            results, features, dataset, k_prime, settings, protocol, not_analysed[protocol], steps.spotting,
+            prepared.kind,
+        )
         for protocol in protocols
-    }
-    folder = write_run(settings, dataset, k_prime, results, evaluated, prepared.remarks + remarks, workers)
-    metrics = evaluated[settings.protocol].evaluation.metrics
-    print(format_metrics(metrics, subjects=True))
-    for remark in remarks:
-        print(f"  - {remark}")
-    print(f"\n  everything is in {folder}")
-    return metrics
+    }  # fmt: skip
+    return RunPart(prepared.kind, prepared.k, k_prime, results, evaluated), remarks
+
+
+def remarks_of(prepared: list[Prepared]) -> list[str]:
+    """The remarks on the data of all kinds of expressions, each once."""
+    return list(dict.fromkeys(remark for of_kind in prepared for remark in of_kind.remarks))
+
+
+def kind_named(settings: Settings, kind: str) -> str:
+    """The end of a heading: the kind of expressions, if the run has more than one."""
+    return f": {kind}-expressions" if len(settings.kinds) > 1 else ""
 
 
 def check(settings: Settings) -> int:
@@ -230,9 +261,14 @@ def check(settings: Settings) -> int:
     from Utils.work.machine import cores
 
     dataset = DATASETS[settings.dataset_name]
-    found = check_dataset(dataset, settings.data_root, settings.protocol, settings.videos, settings.workers or cores())
-    print(found.report)
-    return BAD_INPUT if found.problems else DONE
+    problems = []
+    for kind in settings.kinds:
+        found = check_dataset(
+            dataset, settings.data_root, settings.protocol, settings.videos, settings.workers or cores(), kind
+        )
+        print(found.report)
+        problems += found.problems
+    return BAD_INPUT if problems else DONE
 
 
 def analyse_videos(settings: Settings) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from feature_extraction import FEATURE_SIZE, N_CHANNELS, VideoFeatures
 from training_utils import thin
 from Utils.errors import InputError
 from Utils.records import ALL, Expression, Fold, Video
+
+Labels = Callable[[int, Iterable[Expression], int], np.ndarray]  # a function like `pseudo_labels`
 
 
 def average_half_length(expressions: Iterable[Expression]) -> int:
@@ -235,15 +237,33 @@ def spotting_training_set(
     InputError
         No frame of the training videos shows an expression.
     """
+    rng = np.random.default_rng([seed, fold.number])
+    return thinned_frames(fold, features, k_prime, pseudo_labels, lambda labels: thin(labels, ratio, rng))
+
+
+def thinned_frames(
+    fold: Fold, features: Sequence[VideoFeatures], k_prime: int, label: Labels, choose: Callable
+) -> ThinnedFrames:
+    """The features of a fold's training videos that `choose` keeps.
+
+    Parameters
+    ----------
+    fold, features, k_prime
+        See `spotting_training_set`, which also says what is raised.
+    label : callable
+        The method's pseudo-labels: a function like `pseudo_labels`.
+    choose : callable
+        All labels, (n,) float32 -> the indices of those that are kept, ascending.
+    """
     videos = [features[i] for i in fold.spot_train]
-    of_videos = [pseudo_labels(v.n_features, v.video.expressions, k_prime) for v in videos]
+    of_videos = [label(v.n_features, v.video.expressions, k_prime) for v in videos]
     if not any(labels.any() for labels in of_videos):
         raise InputError(
             f"fold {fold.number} ({fold.held_out} held out): no other subject has an annotated expression to "
             "train on; annotate more subjects, or leave this one out"
         )
     labels = np.concatenate(of_videos)
-    kept = thin(labels, ratio, np.random.default_rng([seed, fold.number]))
+    kept = choose(labels)
     starts = np.cumsum([0, *map(len, of_videos)])
     places = np.searchsorted(kept, starts)
     frames = [kept[a:b] - start for a, b, start in zip(places, places[1:], starts, strict=False)]
@@ -266,9 +286,11 @@ def recognition_training_set(
 
 
 def spotting_validation_set(
-    fold: Fold, features: Sequence[VideoFeatures], k_prime: int
+    fold: Fold, features: Sequence[VideoFeatures], k_prime: int, label: Labels | None = None
 ) -> tuple[list[np.ndarray], np.ndarray] | None:
     """The data on which the authors' procedure validates: all features of the held-out subject, not thinned.
+
+    `label` is the method's function of pseudo-labels, by default `pseudo_labels`.
 
     Returns
     -------
@@ -283,7 +305,7 @@ def spotting_validation_set(
     if not videos:
         return None
     images = np.concatenate([np.load(v.spotting, mmap_mode="r", allow_pickle=False) for v in videos])
-    labels = [pseudo_labels(v.n_features, v.video.expressions, k_prime) for v in videos]
+    labels = [(label or pseudo_labels)(v.n_features, v.video.expressions, k_prime) for v in videos]
     return as_inputs(images), np.concatenate(labels)
 
 

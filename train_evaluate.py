@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import math
-from collections.abc import Container, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +22,14 @@ from prepare_training import (
     spotting_training_set,
     spotting_validation_set,
 )
-from training_utils import VideoScores, annotated_expressions, predict_expressions, smooth_scores
+from training_utils import MEAN_SPOTTING, SpottingMethod, VideoScores, annotated_expressions, predict_expressions
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError
 from Utils.evaluation.evaluate import compare
+from Utils.evaluation.kinds import by_kind, spotting_only
 from Utils.evaluation.result import Evaluation
 from Utils.networks.weights import FoldWeights
-from Utils.records import Fold
+from Utils.records import MICRO, Fold
 from Utils.settings import Settings
 from Utils.work.cache import atomic_folder, file_hash, is_array, key_of, read_json, write_array, write_json
 from Utils.work.machine import keras_backend
@@ -57,6 +58,49 @@ class Hyperparameters:
 
 
 @dataclass(frozen=True)
+class Networks:
+    """The networks of a fold.
+
+    Attributes
+    ----------
+    predictor : keras.Model
+        [u, v, eps], each (batch, 42, 42, 1) float32 -> scores (batch, 1), or these and probabilities (batch, C).
+    recognised : bool
+        Whether it gives probabilities.
+    trained : dict of str to keras.Model
+        Name of a file -> the network whose weights are saved there. Empty if weights were loaded.
+    history : dict of str to list of float
+        See `train_fold`. Empty if weights were loaded.
+    """
+
+    predictor: object
+    recognised: bool
+    trained: dict = field(default_factory=dict)
+    history: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FoldMethod:
+    """What differs between methods in this step. MEAN's is `MEAN_FOLDS`; Utils/methods has those of the others.
+
+    Attributes
+    ----------
+    name, version : str, int
+        Parts of a fold's key. The version is raised when training or prediction changes.
+    recognises : bool
+        Whether the method recognises emotions.
+    train, load : callable
+        FoldJob -> Networks: with new networks, or with the given weights.
+    """
+
+    name: str
+    version: int
+    recognises: bool
+    train: Callable[[FoldJob], Networks]
+    load: Callable[[FoldJob], Networks]
+
+
+@dataclass(frozen=True)
 class FoldJob:
     """The work on one fold. Either `hyperparameters` is given (train) or `weights` (load), never both."""
 
@@ -69,6 +113,9 @@ class FoldJob:
     hyperparameters: Hyperparameters | None = None
     weights: FoldWeights | None = None
     fresh: bool = False
+    method: FoldMethod | None = None  # MEAN's
+    kind: str = MICRO  # of the expressions; for methods whose training depends on it, as on the protocol
+    protocol: str = "paper"
 
 
 @dataclass(frozen=True)
@@ -112,11 +159,15 @@ def run_folds(
     hyperparameters: Hyperparameters | None = None,
     weights: Sequence[FoldWeights] | None = None,
     fresh: bool = False,
+    method: FoldMethod | None = None,
+    kind: str = MICRO,
+    protocol: str = "paper",
 ) -> tuple[list[FoldResult], list[str]]:
     """Train every fold, or load its weights, and predict its videos. Finished folds are taken from the cache.
 
     To train, `hyperparameters` is given; to load, `weights`, one for each of `folds`. `fresh` computes finished folds
-    again. `k_prime` is in frames. Results go to `<cache_dir>/folds/<held-out subject>/<key>`.
+    again. `k_prime` is in frames. `method` is MEAN's by default. Results go to `<cache_dir>/folds/<held-out
+    subject>/<key>`.
 
     Returns
     -------
@@ -143,6 +194,9 @@ def run_folds(
             hyperparameters=hyperparameters,
             weights=weights[i] if weights else None,
             fresh=fresh,
+            method=method or MEAN_FOLDS,
+            kind=kind,
+            protocol=protocol,
         )
         for i, fold in enumerate(folds)
     ]
@@ -159,7 +213,7 @@ def _recognition_remark(job: FoldJob, result: FoldResult) -> str:
         seen = f"{subject}: the published recognition weights {file.name} have seen this subject"
         used = "they are used, as upstream does" if result.recognised else "its expressions get no emotion"
         return f"{seen}; {used}"
-    if result.recognised:
+    if result.recognised or not job.method.recognises:
         return ""
     lacking = "samples to train on" if job.hyperparameters else "weights"
     return f"{subject}: no recognition {lacking}, its expressions are spotted without an emotion"
@@ -206,13 +260,16 @@ def _fold_key(job: FoldJob) -> str:
 
     The keys of the features cover the frames, landmarks, flow, k and annotations.
     """
+    method = job.method or MEAN_FOLDS
     parts = dict(
-        version=FOLD_VERSION,
+        version=method.version,
         tested=[job.features[i].key for i in job.fold.test],
         n_classes=job.n_classes,
         keras=importlib.metadata.version("keras"),
         backend=keras_backend(),
     )
+    if method != MEAN_FOLDS:  # its keys are older than the other methods
+        parts |= dict(method=method.name, kind=job.kind, protocol=job.protocol)
     if job.weights:
         return key_of(weights=job.weights.fingerprint(), **parts)
     samples = [job.samples[i] for i in job.fold.recog_train]
@@ -229,33 +286,31 @@ def _fold_key(job: FoldJob) -> str:
 
 def _compute_fold(job: FoldJob, folder: Path) -> dict:
     """Do all the work of a fold, and write the results to `folder`. Returns the content of `fold.json`."""
-    from define_model import joint_network, load_fold
     from Utils.networks.backend import seed_keras
     from Utils.networks.compiled import predict
 
-    history: dict[str, list[float]] = {}
+    method = job.method or MEAN_FOLDS
     if job.weights:
         seed_keras(seed=0)  # any seed: loaded weights replace what is drawn
-        spotting, recognition = load_fold(job.weights, job.n_classes)
+        networks = method.load(job)
     else:
         seed_keras(job.hyperparameters.seed)
-        spotting, recognition, history = train_fold(job)
-        spotting.save_weights(folder / "spot.weights.h5")
-        if recognition is not None:
-            recognition.save_weights(folder / "recog.weights.h5")
-            joint_network(spotting, recognition).save_weights(folder / "spot_recog.weights.h5")
-    network = spotting if recognition is None else joint_network(spotting, recognition)
+        networks = method.train(job)
+    for name, network in networks.trained.items():
+        network.save_weights(folder / f"{name}.weights.h5")
     for i, video in enumerate(job.fold.test):
         scores, *probabilities = predict(
-            network, as_inputs(np.load(job.features[video].spotting, mmap_mode="r", allow_pickle=False))
+            networks.predictor, as_inputs(np.load(job.features[video].spotting, mmap_mode="r", allow_pickle=False))
         )
         _require_finite((scores, *probabilities), job)
         write_array(folder / f"scores-{i}.npy", np.asarray(scores, np.float32)[:, 0])
         if probabilities:
             write_array(folder / f"probabilities-{i}.npy", np.asarray(probabilities[0], np.float32))
     # JSON has no NaN, so None stands for it
-    written = {name: [float(x) if np.isfinite(x) else None for x in values] for name, values in history.items()}
-    return {"held_out": job.fold.held_out, "recognised": recognition is not None, "history": written}
+    written = {
+        name: [float(x) if np.isfinite(x) else None for x in values] for name, values in networks.history.items()
+    }
+    return {"held_out": job.fold.held_out, "recognised": networks.recognised, "history": written}
 
 
 def _require_finite(outputs: Iterable[np.ndarray], job: FoldJob) -> None:
@@ -304,7 +359,7 @@ def train_fold(job: FoldJob):
     log = train(
         spotting, frames.inputs(), frames.labels, held_out, jit_compile=compiles(steps), epochs=h.epochs_spot, **common
     )  # fmt: skip
-    history = _curves("spot", log)
+    history = loss_curves("spot", log)
 
     images, classes = recognition_training_set([job.samples[i] for i in job.fold.recog_train], job.features)
     if not len(classes):
@@ -323,10 +378,34 @@ def train_fold(job: FoldJob):
         head, *of_streams(images, classes), validation,
         jit_compile=False, short_epochs=True, epochs=h.epochs_recog, **common,  # compiling takes longer than it saves
     )  # fmt: skip
-    return spotting, recognition, history | _curves("recog", log)
+    return spotting, recognition, history | loss_curves("recog", log)
 
 
-def _curves(task: str, log: dict[str, list[float]]) -> dict[str, list[float]]:
+def train_mean(job: FoldJob) -> Networks:
+    """Train MEAN's networks of a fold. Raises InputError as `train_fold` does."""
+    from define_model import joint_network
+
+    spotting, recognition, history = train_fold(job)
+    if recognition is None:
+        return Networks(spotting, False, {"spot": spotting}, history)
+    joint = joint_network(spotting, recognition)
+    return Networks(joint, True, {"spot": spotting, "recog": recognition, "spot_recog": joint}, history)
+
+
+def load_mean(job: FoldJob) -> Networks:
+    """MEAN's networks of a fold, with given weights. Raises InputError as `define_model.load_fold` does."""
+    from define_model import joint_network, load_fold
+
+    spotting, recognition = load_fold(job.weights, job.n_classes)
+    if recognition is None:
+        return Networks(spotting, False)
+    return Networks(joint_network(spotting, recognition), True)
+
+
+MEAN_FOLDS = FoldMethod("MEAN", FOLD_VERSION, True, train_mean, load_mean)
+
+
+def loss_curves(task: str, log: dict[str, list[float]]) -> dict[str, list[float]]:
     """Keras's curves with the task in their names: "loss" -> "spot_loss", "val_loss" -> "val_spot_loss"."""
     curves = {}
     for name, values in log.items():
@@ -354,6 +433,8 @@ def evaluate_folds(
     settings: Settings,
     protocol: str,
     not_analysed: Container[str] = (),
+    method: SpottingMethod = MEAN_SPOTTING,
+    kind: str = MICRO,
 ) -> RunEvaluation:
     """Spot and recognise the expressions of all tested videos, and compare them with the annotations.
 
@@ -368,11 +449,14 @@ def evaluate_folds(
     protocol : {"paper", "upstream"}
     not_analysed : container of str
         Subjects whose expressions are not recognised under this protocol, even if their folds have weights for it.
+    method : SpottingMethod
+    kind : {"micro", "macro"}
+        The kind of the expressions.
     """
-    scores = collect_scores(results, features, k_prime, protocol, not_analysed)
+    scores = collect_scores(results, features, k_prime, protocol, not_analysed, method)
     recognised = {r.fold.held_out for r in results if r.recognised and r.fold.held_out not in not_analysed}
     evaluation = compare(
-        predict_expressions(scores, dataset, k_prime, settings.p, protocol),
+        predict_expressions(scores, dataset, k_prime, settings.p, protocol, method),
         annotated_expressions([s.video for s in scores], dataset),
         dataset.classes,
         one_per_video=dataset.one_per_video,
@@ -380,9 +464,12 @@ def evaluate_folds(
         protocol=protocol,
         k_prime=k_prime,
         recognition_subjects=recognised,
+        ap_order=method.ap_order,
     )
     about = {"dataset": dataset.name, "mode": settings.mode, "seed": settings.seed}
-    return RunEvaluation(scores, replace(evaluation, metrics=about | evaluation.metrics))
+    metrics = evaluation.metrics if method.recognises else spotting_only(evaluation.metrics)
+    metrics = about | metrics | {"by_kind": by_kind({kind: metrics})}
+    return RunEvaluation(scores, replace(evaluation, metrics=metrics))
 
 
 def collect_scores(
@@ -391,6 +478,7 @@ def collect_scores(
     k_prime: int,
     protocol: str = "paper",
     not_analysed: Container[str] = (),
+    method: SpottingMethod = MEAN_SPOTTING,
 ) -> list[VideoScores]:
     """The scores of all tested videos: in the order of folds, then of videos in natural order.
 
@@ -400,7 +488,7 @@ def collect_scores(
         VideoScores(
             features[video].video,
             result.scores(i),
-            smooth_scores(result.scores(i), k_prime, keep_length=protocol == "paper"),
+            method.smooth(result.scores(i), k_prime, protocol),
             None if protocol == "paper" and result.fold.held_out in not_analysed else result.probabilities(i),
         )
         for result in results

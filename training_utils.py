@@ -6,7 +6,7 @@ smoothing, threshold, peaks, intervals and majority vote (docs/method.md, sectio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,9 +69,10 @@ def smooth_scores(scores: np.ndarray, k_prime: int, keep_length: bool = True) ->
 
 
 def threshold(smoothed: np.ndarray, p: float) -> float:
-    """T = mean + p (max - mean) of the smoothed scores, (n,), n >= 1 (paper equation 5)."""
-    mean = smoothed.mean()
-    return float(mean + p * (smoothed.max() - mean))
+    """T = mean + p (max - mean) of the smoothed scores, (n,), of which at least one is not NaN (paper equation 5)."""
+    known = smoothed[~np.isnan(smoothed)]
+    mean = known.mean()
+    return float(mean + p * (known.max() - mean))
 
 
 def find_expression_peaks(smoothed: np.ndarray, k_prime: int, p: float, one_per_video: bool = False) -> np.ndarray:
@@ -216,8 +217,43 @@ class VideoScores:
     probabilities: np.ndarray | None
 
 
+@dataclass(frozen=True)
+class SpottingMethod:
+    """How a method gets from scores to intervals. MEAN's is `MEAN_SPOTTING`; Utils/methods has those of the others.
+
+    Attributes
+    ----------
+    smooth : callable
+        (raw scores, k', protocol) -> smoothed scores; NaN where there is none.
+    spot : callable
+        As `spot_video`.
+    ap_order : callable or None
+        How many predictions there are -> the order in which the authors' code visits them for its average precision.
+        None: the order of the table.
+    recognises : bool
+        Whether the method recognises emotions.
+    """
+
+    smooth: Callable[[np.ndarray, int, str], np.ndarray]
+    spot: Callable[..., list[SpottedInterval]]
+    ap_order: Callable[[int], np.ndarray] | None = None
+    recognises: bool = True
+
+
+def _smooth_as_mean(scores: np.ndarray, k_prime: int, protocol: str) -> np.ndarray:
+    return smooth_scores(scores, k_prime, keep_length=protocol == "paper")
+
+
+MEAN_SPOTTING = SpottingMethod(_smooth_as_mean, spot_video)
+
+
 def predict_expressions(
-    scores: Sequence[VideoScores], dataset: Dataset, k_prime: int, p: float, protocol: str = "paper"
+    scores: Sequence[VideoScores],
+    dataset: Dataset,
+    k_prime: int,
+    p: float,
+    protocol: str = "paper",
+    method: SpottingMethod = MEAN_SPOTTING,
 ) -> pd.DataFrame:
     """The table of predictions, with the columns `PREDICTION_COLUMNS`, in the order of `scores` and of time.
 
@@ -229,6 +265,7 @@ def predict_expressions(
     p : float, in [0, 1]
         See `threshold`.
     protocol : {"paper", "upstream"}
+    method : SpottingMethod
 
     Returns
     -------
@@ -238,7 +275,7 @@ def predict_expressions(
     """
     rows = []
     for s in scores:
-        for found in spot_video(s.smoothed, s.probabilities, k_prime, p, dataset.one_per_video, protocol):
+        for found in method.spot(s.smoothed, s.probabilities, k_prime, p, dataset.one_per_video, protocol):
             emotion = "" if found.class_index is None else dataset.classes[found.class_index]
             row = _shared_columns(s.video, found.onset, found.apex, found.offset, dataset.fps)
             rows.append(row | dict(score=found.score, emotion=emotion, confidence=found.confidence))

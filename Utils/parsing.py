@@ -10,7 +10,7 @@ from dataclasses import fields
 from Utils import __version__
 from Utils.errors import InputError
 from Utils.flags import GROUPS, TASKS
-from Utils.settings import FOR_VIDEOS, PAPER_RULE, Settings
+from Utils.settings import FOR_VIDEOS, MEAN, PAPER_RULE, Settings
 
 EXAMPLES = """\
 examples:
@@ -27,7 +27,9 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def parse_settings(argv: list[str] | None = None, datasets: Sequence[str] = ()) -> Settings:
+def parse_settings(
+    argv: list[str] | None = None, datasets: Sequence[str] = (), methods: Mapping[str, object] = {}
+) -> Settings:
     """Settings from the command line.
 
     Parameters
@@ -36,6 +38,9 @@ def parse_settings(argv: list[str] | None = None, datasets: Sequence[str] = ()) 
         The flags. By default those of this process.
     datasets : sequence of str
         The names that --dataset_name accepts. If there are none, it accepts every name.
+    methods : mapping
+        The names that --method accepts -> what a method needs of the flags: its `defaults` and those it is `without`
+        (`Utils.methods.table.Method`). If there are none, every name is accepted.
 
     Raises
     ------
@@ -59,11 +64,17 @@ def parse_settings(argv: list[str] | None = None, datasets: Sequence[str] = ()) 
         about = dict(f.metadata["argument"])
         if f.name == "dataset_name" and datasets:
             about["choices"] = (*datasets, FOR_VIDEOS)
+        if f.name == "method" and methods:
+            about["choices"] = tuple(methods)
         groups[f.metadata["group"]].add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=text, **about)
     given = vars(parser.parse_args(argv))
     if given.get("video"):
         given.setdefault("dataset_name", FOR_VIDEOS)
-    settings = Settings(**given | {name: tuple(given.get(name, ())) for name in ("video", "agreement")})
+    method = methods.get(given.get("method", MEAN))
+    values = {**(method.defaults if method else {}), **given}
+    settings = Settings(**values | {name: tuple(given.get(name, ())) for name in ("video", "agreement")})
+    if method and (unused := [name for name in method.without if name in given]):
+        parser.error(f"--{unused[0]} is not for --method {method.name}: leave it out")
     if problem := _flags_problem(settings, given) or _values_problem(settings):
         parser.error(problem)
     return settings.with_absolute_folders() if settings.scheduler else settings

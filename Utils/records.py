@@ -11,12 +11,13 @@ import numpy as np
 ALL = "all"  # name of the fold that holds nobody out; its networks are used on videos of people outside the dataset
 # How samples and figures are counted: as the paper says, or as its published code does
 PROTOCOLS = ("paper", "upstream")
+MICRO, MACRO = KINDS = ("micro", "macro")  # kinds of expressions: involuntary and short, or ordinary ones
 OTHERS = "others"  # emotion of an expression that belongs to no evaluated class: it is spotted but not recognised
 
 
 @dataclass(frozen=True)
 class Expression:
-    """One annotated micro-expression. Frames are 0-based and inclusive.
+    """One annotated expression. Frames are 0-based and inclusive.
 
     Attributes
     ----------
@@ -28,6 +29,7 @@ class Expression:
         One of the dataset's classes, or `OTHERS`.
     searched_apex : int or None
         The apex that the program found for a training sample, where the dataset gives none. It is no annotation.
+    kind : {"micro", "macro"}
     """
 
     onset: int
@@ -35,6 +37,7 @@ class Expression:
     offset: int
     emotion: str
     searched_apex: int | None = None
+    kind: str = MICRO
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,13 @@ from Utils.flags import (
     number,
     scheduler_address,
 )
-from Utils.records import PROTOCOLS
+from Utils.records import KINDS, MICRO, PROTOCOLS
 
 PROJECT = Path(__file__).resolve().parents[1]
 
 RUN = ("train", "predict")
+MEAN = "MEAN"  # value of --method
+BOTH = "both"  # value of --expression
 SECOND_LOOK, PAPER_RULE = "verified", "paper"  # values of --spotting
 FOR_VIDEOS = "SYNTH"  # weights that --video takes by default, and that are for nothing else
 
@@ -65,11 +67,25 @@ class Settings:
         choices=PROTOCOLS,
         tasks=("evaluate", "check", *RUN),
     )
+    method: str = flag(
+        DATASETS,
+        MEAN,
+        "MEAN, or SOFTNet, which spots only and needs weights of its own (--train, or --weights_dir)",
+        tasks=RUN,
+    )
+    expression: str = flag(
+        DATASETS,
+        MICRO,
+        "kind of the expressions: micro, macro, or both one after the other; the last two for datasets that annotate "
+        "macro-expressions (CASME_sq, SAMMLV, DEMO)",
+        choices=(*KINDS, BOTH),
+        tasks=("check", *RUN),
+    )
     videos: str = flag(
         DATASETS,
         "annotated",
-        "videos that take part: those with a micro-expression (as in the paper), or all (as in the Micro-Expression "
-        "Grand Challenge; in the others, every prediction is a false positive)",
+        "videos that take part: those with an expression of that kind (as in the paper), or all (as in the "
+        "Micro-Expression Grand Challenge; in the others, every prediction is a false positive)",
         choices=("annotated", "all"),
         tasks=("check", *RUN),
     )
@@ -213,7 +229,14 @@ class Settings:
     epochs_recog: int = flag(
         TRAINING, 100, "epochs of the recognition network", number(int, 1, MAX_EPOCHS), "N", tasks=("train",)
     )
-    batch_size: int = flag(TRAINING, 32, "samples in a training step", number(int, 1, MAX_BATCH), "N", tasks=("train",))
+    batch_size: int = flag(
+        TRAINING,
+        32,
+        "samples in a training step (default: 32; SOFTNet: 12)",
+        number(int, 1, MAX_BATCH),
+        "N",
+        tasks=("train",),
+    )
     learning_rate: float = flag(
         TRAINING,
         5e-4,
@@ -279,6 +302,11 @@ class Settings:
         "True|False",
         tasks=("video", *RUN),
     )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of expressions, in the order in which they are worked on."""
+        return KINDS if self.expression == BOTH else (self.expression,)
 
     @property
     def mode(self) -> str:

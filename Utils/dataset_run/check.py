@@ -17,7 +17,7 @@ from Utils.datasets.annotations import Annotations
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError
 from Utils.faces.images import JPEG_END, JPEG_START, read_image
-from Utils.records import OTHERS, Video
+from Utils.records import MICRO, OTHERS, Video
 from Utils.work.parallel import Workers, run_units
 
 LINES_SHOWN = 40  # lines of each kind that the report lists
@@ -42,7 +42,12 @@ class Check:
 
 
 def check_dataset(
-    dataset: Dataset, data_root: Path, protocol: str = "paper", which: str = "annotated", workers: Workers | int = 1
+    dataset: Dataset,
+    data_root: Path,
+    protocol: str = "paper",
+    which: str = "annotated",
+    workers: Workers | int = 1,
+    kind: str = MICRO,
 ) -> Check:
     """Read all of a dataset and report what is there.
 
@@ -59,6 +64,8 @@ def check_dataset(
         The videos that would take part.
     workers : Workers or int
         They read the frames.
+    kind : {"micro", "macro"}
+        The expressions that are counted.
     """
     lines = [f"{dataset.title} in {data_root}, {protocol} protocol: checked, nothing computed"]
     raw = annotations = None
@@ -71,9 +78,9 @@ def check_dataset(
     except InputError as error:
         problems.append(str(error))
     try:
-        annotations = read_annotations(dataset, data_root, protocol)
+        annotations = read_annotations(dataset, data_root, protocol, kind)
         if not annotations.rows:
-            problems.append("the workbook has no usable micro-expression")
+            problems.append(f"the workbook has no usable {kind}-expression")
     except InputError as error:
         problems.append(str(error))
 
@@ -88,9 +95,9 @@ def check_dataset(
     problems += [fault for video in matched for fault in faults[video.subject, video.name]]
     problems = list(dict.fromkeys(problems))
     lines += _listed("cannot be used", problems)
-    lines += _counts(dataset, matched)
+    lines += _counts(dataset, matched, kind)
     if annotations:
-        lines += _rows(annotations)
+        lines += _rows(annotations, kind)
     lines += _listed("remarks on annotations and folders", remarks)
     if raw:
         lines += _frames(raw, faults)
@@ -105,20 +112,20 @@ def _listed(title: str, items: Sequence[str]) -> list[str]:
     return ["", f"{title}: {len(items)}", *(f"  {item}" for item in items[:LINES_SHOWN]), *more]
 
 
-def _counts(dataset: Dataset, videos: Sequence[Video]) -> list[str]:
+def _counts(dataset: Dataset, videos: Sequence[Video], kind: str) -> list[str]:
     """Lines on what takes part, compared with the published numbers, and on the expressions of each class."""
     expressions = [e for v in videos for e in v.expressions]
     here = (len({v.subject for v in videos}), len(videos), len(expressions))
     k_prime = average_half_length(expressions) if expressions else None
-    lines = ["", f"takes part (videos with a micro-expression; {dataset.fps} frames a second, k = {dataset.k})"]
-    if dataset.published:
+    lines = ["", f"takes part (videos with a {kind}-expression; {dataset.fps} frames a second, k = {dataset.k})"]
+    if dataset.published and kind == MICRO:
         published = "/".join(map(str, dataset.published))
         lines.append(f"  subjects/videos/expressions: {_compared(published, '/'.join(map(str, here)))}")
     else:
         lines.append(f"  subjects/videos/expressions: here {'/'.join(map(str, here))}")
     if here[0] == 1:
         lines.append("  only one subject: leave-one-subject-out needs two, so a run would stop")
-    if dataset.k_prime is not None:
+    if dataset.k_prime is not None and kind == MICRO:
         lines.append(f"  k': {_compared(dataset.k_prime, k_prime)}")
     elif k_prime is not None:
         lines.append(f"  k': here {k_prime}")
@@ -141,9 +148,9 @@ def _compared(published, here) -> str:
     return f"published {published}, here {here}: {result}"
 
 
-def _rows(annotations: Annotations) -> list[str]:
+def _rows(annotations: Annotations, kind: str) -> list[str]:
     """Lines on the workbook's rows: how many are used, how many are skipped for each reason, and each faulty one."""
-    lines = ["", f"workbook rows: {len(annotations.rows)} micro-expressions that can be used"]
+    lines = ["", f"workbook rows: {len(annotations.rows)} {kind}-expressions that can be used"]
     for reason, places in annotations.skipped.items():
         shown = f": {'; '.join(places)}" if len(places) <= PLACES_SHOWN else ""
         lines.append(f"  {len(places)} skipped by the protocol, {reason}{shown}")

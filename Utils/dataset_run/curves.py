@@ -21,12 +21,12 @@ from Utils.settings import Settings
 
 
 def run_curves(
-    run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Settings, reviewed: bool = False
+    run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Settings, reviewed: bool = False, kind: str = ""
 ) -> Iterator[Curve]:
     """A curve for each tested video. Each is only made when it is asked for.
 
-    `k_prime` is in frames. Of `settings`, p is used. `reviewed`: the curves are for a page in
-    which they can be reviewed and saved for ELAN.
+    `k_prime` is in frames. Of `settings`, p is used. `reviewed`: the curves are for a page in which they can be
+    reviewed and saved for ELAN. `kind` is that of the expressions, if the page has curves of more than one.
     """
     for s in run.scores:
         rows = run.evaluation.of_video(s.video.subject, s.video.name)
@@ -40,6 +40,7 @@ def run_curves(
             subject=s.video.subject,
             video=s.video.name,
             face="",
+            kind=kind,
             fps=dataset.fps,
             raw=s.raw,
             smoothed=s.smoothed[: len(s.raw)],

@@ -8,7 +8,9 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -17,13 +19,17 @@ from train_evaluate import FoldResult, RunEvaluation
 from Utils.dataset_run.curves import run_curves, video_figures
 from Utils.datasets.table import Dataset
 from Utils.evaluation.csv_files import write_table
+from Utils.evaluation.kinds import pooled
+from Utils.evaluation.result import Evaluation
 from Utils.evaluation.tables import megc_table
-from Utils.networks.weights import DESCRIPTION, KINDS
+from Utils.methods.table import Method
+from Utils.networks.weights import DESCRIPTION
+from Utils.records import MACRO, MICRO
 from Utils.report.figures import draw_video
 from Utils.report.losses import plot_losses
 from Utils.report.pages import write_report
 from Utils.report.tensorboard_logs import write_tensorboard
-from Utils.settings import Settings
+from Utils.settings import BOTH, MEAN, Settings
 from Utils.work.cache import atomic_file, write_json, write_new_folder
 from Utils.work.machine import git_revision, versions
 from Utils.work.parallel import Workers, run_units
@@ -35,18 +41,45 @@ SYNTHETIC_FACES = (
 )
 
 
+@dataclass(frozen=True)
+class RunPart:
+    """What a run has of one kind of expressions.
+
+    Attributes
+    ----------
+    kind : {"micro", "macro"}
+    k, k_prime : int
+        Distance of the two frames of a pair, and half the length of an expression, frames.
+    results : sequence of FoldResult
+    evaluated : dict of str to RunEvaluation
+        Protocol -> the folds as this protocol counts them.
+    """
+
+    kind: str
+    k: int
+    k_prime: int
+    results: Sequence[FoldResult]
+    evaluated: Mapping[str, RunEvaluation]
+
+
+def evaluation_of(parts: Sequence[RunPart], protocol: str, dataset: Dataset) -> Evaluation:
+    """The evaluation of a run under a protocol: that of its one part, or of two parts pooled."""
+    evaluations = {part.kind: part.evaluated[protocol].evaluation for part in parts}
+    return pooled(evaluations, dataset.classes) if len(parts) > 1 else evaluations[parts[0].kind]
+
+
 def run_name(settings: Settings, ending: str = "") -> str:
-    """`<dataset>-<train|pretrained>-<date>-<seed><ending>`."""
+    """`<dataset>[-<method>][-<kind>]-<train|pretrained>-<date>-<seed><ending>`. MEAN and micro are not named."""
     date = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return f"{settings.dataset_name}-{settings.mode}-{date}-{settings.seed}{ending}"
+    named = [name for name in (settings.method, settings.expression) if name not in (MEAN, MICRO)]
+    return "-".join([settings.dataset_name, *named, settings.mode, date, f"{settings.seed}{ending}"])
 
 
 def write_run(
     settings: Settings,
     dataset: Dataset,
-    k_prime: int,
-    results: Sequence[FoldResult],
-    evaluated: Mapping[str, RunEvaluation],
+    method: Method,
+    parts: Sequence[RunPart],
     remarks: Sequence[str],
     workers: Workers | int,
 ) -> Path:
@@ -56,12 +89,10 @@ def write_run(
     ----------
     settings : Settings
     dataset : Dataset
-    k_prime : int
-        Half the length of an expression, frames.
-    results : sequence of FoldResult
-    evaluated : dict of str to RunEvaluation
-        Protocol -> the run as this protocol counts it. Tables, figures and metrics.json are those of the run's own
-        protocol. The report shows the metrics of both, side by side.
+    method : Method
+    parts : sequence of RunPart
+        One for each kind of expressions. Tables, figures and metrics.json are those of the run's own protocol. The
+        report shows the metrics of both protocols, side by side.
     remarks : sequence of str
     workers : Workers or int
         They draw the figures.
@@ -73,17 +104,21 @@ def write_run(
     """
 
     def write(folder: Path) -> None:
-        _write_files(folder, settings, dataset, k_prime, evaluated, remarks)
-        _draw_figures(folder / "figures", settings, dataset, k_prime, evaluated[settings.protocol], workers)
-        if settings.train:
-            histories = {r.fold.held_out: r.history for r in results}
-            plot_losses(folder / "losses.png", {r.fold.held_out: r.history for r in results if r.fold.number})
-            write_tensorboard(folder / "tensorboard", histories)
-            save_weights(results, dataset, k_prime, settings.protocol, folder / "MEAN_Weights")
+        _write_files(folder, settings, dataset, parts, remarks)
+        for part in parts:
+            ending = f"-{part.kind}" if len(parts) > 1 else ""
+            _draw_figures(folder / f"figures{ending}", settings, dataset, part, workers)
+            if settings.train:
+                histories = {r.fold.held_out: r.history for r in part.results}
+                shown = {r.fold.held_out: r.history for r in part.results if r.fold.number}
+                plot_losses(folder / f"losses{ending}.png", shown)
+                write_tensorboard(folder / f"tensorboard{ending}", histories)
+                save_weights(part, dataset, method, settings.protocol, folder / method.weights_name)
 
     final = write_new_folder(settings.output_dir / run_name(settings), write)
     if settings.train and settings.weights_dir:
-        save_weights(results, dataset, k_prime, settings.protocol, settings.weights_dir)
+        for part in parts:
+            save_weights(part, dataset, method, settings.protocol, settings.weights_dir)
     return final
 
 
@@ -91,28 +126,41 @@ def _write_files(
     folder: Path,
     settings: Settings,
     dataset: Dataset,
-    k_prime: int,
-    evaluated: Mapping[str, RunEvaluation],
+    parts: Sequence[RunPart],
     remarks: Sequence[str],
 ) -> None:
     """Write settings, tables, metrics, remarks and report."""
-    run = evaluated[settings.protocol]
-    predictions = run.evaluation.predictions
-    described = describe_run(settings, dataset, k_prime)
+    evaluations = {protocol: evaluation_of(parts, protocol, dataset) for protocol in parts[0].evaluated}
+    evaluation = evaluations[settings.protocol]
+    predictions, ground_truth = evaluation.predictions, evaluation.ground_truth
+    if settings.expression == MACRO:
+        predictions, ground_truth = (table.assign(kind=MACRO) for table in (predictions, ground_truth))
+    described = describe_run(settings, dataset, parts)
     write_json(folder / "settings.json", described)
     write_table(predictions, folder / "predictions.csv")
-    write_table(run.evaluation.ground_truth, folder / "ground_truth.csv")
-    last_frames = {(s.video.subject, s.video.name): len(s.video.frames) - 1 for s in run.scores}
+    write_table(ground_truth, folder / "ground_truth.csv")
+    scores = [s for part in parts for s in part.evaluated[settings.protocol].scores]
+    last_frames = {(s.video.subject, s.video.name): len(s.video.frames) - 1 for s in scores}
     write_table(megc_table(predictions, last_frames), folder / "megc.csv")
-    write_json(folder / "metrics.json", run.evaluation.metrics)
+    write_json(folder / "metrics.json", evaluation.metrics)
     if remarks:
         (folder / "remarks.txt").write_text("\n".join(remarks) + "\n", encoding="utf-8")
     write_report(
         folder / "report.html",
-        f"{dataset.title}, {settings.mode}, seed {settings.seed}",
-        run_curves(run, dataset, k_prime, settings, reviewed=True),
+        _title(settings, dataset),
+        chain.from_iterable(
+            run_curves(
+                part.evaluated[settings.protocol],
+                dataset,
+                part.k_prime,
+                settings,
+                reviewed=True,
+                kind=part.kind if len(parts) > 1 else "",
+            )
+            for part in parts
+        ),
         dataset.classes,
-        evaluations={protocol: found.evaluation for protocol, found in evaluated.items()},
+        evaluations=evaluations,
         settings=described,
         links={name: name for name in LINKED},
         remarks=remarks,
@@ -120,12 +168,18 @@ def _write_files(
     )
 
 
-def _draw_figures(
-    folder: Path, settings: Settings, dataset: Dataset, k_prime: int, run: RunEvaluation, workers: Workers | int
-) -> None:
+def _title(settings: Settings, dataset: Dataset) -> str:
+    """The report's title. It does not name MEAN and micro-expressions."""
+    method = "" if settings.method == MEAN else settings.method
+    kinds = {MACRO: "macro-expressions", BOTH: "micro- and macro-expressions"}.get(settings.expression, "")
+    return ", ".join(filter(None, [dataset.title, method, kinds, settings.mode, f"seed {settings.seed}"]))
+
+
+def _draw_figures(folder: Path, settings: Settings, dataset: Dataset, part: RunPart, workers: Workers | int) -> None:
     """Draw a figure for each video."""
     folder.mkdir()
-    run_units(draw_video, video_figures(run, dataset, k_prime, settings, folder), workers, "figures", "video")
+    figures = video_figures(part.evaluated[settings.protocol], dataset, part.k_prime, settings, folder)
+    run_units(draw_video, figures, workers, "figures", "video")
 
 
 def summarise_runs(settings: Settings, metrics: Sequence[dict]) -> Path:
@@ -165,11 +219,17 @@ def print_remarks(remarks: Sequence[str]) -> None:
         print("  - ... all are in the run's remarks.txt")
 
 
-def describe_run(settings: Settings, dataset: Dataset, k_prime: int) -> dict:
-    """Everything that is needed to repeat a run: every flag, k and k', versions, git revision."""
+def describe_run(settings: Settings, dataset: Dataset, parts: Sequence[RunPart]) -> dict:
+    """Everything that is needed to repeat a run: every flag, k and k', versions, git revision.
+
+    If there are two parts, k and k' are those of each kind.
+    """
+    k, k_prime = parts[0].k, parts[0].k_prime
+    if len(parts) > 1:
+        k, k_prime = ({part.kind: getattr(part, name) for part in parts} for name in ("k", "k_prime"))
     return {
         "settings": settings.as_json(),
-        "k": dataset.k,
+        "k": k,
         "k_prime": k_prime,
         "fps": dataset.fps,
         "classes": list(dataset.classes),
@@ -180,19 +240,22 @@ def describe_run(settings: Settings, dataset: Dataset, k_prime: int) -> dict:
     }
 
 
-def save_weights(folds: Sequence[FoldResult], dataset: Dataset, k_prime: int, protocol: str, weights_dir: Path) -> None:
-    """Copy the trained weights of all folds to `<weights_dir>/<dataset>`, and write `weights.json` there.
+def save_weights(part: RunPart, dataset: Dataset, method: Method, protocol: str, weights_dir: Path) -> None:
+    """Copy the trained weights of all folds to the method's folder in `weights_dir`, and write `weights.json` there.
 
     Each file appears whole or not at all.
     """
-    folder = weights_dir / dataset.name
-    for result in folds:
-        for kind in KINDS:
-            trained = result.folder / f"{kind}.weights.h5"
+    steps = method.steps
+    folder = steps.weights_folder(weights_dir, dataset, part.kind)
+    for result in part.results:
+        for name, below in steps.weight_files.items():
+            trained = result.folder / f"{name}.weights.h5"
             if trained.is_file():
-                copy_whole(trained, folder / kind / f"{result.fold.weights_name}.weights.h5")
-    description = {"k": dataset.k, "k_prime": k_prime, "fps": dataset.fps, "classes": list(dataset.classes)}
-    subjects = {r.fold.weights_name: r.fold.held_out for r in folds if r.fold.number}
+                copy_whole(trained, folder / below / f"{result.fold.weights_name}.weights.h5")
+    description = {"k": part.k, "k_prime": part.k_prime, "fps": dataset.fps}
+    if method.recognises:
+        description["classes"] = list(dataset.classes)
+    subjects = {r.fold.weights_name: r.fold.held_out for r in part.results if r.fold.number}
     write_json(
         folder / DESCRIPTION, description | {"dataset": dataset.title, "protocol": protocol, "held_out": subjects}
     )

@@ -2,37 +2,41 @@
 
 Layouts and quirks: docs/method.md, section 3. What becomes of a row: `annotations.py`. Every reader takes
 
-- `workbooks`, a mapping of what a workbook holds ("annotations", for SAMM-LV also "emotions") to its path, and
-- `emotions`, what the workbook's words for emotions stand for,
+- `workbooks`, a mapping of what a workbook holds ("annotations", for SAMM-LV also "emotions") to its path,
+- `emotions`, what the workbook's words for emotions stand for, and
+- where the dataset annotates both kinds of expressions, `kind`, "micro" or "macro": which of them are read. Rows of the
+  other kind are skipped without a further look.
 
-and returns `Annotations` with 0-based frames. It raises `InputError` if a workbook cannot be used at all.
+It returns `Annotations` with 0-based frames. It raises `InputError` if a workbook cannot be used at all.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from Utils.datasets.annotations import AnnotatedRow, Annotations, Emotions, match_key
 from Utils.datasets.workbooks import CellError, Row, Sheet, Table, column_name, open_workbook, plain
 from Utils.errors import InputError
-from Utils.records import Expression
+from Utils.records import KINDS, MACRO, MICRO, OTHERS, Expression
 
 # Reasons for which rows are skipped
 LINE_OF_TEXT = "line of text"
-MACRO = "macro-expression"
+OTHER_KIND = {MICRO: "micro-expression", MACRO: "macro-expression"}  # the row's kind, if it is not the one that is read
+
+KIND_OF_TYPE = {type_: kind for kind, type_ in OTHER_KIND.items()}  # CAS(ME)^2's words for the kinds
 
 # Onset, apex and offset (0-based) of the one row of CASME II that is an error of the release
 CASME2_MISLABELLED = [65, 110, 110]
 
 
-def read_casme_sq(workbooks: Mapping[str, Path], emotions: Emotions) -> Annotations:
+def read_casme_sq(workbooks: Mapping[str, Path], emotions: Emotions, kind: str = MICRO) -> Annotations:
     """CAS(ME)^2, `code_final.xlsx`: three sheets without headers. Its frame numbers are 1-based.
 
     Sheet 1 holds the expressions, sheet 2 maps the subject's number to its code, sheet 3 maps the video's name to a
-    code of four digits. Offset 0 means that the apex is the offset. Macro-expressions are skipped.
+    code of four digits. Offset 0 means that the apex is the offset.
     """
     path = workbooks["annotations"]
     sheets = open_workbook(path)
@@ -55,20 +59,56 @@ def read_casme_sq(workbooks: Mapping[str, Path], emotions: Emotions) -> Annotati
             if _is_text(row, name_column, r".+_\d+", column.values()):
                 found.skip(row.where, LINE_OF_TEXT)
                 continue
-            kind = plain(row.text(type_column, "type"))
-            if kind == "macro-expression":
-                found.skip(row.where, MACRO)
-                continue
-            if kind != "micro-expression":
+            of_row = KIND_OF_TYPE.get(plain(row.text(type_column, "type")))
+            if of_row is None:
                 shown = repr(row.value(type_column))
                 raise row.fault(type_column, f"type {shown} is neither micro-expression nor macro-expression")
+            if of_row != kind:
+                found.skip(row.where, OTHER_KIND[of_row])
+                continue
             subject, video = place(row)
-            onset, apex, offset = (row.frame(c, what) for what, c in column.items())
+            onset, apex, offset = _frames(row, column, ("onset", "apex", "offset"), kind)
             offset = apex if offset == 0 else offset
-            expression = Expression(onset - 1, apex - 1, offset - 1, _emotion(row, emotion_column, emotions))
+            emotion = _emotion_of_kind(row, emotion_column, emotions, kind)
+            expression = Expression(onset - 1, _index(apex), offset - 1, emotion, kind=kind)
             # `zfill`: a code that was typed as a number has lost its leading zero
             found.add(AnnotatedRow(subject, video.zfill(4), expression, row.where, apex_number=apex), row, column)
     return found
+
+
+def _frames(row: Row, column: Mapping[str, int], names: Sequence[str], kind: str) -> tuple[int, int | None, int]:
+    """Onset, apex and offset as the workbook counts. `names` are theirs in messages.
+
+    CellError if one of them is no frame number.
+
+    Of macro-expressions, fractions are truncated, as the authors' code does, and the apex may be missing (None), unless
+    it stands in for an offset of 0.
+    """
+    cells = list(zip(column.values(), names, strict=True))
+    if kind == MICRO:
+        return tuple(row.frame(*cell) for cell in cells)
+    onset, offset = (row.frame(*cell, truncated=True) for cell in (cells[0], cells[2]))
+    try:
+        return onset, row.frame(*cells[1], truncated=True), offset
+    except CellError:
+        if offset == 0:
+            raise
+        return onset, None, offset
+
+
+def _index(number: int | None) -> int | None:
+    """A frame number from 1 as an index from 0."""
+    return None if number is None else number - 1
+
+
+def _emotion_of_kind(row: Row, column: int, emotions: Emotions, kind: str) -> str | None:
+    """What the word in a cell stands for. CellError if the dataset does not use that word for micro-expressions.
+
+    A macro-expression whose word is unknown or missing is "others", because only its interval matters (SOFTNet).
+    """
+    if kind == MICRO:
+        return _emotion(row, column, emotions)
+    return emotions.get(plain(row.value(column))) or OTHERS
 
 
 class _Map:
@@ -96,13 +136,14 @@ class _Map:
         return values[0]
 
 
-def read_sammlv(workbooks: Mapping[str, Path], emotions: Emotions) -> Annotations:
+def read_sammlv(workbooks: Mapping[str, Path], emotions: Emotions, kind: str = MICRO) -> Annotations:
     """SAMM Long Videos: expressions from one workbook, emotions from SAMM's, joined on (Filename, Type). 1-based.
 
-    Macro-expressions and rows with onset 0 are skipped. Apex -1 means unknown. Subject and video are taken from the
-    Filename (`006_1_2` is subject 006, video 006_1), because the Subject cell may read as a number.
+    Rows with onset 0 are skipped. Apex -1 means unknown. Subject and video are taken from the Filename (`006_1_2` is
+    subject 006, video 006_1), because the Subject cell may read as a number. Macro-expressions have no emotion
+    ("others").
     """
-    words = _samm_emotions(workbooks["emotions"])
+    words = _samm_emotions(workbooks["emotions"]) if kind == MICRO else {}
     table = _first_sheet(workbooks["annotations"]).below_header(("Filename", "Onset", "Apex", "Offset", "Type"))
     column, name_pattern = _frame_columns(table), r"(\d+)_(\d+)_\d+"
     name_column, type_column = table.column["Filename"], table.column["Type"]
@@ -119,25 +160,28 @@ def read_sammlv(workbooks: Mapping[str, Path], emotions: Emotions) -> Annotation
             if _is_text(row, name_column, name_pattern, column.values()):
                 found.skip(row.where, LINE_OF_TEXT)
                 continue
-            kind = plain(row.text(type_column, "Type"))
-            if kind.startswith("macro"):
-                found.skip(row.where, MACRO)
-                continue
-            if not kind.startswith("micro"):
+            type_ = plain(row.text(type_column, "Type"))
+            of_row = next((name for name in KINDS if type_.startswith(name)), None)
+            if of_row is None:
                 raise row.fault(type_column, f"Type {row.value(type_column)!r} is neither Micro nor Macro")
+            if of_row != kind:
+                found.skip(row.where, OTHER_KIND[of_row])
+                continue
             subject, video = place(row)
-            onset = row.frame(column["onset"], "Onset")
-            if onset == 0:
+            if row.frame(column["onset"], "Onset", truncated=kind == MACRO) == 0:
                 found.skip(row.where, "onset 0")
                 continue
-            apex, offset = row.frame(column["apex"], "Apex"), row.frame(column["offset"], "Offset")
-            word_rows = words.get((plain(row.value(name_column)), kind), [])
-            if len({plain(r.value(c)) for r, c in word_rows}) != 1:
-                here = f"{row.value(name_column)}, {row.value(type_column)}"
-                fault = "more than one emotion" if word_rows else "no emotion"
-                raise row.fault(name_column, f"{fault} for ({here}) in {workbooks['emotions'].name}")
-            emotion = _emotion(*word_rows[0], emotions)
-            expression = Expression(onset - 1, None if apex == -1 else apex - 1, offset - 1, emotion)
+            onset, apex, offset = _frames(row, column, ("Onset", "Apex", "Offset"), kind)
+            if kind == MACRO:
+                emotion, offset = OTHERS, offset or apex
+            else:
+                word_rows = words.get((plain(row.value(name_column)), type_), [])
+                if len({plain(r.value(c)) for r, c in word_rows}) != 1:
+                    here = f"{row.value(name_column)}, {row.value(type_column)}"
+                    fault = "more than one emotion" if word_rows else "no emotion"
+                    raise row.fault(name_column, f"{fault} for ({here}) in {workbooks['emotions'].name}")
+                emotion = _emotion(*word_rows[0], emotions)
+            expression = Expression(onset - 1, None if apex == -1 else _index(apex), offset - 1, emotion, kind=kind)
             found.add(AnnotatedRow(subject, video, expression, row.where, apex_number=apex), row, column)
     return found
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from Utils.datasets.annotations import Annotations, Emotions
 from Utils.datasets.readers import read_casme2, read_casme_sq, read_sammlv, read_smic
-from Utils.records import OTHERS
+from Utils.records import KINDS, MICRO, OTHERS
 
 CAUTION_DEMO = (
     "These weights were trained on the eight rendered faces of DEMO: they show that the program works, and say nothing "
@@ -53,7 +53,7 @@ class Dataset:
     workbooks : dict of str to tuple of str
         What the reader needs ("annotations", for SAMM-LV also "emotions") -> where it may be (glob patterns).
     read_annotations : callable
-        (workbooks, emotions) -> Annotations.
+        (workbooks, emotions) -> Annotations. If `kinds` has both, there is a third parameter: the kind.
     emotions : dict of str to str or None
         The workbook's words for emotions, in lower case and without blanks -> what they stand for: a class, `OTHERS`,
         or None (not evaluated).
@@ -71,6 +71,8 @@ class Dataset:
         Distance of the two frames of a pair: fps x 0.1, halves rounded up.
     classes : tuple of str
         The emotions that are recognised. A class's index is its position.
+    kinds : tuple of str
+        The kinds of expressions that are annotated: "micro" alone, or "macro" too.
     one_per_video : bool
         True for short videos with one expression each: the highest point of the score is the only prediction. False:
         every peak is a prediction.
@@ -96,7 +98,7 @@ class Dataset:
     raw_dirs: tuple[str, ...]
     crop_dir: str
     workbooks: Mapping[str, tuple[str, ...]]
-    read_annotations: Callable[[Mapping[str, Path], Emotions], Annotations]
+    read_annotations: Callable[..., Annotations]
     emotions: Emotions
     video_folder: str
     frame_name: str
@@ -104,6 +106,7 @@ class Dataset:
     k: int
     crop_name: str = "{stem}.jpg"
     classes: tuple[str, ...] = THREE_CLASSES
+    kinds: tuple[str, ...] = (MICRO,)
     one_per_video: bool = False
     upstream_shift: int = 0
     published: tuple[int, ...] = ()
@@ -134,6 +137,7 @@ _CASME_SQ_LAYOUT = dict(
     frame_name=r"img ?(?P<number>\d+)" + _IMAGE,
     fps=30,
     k=3,
+    kinds=KINDS,
 )
 
 
@@ -204,6 +208,7 @@ DATASETS: dict[str, Dataset] = {
             crop_name="{number}.jpg",
             fps=200,
             k=20,
+            kinds=KINDS,
             published=(29, 79, 159),
             k_prime=37,
             folds_without_recognition=(19,),

@@ -81,10 +81,10 @@ class Row:
             raise self.fault(column, f"{what} is {value:g}, not a frame number")
         return float(value)
 
-    def frame(self, column: int, what: str) -> int:
-        """The cell as a whole frame number. CellError if it is none."""
+    def frame(self, column: int, what: str, truncated: bool = False) -> int:
+        """The cell as a whole frame number. CellError if it is none, unless fractions are `truncated`."""
         number = self.number(column, what)
-        if not number.is_integer():
+        if not truncated and not number.is_integer():
             raise self.fault(column, f"{what} is {number}, not a whole frame number")
         return int(number)
 

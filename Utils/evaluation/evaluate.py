@@ -8,8 +8,9 @@ Importing this module loads neither TensorFlow nor OpenCV.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import pandas as pd
 
 from Utils.evaluation.metrics import Evaluation, compare_paper
@@ -27,6 +28,7 @@ def compare(
     protocol: str = "paper",
     k_prime: int | None = None,
     recognition_subjects: Iterable[str] | None = None,
+    ap_order: Callable[[int], np.ndarray] | None = None,
 ) -> Evaluation:
     """Compare a table of predictions with a table of annotations.
 
@@ -49,6 +51,9 @@ def compare(
     recognition_subjects : iterable of str, optional
         Only for the upstream protocol: the subjects whose fold had recognition. By default all. Subjects that have
         predictions of which none has an emotion are always left out.
+    ap_order : callable, optional
+        Only for the upstream protocol: n -> the order in which n predictions are visited for AP, (n,) int. By default
+        it is that of the table.
 
     Raises
     ------
@@ -65,8 +70,9 @@ def compare(
     if k_prime is None:
         raise ValueError("the upstream protocol needs k_prime")
     return compare_upstream(
-        predictions, ground_truth, classes, k_prime=k_prime, recognition_subjects=recognition_subjects, **common
-    )
+        predictions, ground_truth, classes, k_prime=k_prime, recognition_subjects=recognition_subjects,
+        ap_order=ap_order, **common,
+    )  # fmt: skip
 
 
 def evaluate(predictions: pd.DataFrame, ground_truth: pd.DataFrame, classes: Sequence[str], **options) -> dict:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from Utils.errors import InputError
-from Utils.records import natural_key
+from Utils.records import MACRO, MICRO, natural_key
 
 PREDICTION_COLUMNS = (
     "subject", "video", "onset", "apex", "offset", "onset_s", "offset_s", "score", "emotion", "confidence",
@@ -30,6 +30,7 @@ OWN_PREDICTION_COLUMNS = (*PREDICTION_COLUMNS, "face")  # of the user's own vide
 SEARCHED_APEX = "searched_apex"  # a further column of a ground truth that lacks apexes: those that the program found
 REQUIRED_COLUMNS = ("subject", "video", "onset", "offset", "emotion")
 
+MEGC_TYPES = {MICRO: "me", MACRO: "mae"}  # the kinds as the Micro-Expression Grand Challenge names them
 KEY_COLUMNS = ("subject", "video")  # text that must be there
 FRAME_COLUMNS = ("onset", "offset")  # whole numbers that must be there
 NUMBER_COLUMNS = ("apex", SEARCHED_APEX, "onset_s", "offset_s", "score", "confidence")  # numbers that may be missing
@@ -187,7 +188,7 @@ def megc_table(predictions: pd.DataFrame, last_frames: Mapping[tuple[str, str], 
     Parameters
     ----------
     predictions : DataFrame
-        With the columns subject, video, onset, offset.
+        With the columns subject, video, onset, offset. If there is a column kind, it has "micro" or "macro".
     last_frames : mapping of (str, str) to int
         (subject, video) -> last frame of every video that took part. Intervals are clamped to 0 and this frame.
 
@@ -195,7 +196,7 @@ def megc_table(predictions: pd.DataFrame, last_frames: Mapping[tuple[str, str], 
     -------
     DataFrame
         Frames are 0-based; `vid` is the video's name, with the subject before it where videos of several subjects have
-        one name (CASME II); `type` is `me`, a micro-expression.
+        one name (CASME II); `type` is `me`, a micro-expression, or `mae`, a macro-expression.
     """
     names_differ = len({video for _, video in last_frames}) == len(last_frames)
     limits = [last_frames[key] for key in zip(predictions["subject"], predictions["video"], strict=True)]
@@ -204,6 +205,6 @@ def megc_table(predictions: pd.DataFrame, last_frames: Mapping[tuple[str, str], 
             "vid": predictions["video"] if names_differ else predictions["subject"] + "_" + predictions["video"],
             "onset": predictions["onset"].clip(lower=0),
             "offset": np.minimum(predictions["offset"], limits),
-            "type": "me",
+            "type": predictions["kind"].map(MEGC_TYPES) if "kind" in predictions else MEGC_TYPES[MICRO],
         }
     )

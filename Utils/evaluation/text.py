@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping
 
 from Utils.evaluation.counts import total_row
+from Utils.evaluation.kinds import KEYS as KIND_KEYS
 from Utils.evaluation.metrics import CLASSIFICATION_KEYS
 
 # Widths in characters. A line with a label and six cells is 79 long, so it fits into 80.
@@ -15,6 +16,7 @@ CELL = 11
 SUBJECT_WIDTHS = {
     "annotated": 10, "predicted": 10, "tp": 6, "fp": 6, "fn": 6, "analysed": 10, "correct": 9, "f1": 9,
 }  # fmt: skip
+KIND_LABEL, KIND_CELL = 10, 10
 RULE = "-" * WIDTH
 LEGEND = (
     "TP found, FP wrong, FN missed. AP@.5:.95: average precision, mean over IoU .5 to .95. ASR: share of videos whose "
@@ -46,12 +48,17 @@ def format_metrics(metrics: Mapping, *, subjects: bool = False) -> str:
             | {"AP@.5:.95": spotting["ap"], "asr": spotting["asr"], "mae": spotting["mae"]},
         ),
     ]
+    if len(kinds := metrics.get("by_kind", {})) > 1:
+        lines += [RULE, _kind_line({"kind": "Kind"} | {key: _heading(key) for key in KIND_KEYS})]
+        lines += [_kind_line({"kind": kind} | row) for kind, row in kinds.items()]
     for name in ("analysis", "recognition"):
         if (scores := metrics[name]) is not None:
             first, second = CLASSIFICATION_KEYS[:4], CLASSIFICATION_KEYS[4:]
             rows = ({key: scores[key] for key in keys} for keys in (first, second))
             lines += _block(name.capitalize(), *rows)
-    lines += [RULE, f"{'STRS':<{LABEL}}{_cell(metrics['strs']):>{CELL}}", RULE]
+    lines += [RULE]
+    if metrics["analysis"] is not None:
+        lines += [f"{'STRS':<{LABEL}}{_cell(metrics['strs']):>{CELL}}", RULE]
     if subjects:
         lines += [_subject_line({"subject": "Subject"} | {key: _heading(key) for key in SUBJECT_WIDTHS})]
         lines += [_subject_line(row) for row in metrics["per_subject"]]
@@ -75,6 +82,10 @@ def _block(label: str, *rows: Mapping) -> list[str]:
 def _subject_line(row: Mapping) -> str:
     cells = (f"{_cell(row[key]):>{width}}" for key, width in SUBJECT_WIDTHS.items())
     return f"{row['subject'][:LABEL]:<{LABEL + 1}}" + "".join(cells)
+
+
+def _kind_line(row: Mapping) -> str:
+    return f"{row['kind'].capitalize():<{KIND_LABEL}}" + "".join(f"{_cell(row[key]):>{KIND_CELL}}" for key in KIND_KEYS)
 
 
 def _heading(key: str) -> str:

@@ -33,7 +33,7 @@ https://github.com/bes-dev/mean_average_precision, without the ranking.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -76,6 +76,7 @@ def compare_upstream(
     one_per_video: bool = False,
     videos: Iterable[Sequence] | None = None,
     recognition_subjects: Iterable[str] | None = None,
+    ap_order: Callable[[int], np.ndarray] | None = None,
 ) -> Evaluation:
     """Compare two tables by the upstream protocol. Parameters and errors are those of `evaluate.compare`.
 
@@ -109,9 +110,9 @@ def compare_upstream(
     n_annotated = sum(len(video.annotated) for video in grouped)
     spotting = {
         **spotting_scores(counts),
-        "ap": list_order_ap(overlaps, n_annotated, AP_THRESHOLDS, soft=True),
+        "ap": list_order_ap(overlaps, n_annotated, AP_THRESHOLDS, soft=True, order=ap_order),
         **apex_scores(grouped, k_prime),
-        "ap_greedy": list_order_ap(overlaps, n_annotated, [IOU_THRESHOLD], soft=False),
+        "ap_greedy": list_order_ap(overlaps, n_annotated, [IOU_THRESHOLD], soft=False, order=ap_order),
     }
     analysis = classification_with_nan(pairs, len(classes))
     recognition, recognition_notes = None, []
@@ -179,8 +180,11 @@ def _candidates(overlap: np.ndarray, threshold: float, soft: bool) -> list[list[
     ]
 
 
-def _first_free(candidates: Sequence[Sequence[tuple[float, int]]], threshold: float) -> list[int]:
-    """The first candidate of each prediction that reaches the threshold and is still free, or `NOT_MATCHED`."""
+def _first_free(candidates: Sequence[Sequence[tuple[float, Hashable]]], threshold: float) -> list[Hashable]:
+    """The first candidate of each prediction that reaches the threshold and is still free, or `NOT_MATCHED`.
+
+    `candidates` has (IoU, annotation) of each prediction, the best first.
+    """
     matched, taken = [], set()
     for of_prediction in candidates:
         found = next((j for iou, j in of_prediction if iou >= threshold and j not in taken), NOT_MATCHED)
@@ -190,7 +194,12 @@ def _first_free(candidates: Sequence[Sequence[tuple[float, int]]], threshold: fl
 
 
 def list_order_ap(
-    overlaps: Sequence[np.ndarray], annotated: int, thresholds: Iterable[float], *, soft: bool
+    overlaps: Sequence[np.ndarray],
+    annotated: int,
+    thresholds: Iterable[float],
+    *,
+    soft: bool,
+    order: Callable[[int], np.ndarray] | None = None,
 ) -> float | None:
     """Average precision without ranking, averaged over the thresholds. None if nothing is annotated.
 
@@ -203,6 +212,9 @@ def list_order_ap(
     thresholds : iterable of float
     soft : bool
         See `match_in_order`.
+    order : callable, optional
+        n -> the order in which the n predictions of all videos take annotations and are counted, (n,) int. By default
+        it is that of the list.
 
     Returns
     -------
@@ -212,10 +224,16 @@ def list_order_ap(
     if annotated == 0:
         return None
     thresholds = list(thresholds)
-    candidates = [_candidates(overlap, min(thresholds), soft) for overlap in overlaps]
+    candidates = [
+        [(iou, (video, j)) for iou, j in of_prediction]
+        for video, overlap in enumerate(overlaps)
+        for of_prediction in _candidates(overlap, min(thresholds), soft)
+    ]
+    if order is not None:
+        candidates = [candidates[i] for i in order(len(candidates))]
     areas = []
     for threshold in thresholds:
-        hits = [j != NOT_MATCHED for of_video in candidates for j in _first_free(of_video, threshold)]
+        hits = [annotation != NOT_MATCHED for annotation in _first_free(candidates, threshold)]
         areas.append(average_precision(hits, annotated))
     return float(np.mean(np.array(areas, dtype=np.float32)))
 

@@ -16,6 +16,8 @@ import keras
 import numpy as np
 
 PREDICTED_AT_ONCE = 256  # samples
+REGRESSIONS = ("spotting", "softnet")  # names of networks that give a score
+OPTIMIZERS = {"Adam": keras.optimizers.Adam, "SGD": keras.optimizers.SGD}
 
 _TRAINERS: dict[tuple, keras.Model] = {}
 _PREDICTORS: dict[tuple, keras.Model] = {}
@@ -33,14 +35,16 @@ def train(
     batch_size: int,
     epochs: int,
     short_epochs: bool = False,
+    optimizer: str = "Adam",
+    shuffle: bool = True,
 ) -> dict[str, list[float]]:
-    """Train a new network with a new Adam optimiser.
+    """Train a new network with a new optimiser.
 
     Parameters
     ----------
     network : keras.Model
-        It has one output. The network named "spotting" is trained with the mean squared error, others with the
-        categorical cross-entropy.
+        It has one output. Networks whose names are in `REGRESSIONS` are trained with the mean squared error, others
+        with the categorical cross-entropy.
     inputs : iterable of ndarray
         One array for each input, (n, ...) float32. Each is copied to Keras's backend before the next one is asked for.
         So if arrays are made when they are asked for, only one of them is in memory twice.
@@ -58,6 +62,10 @@ def train(
     short_epochs : bool
         True if an epoch has only a few steps. TensorFlow prepares the reading of the samples before every epoch, which
         would then take most of the time. So it is prepared once for all epochs.
+    optimizer : {"Adam", "SGD"}
+        SGD without momentum.
+    shuffle : bool
+        Whether the samples are shuffled before every epoch. (With `short_epochs` they always are.)
 
     Returns
     -------
@@ -65,12 +73,12 @@ def train(
         "loss" and "mae" or "accuracy", and the same with "val_" before them: the value after each epoch.
     """
     _set_libraries_aside()
-    key = (network.name, network.output_shape, learning_rate, jit_compile)
+    key = (network.name, network.output_shape, learning_rate, jit_compile, optimizer)
     if key not in _TRAINERS:
-        regression = network.name == "spotting"
+        regression = network.name in REGRESSIONS
         trainer = keras.models.clone_model(network)
         trainer.compile(
-            keras.optimizers.Adam(learning_rate),
+            OPTIMIZERS[optimizer](learning_rate),
             loss="mse" if regression else "categorical_crossentropy",
             metrics=["mae" if regression else "accuracy"],
             jit_compile=jit_compile,
@@ -81,12 +89,12 @@ def train(
     for ours, new in zip(trainer.variables, network.variables, strict=True):
         ours.assign(new)
     for variable in trainer.optimizer.variables:
-        if variable is not trainer.optimizer.learning_rate:  # the others are the moments and the number of steps
+        if variable is not trainer.optimizer.learning_rate:  # the others are Adam's moments and the number of steps
             variable.assign(np.zeros(variable.shape, variable.dtype))
     tensors = [keras.ops.convert_to_tensor(array) for array in inputs]
     keras.utils.set_random_seed(seed)
     history = trainer.fit(
-        **_fit_arguments(tensors, targets, seed, batch_size, short_epochs),
+        **_fit_arguments(tensors, targets, seed, batch_size, short_epochs, shuffle),
         epochs=epochs, verbose=0, validation_data=validation, validation_batch_size=PREDICTED_AT_ONCE,
     ).history  # fmt: skip
     network.set_weights(trainer.get_weights())
@@ -104,13 +112,15 @@ def _set_libraries_aside() -> None:
     gc.freeze()
 
 
-def _fit_arguments(inputs: list, targets: np.ndarray, seed: int, batch_size: int, short_epochs: bool) -> dict:
+def _fit_arguments(
+    inputs: list, targets: np.ndarray, seed: int, batch_size: int, short_epochs: bool, shuffle: bool
+) -> dict:
     """The samples, as arguments of `keras.Model.fit`.
 
     They are the arrays, or for short epochs one TensorFlow dataset that serves all epochs.
     """
     if not short_epochs or keras.backend.backend() != "tensorflow":
-        return dict(x=inputs, y=targets, batch_size=batch_size, shuffle=True)
+        return dict(x=inputs, y=targets, batch_size=batch_size, shuffle=shuffle)
     import tensorflow as tf
 
     options = tf.data.Options()

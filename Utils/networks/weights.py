@@ -1,13 +1,14 @@
 """Weights of networks on disk: `<weights_dir>/<dataset>/{spot,recog,spot_recog}/s<N>.weights.h5` and `weights.json`.
 
-N is the number of the held-out subject, from 1. The authors' published files (`s<N>.hdf5`, Keras 2.4) can be read too:
-layer by layer, in the order of creation. The networks are always built by this program. Nothing in a file is executed.
+Those that were trained on macro-expressions are in `<weights_dir>/<dataset>/macro-expression/...` (`folder_of`). N is
+the number of the held-out subject, from 1. The authors' published files (`s<N>.hdf5`, Keras 2.4) can be read too: layer
+by layer, in the order of creation. The networks are always built by this program. Nothing in a file is executed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError, reason_of
+from Utils.records import MICRO
 from Utils.work.cache import file_hash, read_json
 
 KINDS = ("spot", "recog", "spot_recog")
@@ -69,6 +71,12 @@ class FoldWeights:
         return [*hashes, "recognition_unused"] if self.recognition_unused else hashes
 
 
+def folder_of(weights_dir: Path, dataset: Dataset, kind: str = MICRO) -> Path:
+    """The folder of MEAN's weights that were trained on a kind of expressions, "micro" or "macro"."""
+    folder = weights_dir / dataset.name
+    return folder if kind == MICRO else folder / f"{kind}-expression"
+
+
 def ending_of(folder: Path) -> str | None:
     """The ending of the files that are used from a dataset's folder of weights. None if there are no weights.
 
@@ -82,7 +90,7 @@ def ending_of(folder: Path) -> str | None:
     return None
 
 
-def fold_files(weights_dir: Path, dataset: Dataset, name: str) -> FoldWeights | None:
+def fold_files(weights_dir: Path, dataset: Dataset, name: str, kind: str = MICRO) -> FoldWeights | None:
     """The files `{spot,recog,spot_recog}/<name>` of a dataset, with the ending of `ending_of`. None if there are none.
 
     Of the authors' files, the joint file is read, because the authors' code reads it. If there is a spotting file but
@@ -96,8 +104,10 @@ def fold_files(weights_dir: Path, dataset: Dataset, name: str) -> FoldWeights | 
     dataset : Dataset
     name : str
         `s<N>` or `all`.
+    kind : {"micro", "macro"}
+        On what they were trained.
     """
-    folder = weights_dir / dataset.name
+    folder = folder_of(weights_dir, dataset, kind)
     ending = ending_of(folder)
     paths = (folder / kind / f"{name}{ending}" for kind in KINDS)
     spot, recog, joint = (path if path.is_file() else None for path in paths)
@@ -111,7 +121,7 @@ def fold_files(weights_dir: Path, dataset: Dataset, name: str) -> FoldWeights | 
 
 
 def find_weights(
-    weights_dir: Path, dataset: Dataset, number: int, subject: str, protocol: str = "paper"
+    weights_dir: Path, dataset: Dataset, number: int, subject: str, protocol: str = "paper", kind: str = MICRO
 ) -> FoldWeights:
     """The weights of a fold.
 
@@ -127,14 +137,15 @@ def find_weights(
     subject : str
         The held-out subject, for messages.
     protocol : {"paper", "upstream"}
+    kind : {"micro", "macro"}
 
     Raises
     ------
     InputError
         There are no weights of the spotting network.
     """
-    folder = weights_dir / dataset.name
-    files = fold_files(weights_dir, dataset, f"s{number}")
+    folder = folder_of(weights_dir, dataset, kind)
+    files = fold_files(weights_dir, dataset, f"s{number}", kind)
     if files is None or (files.spot is None and (folder / "spot").is_dir()):
         expected = folder / "spot" / f"s{number}{ENDINGS[0]}"
         raise InputError(
@@ -147,7 +158,12 @@ def find_weights(
 
 
 def number_folds(
-    weights_dir: Path, dataset: Dataset, annotated: Sequence[str], others: Sequence[str] = (), protocol: str = "paper"
+    weights_dir: Path,
+    dataset: Dataset,
+    annotated: Sequence[str],
+    others: Sequence[str] = (),
+    protocol: str = "paper",
+    kind: str = MICRO,
 ) -> dict[str, int]:
     """Subject -> the number N of its files. Also checks that the weights fit the dataset and the protocol.
 
@@ -161,8 +177,8 @@ def number_folds(
         were trained under the upstream protocol, so that recognition may have seen the held-out subject, and `protocol`
         is "paper". Or there are published weights without `weights.json`, and not as many subjects as the authors had.
     """
-    path = weights_dir / dataset.name / DESCRIPTION
-    in_order = {subject: number for number, subject in enumerate([*annotated, *others], start=1)}
+    path = folder_of(weights_dir, dataset, kind) / DESCRIPTION
+    in_order = numbers_in_order(annotated, others)
     if not path.exists():
         folder = path.parent
         if dataset.published and len(annotated) != dataset.published[0] and ending_of(folder) == PUBLISHED_ENDING:
@@ -182,20 +198,44 @@ def number_folds(
             f"{path}: weights were trained under the upstream protocol, whose recognition may have seen the held-out "
             "subject; use --protocol upstream, or train again"
         )
-    held_out = description.get("held_out")
+    return numbers_described(description.get("held_out"), path.parent.glob("*/s*"), in_order)
+
+
+def numbers_in_order(annotated: Sequence[str], others: Sequence[str]) -> dict[str, int]:
+    """Subject -> its position from 1: `annotated` in natural order, then `others`."""
+    return {subject: number for number, subject in enumerate([*annotated, *others], start=1)}
+
+
+def numbers_described(held_out, files: Iterable[Path], in_order: Mapping[str, int]) -> dict[str, int]:
+    """Subject -> the number N of its files, by a description of weights.
+
+    Parameters
+    ----------
+    held_out : object
+        Of the description: {"s<N>": subject}. If it is something else or empty, `in_order` is returned.
+    files : iterable of Path
+        All files of weights.
+    in_order : mapping
+        From `numbers_in_order`. Subjects that are not in `held_out` get numbers that have no files, so that they are
+        reported.
+    """
     if not isinstance(held_out, dict):
-        return in_order
+        return dict(in_order)
     numbers = {str(subject): int(name[1:]) for name, subject in held_out.items() if re.fullmatch(FILE_NAME, name)}
     if not numbers:
-        return in_order
-    # Subjects that are not in `held_out` get numbers that have no files. `find_weights` then reports the subject.
-    files = (re.fullmatch(r"s(\d{1,9})\..*", file.name) for file in path.parent.glob("*/s*"))
-    last = max([*numbers.values(), *(int(match[1]) for match in files if match)], default=0)
+        return dict(in_order)
+    named = (re.fullmatch(r"s(\d{1,9})\..*", file.name) for file in files)
+    last = max([*numbers.values(), *(int(match[1]) for match in named if match)], default=0)
     return {subject: numbers.get(subject, last + number) for subject, number in in_order.items()}
 
 
 def weights_of_subjects(
-    weights_dir: Path, dataset: Dataset, annotated: Sequence[str], others: Sequence[str], protocol: str
+    weights_dir: Path,
+    dataset: Dataset,
+    annotated: Sequence[str],
+    others: Sequence[str],
+    protocol: str,
+    kind: str = MICRO,
 ) -> tuple[list[FoldWeights], list[str], list[str]]:
     """The given weights for the fold of every subject.
 
@@ -215,25 +255,33 @@ def weights_of_subjects(
     InputError
         There are no weights for an annotated subject, or they cannot be used.
     """
-    numbers = number_folds(weights_dir, dataset, annotated, others, protocol)
-    weights = [find_weights(weights_dir, dataset, numbers[s], s, protocol) for s in annotated]
+    numbers = number_folds(weights_dir, dataset, annotated, others, protocol, kind)
+    return weights_for_all(
+        annotated, others, lambda s: find_weights(weights_dir, dataset, numbers[s], s, protocol, kind)
+    )
+
+
+def weights_for_all(
+    annotated: Sequence[str], others: Sequence[str], find: Callable[[str], FoldWeights]
+) -> tuple[list[FoldWeights], list[str], list[str]]:
+    """What `weights_of_subjects` returns. `find` gives the weights of a subject, or raises InputError."""
+    weights = [find(subject) for subject in annotated]
     kept, remarks = [], []
     for subject in others:
         try:
-            weights.append(find_weights(weights_dir, dataset, numbers[subject], subject, protocol))
+            weights.append(find(subject))
             kept.append(subject)
         except InputError as error:
             remarks.append(f"{error}; without annotation the subject is left out")
     return weights, kept, remarks
 
 
-def remarks_on_weights(weights_dir: Path, dataset: Dataset, k_prime: int) -> list[str]:
-    """Remarks if k' (frames) or the frame rate of given weights differ from those of the data.
+def remarks_on_weights(folder: Path, dataset: Dataset, k_prime: int, kind: str = MICRO) -> list[str]:
+    """Remarks if k' (frames) or the frame rate of the weights in a folder differ from those of the data.
 
     Those of the weights are in `weights.json`, or else they are the published ones.
     """
-    folder = weights_dir / dataset.name
-    facts = {"k_prime": dataset.k_prime, "fps": dataset.fps}
+    facts = {"k_prime": dataset.k_prime if kind == MICRO else None, "fps": dataset.fps}
     description = read_json(folder / DESCRIPTION)
     if isinstance(description, dict):
         facts = {name: description.get(name) for name in facts}

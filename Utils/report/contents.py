@@ -52,6 +52,8 @@ class Curve:
     clip : callable or None
         ("predicted" or "annotated", position of a row in that table) -> what `Utils.report.clip.clip_data` gives, or
         None if there are no pictures. It is called once for each interval.
+    kind : str
+        The kind of the expressions, if the page has curves of more than one.
     remarks : sequence of str
         For example on parts without a face.
     eaf : str
@@ -73,15 +75,18 @@ class Curve:
     annotations: pd.DataFrame
     matches: Sequence[tuple[int, int]]
     clip: Callable[[Kind, int], dict | None] | None
+    kind: str = ""
     remarks: Sequence[str] = ()
     eaf: str = ""
     without_threshold: str = "the highest point is taken"
 
     @property
     def label(self) -> str:
-        """`subject/video, face`, as headings and the selector show it."""
+        """`subject/video, face, kind`, as headings and the selector show it."""
         name = f"{self.subject}/{self.video}" if self.subject else self.video
-        return f"{name}, face {self.face}" if self.face else name
+        named = [f"face {self.face}"] if self.face else []
+        named += [f"{self.kind}-expressions"] if self.kind else []
+        return ", ".join([name, *named])
 
 
 class CurveContents(NamedTuple):

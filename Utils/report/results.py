@@ -63,6 +63,8 @@ def metric_groups(metrics: Mapping[str, Mapping]) -> list[dict]:
         ]
         if rows:
             groups.append({"title": title, "rows": rows})
+    if all(protocol.get("analysis") is None for protocol in metrics.values()):
+        return groups
     together = [cell(protocol.get("strs")) for protocol in metrics.values()]
     return [*groups, {"title": "Both", "rows": [{"name": "STRS, spotting F1 × analysis F1", "values": together}]}]
 

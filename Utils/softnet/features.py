@@ -70,7 +70,9 @@ def landmarks_of(crops: Iterable[np.ndarray]) -> tuple[np.ndarray, int | None]:
 
 def places_of(landmarks: np.ndarray) -> Places:
     """The parts of a face with these landmarks, (68, 2) int. All are clipped to the crop."""
-    eyes = tuple(np.clip(landmarks[list(eye)] + OUTWARDS, 0, CROP_SIZE).astype(np.int32) for eye in (LEFT_EYE, RIGHT_EYE))
+    eyes = tuple(
+        np.clip(landmarks[list(eye)] + OUTWARDS, 0, CROP_SIZE).astype(np.int32) for eye in (LEFT_EYE, RIGHT_EYE)
+    )
     x, y = np.clip(landmarks[NOSE], 0, CROP_SIZE - 1)
     nose = tuple(slice(max(0, int(at) - NOSE_REACH), int(at) + NOSE_REACH + 1) for at in (y, x))
     return Places(face_regions(landmarks), eyes, nose)

@@ -20,9 +20,7 @@ def softnet() -> keras.Model:
     """SOFTNet: [u, v, eps], each (batch, 42, 42, 1) float32 -> a score, (batch, 1). It has 314,817 parameters."""
     inputs = [layers.Input(FEATURE_SHAPE, name=name) for name in STREAMS]
     streams = [
-        PhaseMaxPooling(name=f"{name}_pool")(
-            PhasedConv2D(filters, KERNEL, stride=STREAM_POOL, name=f"{name}_conv")(x)
-        )
+        PhaseMaxPooling(name=f"{name}_pool")(PhasedConv2D(filters, KERNEL, stride=STREAM_POOL, name=f"{name}_conv")(x))
         for x, (name, filters) in zip(inputs, STREAMS.items(), strict=True)
     ]
     x = layers.Concatenate(name="streams")(streams)  # 14 x 14 x 16

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
 
+from prepare_training import ThinnedFrames
 from Utils.records import Expression
 
 BLUR = 7  # pixels; side of the Gaussian kernel, whose sigma OpenCV takes from this size
 NOISE_VARIANCE = 0.01
+COPIES = 3  # of each expression feature, by augmentation
 
 
 def pseudo_labels(n_features: int, expressions: Iterable[Expression], k: int) -> np.ndarray:
     """The labels on which SOFTNet is trained, (n_features,) float32.
 
-    1 where the window [i, i + k - 1] of feature i meets (onset, offset] of an expression, else 0. The onset frame itself
-    does not count, unlike in MEAN.
+    1 where the window [i, i + k - 1] of feature i meets (onset, offset] of an expression, else 0. Unlike in MEAN, the
+    onset frame itself does not count.
     """
     labels = np.zeros(n_features, np.float32)
     for e in expressions:
@@ -53,21 +55,53 @@ def n_others_kept(others: int, expressions: int, protocol: str = "paper") -> int
     return min(others, max(others, expressions) // 2) if protocol == "upstream" else others // 2
 
 
+class AugmentedFrames:
+    """The samples on which SOFTNet is trained in a fold, in the order in which they are trained on.
+
+    Parameters
+    ----------
+    frames : ThinnedFrames
+    augmented : bool
+        Whether every expression feature has three more samples (`augment`).
+    rng : Generator
+        Draws the order of the samples, which is the same in every epoch, and the noise.
+
+    Attributes
+    ----------
+    labels : ndarray, (n,), float32
+    """
+
+    def __init__(self, frames: ThinnedFrames, augmented: bool, rng: np.random.Generator) -> None:
+        self._frames = frames
+        self._copied = np.flatnonzero(frames.labels == 1) if augmented else np.array([], np.int64)
+        labels = np.concatenate([frames.labels, np.ones(COPIES * len(self._copied), np.float32)])
+        self._order = rng.permutation(len(labels))
+        self._rng = rng
+        self.labels = labels[self._order]
+
+    def inputs(self) -> Iterator[np.ndarray]:
+        """u, then v, then eps, each (n, 42, 42, 1) float32. Each array is only made when it is asked for."""
+        for channel in self._frames.inputs():
+            copies = augment(channel[self._copied, ..., 0], self._rng)[..., np.newaxis]
+            yield np.concatenate([channel, copies])[self._order]
+
+
 def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Three more samples of each one: left and right exchanged, blurred, with noise. For micro-expressions only.
 
     Parameters
     ----------
-    images : ndarray, (n, 42, 42, 3), float32, in [0, 1]
+    images : ndarray, (n, 42, 42), float32, in [0, 1]
+        One channel of n features.
     rng : Generator
         Draws the noise.
 
     Returns
     -------
-    ndarray, (3n, 42, 42, 3), float32, in [0, 1]
+    ndarray, (3n, 42, 42), float32, in [0, 1]
         The three of the first sample, then of the second, and so on. Copies: the samples themselves are not changed.
     """
-    more = np.empty((len(images), 3, *images.shape[1:]), np.float32)
+    more = np.empty((len(images), COPIES, *images.shape[1:]), np.float32)
     for image, copies in zip(images, more, strict=True):
         copies[0] = image[:, ::-1]
         copies[1] = cv2.GaussianBlur(image, (BLUR, BLUR), 0)

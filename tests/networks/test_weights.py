@@ -232,19 +232,19 @@ def test_published_folds_that_have_seen_their_subject(tmp_path, protocol):
 
 def test_remarks_where_k_prime_or_rate_are_not_those_of_the_data(tmp_path):
     folder = tmp_path / "DEMO"
-    assert remarks_on_weights(tmp_path, DEMO, 6) == []  # nothing is known
+    assert remarks_on_weights(folder, DEMO, 6) == []  # nothing is known
     write_json(folder / "weights.json", {"k_prime": 6, "fps": 30})
-    assert remarks_on_weights(tmp_path, DEMO, 6) == []
-    (remark,) = remarks_on_weights(tmp_path, DEMO, 7)
+    assert remarks_on_weights(folder, DEMO, 6) == []
+    (remark,) = remarks_on_weights(folder, DEMO, 7)
     assert remark.startswith(f"{folder}: weights are for k' = 6, the data has 7")
     write_json(folder / "weights.json", {"k_prime": 6, "fps": 200})
-    assert "frames per second = 200, the data has 30" in remarks_on_weights(tmp_path, DEMO, 6)[0]
+    assert "frames per second = 200, the data has 30" in remarks_on_weights(folder, DEMO, 6)[0]
     casme = DATASETS["CASME_sq"]
     (tmp_path / "CASME_sq").mkdir()
     for text, published in ((None, True), ("[6]", True), ("{}", False), ('{"fps": 30}', False)):
         if text:  # a description says all that is known, even if that is nothing
             (tmp_path / "CASME_sq" / "weights.json").write_text(text)
-        remarks = remarks_on_weights(tmp_path, casme, 9)
+        remarks = remarks_on_weights(tmp_path / "CASME_sq", casme, 9)
         assert [remark.partition(";")[0] for remark in remarks] == (
             [f"{tmp_path / 'CASME_sq'}: weights are for k' = 6, the data has 9"] if published else []  # the paper's k'
         )

@@ -1,0 +1,90 @@
+"""Micro- and macro-expressions together: their figures side by side, and pooled (docs/softnet.md, section 8).
+
+Each kind is evaluated on its own. "overall" pools them: TP, FP and FN are summed, and precision, recall and F1 are
+those of the sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from Utils.evaluation.counts import per_subject, precision_recall_f1, total_row
+from Utils.evaluation.metrics import classification, spotting_scores, strs
+from Utils.evaluation.result import Evaluation, Matches
+from Utils.evaluation.upstream import classification_with_nan
+
+OVERALL = "overall"
+NO_EMOTIONS = "analysis: this method spots expressions and recognises no emotions"
+KEYS = ("tp", "fp", "fn", "precision", "recall", "f1", "ap")
+
+
+def by_kind(metrics: Mapping[str, Mapping]) -> dict[str, dict]:
+    """The figures of spotting of each kind, and of both together ("overall") if there are two.
+
+    `metrics` has the metrics of each kind, as `evaluate.evaluate` returns them. AP is None overall: the predictions of
+    two networks have no common ranking.
+    """
+    rows = {kind: {key: of_kind["spotting"][key] for key in KEYS} for kind, of_kind in metrics.items()}
+    if len(rows) > 1:
+        tp, fp, fn = (sum(row[key] for row in rows.values()) for key in ("tp", "fp", "fn"))
+        precision, recall, f1 = precision_recall_f1(tp, fp, fn)
+        rows[OVERALL] = dict(tp=tp, fp=fp, fn=fn, precision=precision, recall=recall, f1=f1, ap=None)
+    return rows
+
+
+def spotting_only(metrics: Mapping) -> dict:
+    """The metrics of a method that recognises no emotions: "analysis" and "strs" are None, and so are their notes."""
+    notes = [note for note in metrics["notes"] if not note.startswith(("analysis", "strs"))]
+    return {**metrics, "analysis": None, "strs": None, "notes": [*notes, NO_EMOTIONS]}
+
+
+def pooled(evaluations: Mapping[str, Evaluation], classes: Sequence[str]) -> Evaluation:
+    """The evaluations of two kinds under one protocol as one.
+
+    Its tables have the column "kind". Its "spotting" is that of both together, and its "analysis" that of the pairs of
+    both. ASR and MAE are None: they look at the first expression of a video, which is of one kind.
+    """
+    parts = evaluations.values()
+    tables = [
+        pd.concat([getattr(e, name).assign(kind=kind) for kind, e in evaluations.items()], ignore_index=True)
+        for name in ("predictions", "ground_truth")
+    ]
+    rows: dict[tuple[str, str], list[dict]] = {}
+    for row in (row for e in parts for row in e.metrics["per_video"]):
+        rows.setdefault((row["subject"], row["video"]), []).append(row)
+    counts = [total_row(of_video, {"subject": key[0], "video": key[1]}) for key, of_video in rows.items()]
+    pairs = [pair for e in parts for pair in e.pairs]
+    first = next(iter(parts)).metrics
+    metrics = {key: first[key] for key in ("dataset", "mode", "seed", "protocol") if key in first}
+    if first["protocol"] == "paper":
+        analysis = classification([pair for pair in pairs if pair[0] in classes], classes)
+    else:
+        numbers = {name: i for i, name in enumerate(classes)}
+        analysis = classification_with_nan([tuple(map(numbers.get, pair)) for pair in pairs], len(classes))
+    if first["analysis"] is None:
+        analysis = None
+    spotting = spotting_scores(counts) | dict.fromkeys(("ap", "asr", "mae"))
+    metrics |= {
+        "spotting": spotting,
+        "analysis": analysis,
+        "recognition": None,
+        "strs": None if analysis is None else strs(spotting["f1"], analysis["f1"]),
+        "by_kind": by_kind({kind: e.metrics for kind, e in evaluations.items()}),
+        "per_subject": per_subject(counts),
+        "per_video": counts,
+        "notes": [f"{kind}: {note}" for kind, e in evaluations.items() for note in e.metrics["notes"]],
+    }
+    return Evaluation(*tables, metrics, _joined_matches(list(parts)), pairs)
+
+
+def _joined_matches(evaluations: Sequence[Evaluation]) -> dict[tuple[str, str], Matches]:
+    """(subject, video) -> the matches of all evaluations, as rows of their tables one below the other."""
+    joined: dict[tuple[str, str], Matches] = {}
+    predicted = annotated = 0
+    for e in evaluations:
+        for key, matches in e.matches.items():
+            joined.setdefault(key, []).extend((i + predicted, j + annotated) for i, j in matches)
+        predicted, annotated = predicted + len(e.predictions), annotated + len(e.ground_truth)
+    return joined

@@ -1,0 +1,67 @@
+"""The table of methods: every fact that differs between them and is needed before anything is computed.
+
+To add a method, add an entry here and a room with its `STEPS` (steps.py). Importing this module loads no library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method.
+
+    Attributes
+    ----------
+    name, title : str
+        The name on the command line, and the name with its authors and year.
+    module : str
+        The module that has its `STEPS`. It is only imported when they are needed.
+    weights_name : str
+        The folder of weights in the folder of a run.
+    recognises : bool
+        Whether it also recognises emotions.
+    defaults : mapping
+        Flags -> their values if they are not given, where these are not MEAN's.
+    without : tuple of str
+        Flags that the method does not use.
+    """
+
+    name: str
+    title: str
+    module: str
+    weights_name: str
+    recognises: bool
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+
+    @property
+    def steps(self):
+        """What it does in every step: `Utils.methods.steps.Steps`."""
+        return importlib.import_module(self.module).STEPS
+
+
+METHODS: dict[str, Method] = {
+    m.name: m
+    for m in (
+        Method(
+            name="MEAN",
+            title="MEAN (Liong, See, Chan 2023)",
+            module="Utils.methods.mean",
+            weights_name="MEAN_Weights",
+            recognises=True,
+        ),
+        Method(
+            name="SOFTNet",
+            title="SOFTNet (Liong, See, Wong 2021)",
+            module="Utils.softnet.steps",
+            weights_name="SOFTNet_Weights",
+            recognises=False,
+            defaults={"batch_size": 12},
+            without=("ratio", "epochs_recog"),
+        ),
+    )
+}

@@ -1,0 +1,114 @@
+"""SOFTNet in the steps: the parts of this room put together as Utils/methods needs them."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+from scipy.signal import find_peaks
+
+from feature_extraction import FeatureMethod
+from load_images import read_crops
+from prepare_training import spotting_validation_set, thinned_frames
+from train_evaluate import FoldJob, FoldMethod, Networks, loss_curves
+from training_utils import SpottedInterval, SpottingMethod, spotted_intervals, threshold
+from Utils.datasets.table import Dataset
+from Utils.methods.steps import Steps
+from Utils.records import MICRO, Video
+from Utils.softnet.features import feature_image, landmarks_of, places_of
+from Utils.softnet.spotting import smooth_scores, visiting_order
+from Utils.softnet.training import AugmentedFrames, pseudo_labels, thin
+from Utils.softnet.weights import find_weights, weights_folder
+
+FEATURE_VERSION = 1  # part of the features' keys: raise it when the features change
+FOLD_VERSION = 1  # part of a fold's key: raise it when training or prediction changes
+
+
+def pair_distance(dataset: Dataset, k_prime: int) -> int:
+    """k = k': half of the mean length of an expression (docs/softnet.md, section 3)."""
+    return k_prime
+
+
+def least_frames(k: int) -> int:
+    """The least number of frames of a video: it then has one smoothed score."""
+    return 3 * k + 1
+
+
+def find_landmarks(video: Video) -> tuple[np.ndarray, str]:
+    """The landmarks of a video, and a remark if they are not those of the first crop. See `landmarks_of`."""
+    landmarks, number = landmarks_of(read_crops(video))
+    if number is None:
+        return landmarks, f"{video.label}: no face found in any crop, so the whole crop was taken as the face"
+    return landmarks, f"{video.label}: landmarks are those of frame {number}: no face found before" if number else ""
+
+
+def train(job: FoldJob) -> Networks:
+    """Train SOFTNet on a fold (docs/softnet.md, section 7). Raises InputError as `train_evaluate.run_folds` does."""
+    from Utils.networks.backend import compiles
+    from Utils.networks.compiled import train as train_network
+    from Utils.softnet.network import softnet
+
+    h = job.hyperparameters
+    rng = np.random.default_rng([h.seed, job.fold.number])
+    choose = partial(thin, rng=rng, protocol=job.protocol)
+    frames = thinned_frames(job.fold, job.features, job.k_prime, pseudo_labels, choose)
+    samples = AugmentedFrames(frames, augmented=job.kind == MICRO, rng=rng)
+    held_out = spotting_validation_set(job.fold, job.features, job.k_prime, pseudo_labels) if h.validate else None
+    network = softnet()
+    log = train_network(
+        network, samples.inputs(), samples.labels, held_out, learning_rate=h.learning_rate, seed=h.seed,
+        jit_compile=compiles(h.epochs_spot * math.ceil(len(samples.labels) / h.batch_size)),
+        batch_size=h.batch_size, epochs=h.epochs_spot, optimizer="SGD", shuffle=False,  # they are shuffled once
+    )  # fmt: skip
+    return Networks(network, False, {"spot": network}, loss_curves("spot", log))
+
+
+def load(job: FoldJob) -> Networks:
+    """SOFTNet with the given weights. Raises InputError if the file cannot be used."""
+    from Utils.networks.weights import load_network
+    from Utils.softnet.network import PUBLISHED_NAMES, softnet
+
+    network = softnet()
+    load_network(network, job.weights.spot, PUBLISHED_NAMES)
+    return Networks(network, False)
+
+
+def smooth(scores: np.ndarray, k: int, protocol: str) -> np.ndarray:
+    """`smooth_scores`, which is the same under both protocols."""
+    return smooth_scores(scores, k)
+
+
+def spot_video(
+    smoothed: np.ndarray,
+    probabilities: np.ndarray | None,
+    k: int,
+    p: float,
+    one_per_video: bool = False,
+    protocol: str = "paper",
+) -> list[SpottedInterval]:
+    """Spot the expressions of one tested video: every peak of height T or more (docs/softnet.md, section 8).
+
+    `smoothed` is that of `smooth_scores`. The other parameters and the value are as in `training_utils.spot_video`.
+    Under "upstream" a video without a peak gives one interval of one frame, the first that has a smoothed score.
+    """
+    known = np.flatnonzero(np.isfinite(smoothed))
+    scored = smoothed[known]
+    peaks = known[find_peaks(scored, height=threshold(scored, p), distance=k)[0]]
+    if len(peaks) or protocol == "paper":
+        return spotted_intervals(smoothed, None, peaks, k)
+    first = int(known[0])
+    return [SpottedInterval(first, first, first, float(smoothed[first]), None, float("nan"))]
+
+
+STEPS = Steps(
+    pair_distance=pair_distance,
+    features=FeatureMethod(
+        "SOFTNet", FEATURE_VERSION, find_landmarks, places_of, feature_image, least_frames, recognises=False
+    ),
+    folds=FoldMethod("SOFTNet", FOLD_VERSION, False, train, load),
+    spotting=SpottingMethod(smooth, spot_video, visiting_order, recognises=False),
+    weights_folder=weights_folder,
+    find_weights=find_weights,
+    weight_files={"spot": ""},
+)

@@ -1,0 +1,87 @@
+"""SOFTNet's weights on disk: `<weights_dir>/<dataset>/<micro|macro>-expression/s<N>.weights.h5`.
+
+The authors' files have the same names with the ending `.hdf5`. N is the number of the held-out subject, from 1. A
+`weights.json` in that folder, or else in the dataset's folder, says which subject each file holds out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from Utils.datasets.table import Dataset
+from Utils.errors import InputError
+from Utils.networks.weights import (
+    DESCRIPTION,
+    ENDINGS,
+    PUBLISHED_ENDING,
+    FoldWeights,
+    numbers_described,
+    numbers_in_order,
+    weights_for_all,
+)
+from Utils.work.cache import read_json
+
+# Subjects for whom the authors have published weights (docs/softnet.md, section 6)
+PUBLISHED_SUBJECTS = {
+    ("CASME_sq", "micro"): 14, ("CASME_sq", "macro"): 20, ("SAMMLV", "micro"): 29, ("SAMMLV", "macro"): 29,
+}  # fmt: skip
+
+
+def weights_folder(weights_dir: Path, dataset: Dataset, kind: str) -> Path:
+    """The folder of the weights that were trained on a kind of expressions, "micro" or "macro"."""
+    return weights_dir / dataset.name / f"{kind}-expression"
+
+
+def find_weights(
+    weights_dir: Path,
+    dataset: Dataset,
+    annotated: Sequence[str],
+    others: Sequence[str],
+    protocol: str,
+    kind: str,
+) -> tuple[list[FoldWeights], list[str], list[str]]:
+    """The given weights for the fold of every subject. Parameters and values: see `weights.weights_of_subjects`.
+
+    Raises
+    ------
+    InputError
+        There are no weights for an annotated subject. `weights.json` is no description, or the weights were trained
+        under the upstream protocol and `protocol` is "paper". Or there are published weights without `weights.json`,
+        and not as many subjects as the authors had.
+    """
+    folder = weights_folder(weights_dir, dataset, kind)
+    ending = next((e for e in ENDINGS if any(folder.glob(f"s*{e}"))), ENDINGS[0])
+    in_order = numbers_in_order(annotated, others)
+    paths = [path for path in (folder / DESCRIPTION, folder.parent / DESCRIPTION) if path.exists()]
+    if not paths:
+        known = PUBLISHED_SUBJECTS.get((dataset.name, kind))
+        if ending == PUBLISHED_ENDING and known not in (None, len(annotated)):
+            raise InputError(
+                f"{folder}: these weights are for {known} subjects and {len(annotated)} are here: a network might be "
+                "tested on subjects it was trained on; complete the dataset (see --check)"
+            )
+        numbers = in_order
+    else:
+        description = read_json(paths[0])
+        if not isinstance(description, dict):
+            raise InputError(f"{paths[0]}: is not a description of weights; get the file again, or remove it")
+        if description.get("protocol", protocol) == "upstream" != protocol:
+            raise InputError(
+                f"{paths[0]}: weights were trained under the upstream protocol; use --protocol upstream, or train again"
+            )
+        held_out = description.get("held_out")
+        if isinstance(held_out, dict) and isinstance(held_out.get(kind), dict):
+            held_out = held_out[kind]  # one description of both kinds
+        numbers = numbers_described(held_out, folder.glob("s*"), in_order)
+
+    def find(subject: str) -> FoldWeights:
+        path = folder / f"s{numbers[subject]}{ending}"
+        if not path.is_file():
+            raise InputError(
+                f"{path}: no weights for subject {subject} (fold {numbers[subject]}); train them with --train, "
+                "or name another folder with --weights_dir"
+            )
+        return FoldWeights(spot=path, recog=None)
+
+    return weights_for_all(annotated, others, find)
