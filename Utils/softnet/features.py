@@ -117,7 +117,8 @@ def raw_feature(flow: np.ndarray, places: Places) -> np.ndarray:
     image -= image[places.nose].mean(axis=(0, 1))
     np.abs(image[..., :2], out=image[..., :2])
     image = np.ascontiguousarray(image)
-    cv2.fillPoly(image, places.eyes, (0, 0, 0))
+    for eye in places.eyes:  # one by one: where polygons of one call overlap, nothing is filled
+        cv2.fillPoly(image, [eye], (0, 0, 0))
     brow_rows, brow_columns, mouth_rows, mouth_columns = places.regions
     half = (FEATURE_SIZE, FEATURE_SIZE // 2)  # OpenCV's order: width, height
     return np.vstack(

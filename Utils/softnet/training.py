@@ -23,7 +23,8 @@ def pseudo_labels(n_features: int, expressions: Iterable[Expression], k: int) ->
     """
     labels = np.zeros(n_features, np.float32)
     for e in expressions:
-        labels[max(0, e.onset + 2 - k) : max(0, e.offset + 1)] = 1
+        if e.offset > e.onset:
+            labels[max(0, e.onset + 2 - k) : e.offset + 1] = 1
     return labels
 
 

@@ -1,0 +1,173 @@
+"""The parts of SOFTNet, computed by hand and on faces that are drawn here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prepare_training import ThinnedFrames
+from Utils.networks.backend import seed_keras
+from Utils.records import Expression
+from Utils.softnet.features import Places, feature_image, forward_strain, landmarks_of, places_of, raw_feature
+from Utils.softnet.spotting import smooth_scores, visiting_order
+from Utils.softnet.steps import least_frames
+from Utils.softnet.training import AugmentedFrames, augment, pseudo_labels, thin
+
+seed_keras(0)
+
+from Utils.softnet.network import softnet  # noqa: E402  after the set-up
+
+
+def expression(onset: int, offset: int) -> Expression:
+    return Expression(onset, None, offset, "others")
+
+
+#   feature   0  1  2  3  4  5  6  7  8  9      k = 3, window of feature i: i, i+1, i+2
+#   frames                o  x  x                onset 4, offset 6: frames 5 and 6 count
+@pytest.mark.parametrize(
+    ("onset", "offset", "expected"),
+    [
+        (4, 6, "0001111000"),
+        (0, 2, "1110000000"),
+        (3, 3, "0000000000"),  # only an onset
+        (8, 40, "0000000111"),
+        (20, 30, "0000000000"),
+    ],
+)
+def test_pseudo_labels_leave_the_onset_out(onset, offset, expected):
+    found = pseudo_labels(10, [expression(onset, offset)], 3)
+    windows = [set(range(i, i + 3)) & set(range(onset + 1, offset + 1)) for i in range(10)]
+    assert "".join(str(int(x)) for x in found) == expected == "".join(str(int(bool(w))) for w in windows)
+
+
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 70), st.integers(0, 30))
+def test_pseudo_labels_are_what_their_definition_says(n, k, onset, length):
+    found = pseudo_labels(n, [expression(onset, onset + length)], k)
+    meets = [any(onset < frame <= onset + length for frame in range(i, i + k)) for i in range(n)]
+    assert found.tolist() == meets
+
+
+@given(st.lists(st.floats(-2, 2, width=32), min_size=1, max_size=60), st.integers(1, 12))
+def test_smoothing_is_the_mean_over_2k_features_where_all_exist(values, k):
+    found = smooth_scores(np.array(values, np.float32), k)
+    assert len(found) == len(values)
+    for i, value in enumerate(found):
+        if k <= i < len(values) - k:
+            assert value == pytest.approx(np.mean(values[i - k : i + k]), abs=1e-5)
+        else:
+            assert np.isnan(value)
+    assert np.isfinite(found).any() == (len(values) + k >= least_frames(k))
+
+
+@pytest.mark.parametrize(("others", "expressions", "paper", "upstream"), [(8, 3, 4, 4), (4, 6, 2, 3), (2, 9, 1, 2)])
+def test_half_of_the_other_features_are_kept(others, expressions, paper, upstream):
+    labels = np.concatenate([np.zeros(others), np.ones(expressions)])
+    for protocol, expected in (("paper", paper), ("upstream", upstream)):
+        kept = thin(labels, np.random.default_rng(1), protocol)
+        assert (labels[kept] == 0).sum() == expected and (labels[kept] == 1).sum() == expressions
+        assert (np.diff(kept) > 0).all()
+        np.testing.assert_array_equal(kept, thin(labels, np.random.default_rng(1), protocol))
+
+
+def test_three_more_samples_of_each_expression_feature():
+    images = np.random.default_rng(0).random((2, 42, 42), np.float32)
+    before = images.copy()
+    flipped, blurred, noisy = augment(images, np.random.default_rng(1))[3:]  # those of the second
+    np.testing.assert_array_equal(images, before)  # upstream changes them in place
+    np.testing.assert_array_equal(flipped, images[1, :, ::-1])
+    assert blurred.std() < 0.5 * images[1].std() and blurred.mean() == pytest.approx(images[1].mean(), abs=0.02)
+    assert noisy.min() >= 0 and noisy.max() <= 1
+    middle = (images[1] > 0.35) & (images[1] < 0.65)  # where nothing is clipped
+    assert (noisy - images[1])[middle].std() == pytest.approx(0.1, abs=0.02)
+
+
+class Frames(ThinnedFrames):
+    """Features that are not in files."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray):
+        super().__init__([], [], labels)
+        object.__setattr__(self, "images", images)
+
+    def inputs(self):
+        for channel in range(3):
+            yield self.images[..., channel : channel + 1]
+
+
+@pytest.mark.parametrize(("augmented", "n"), [(True, 5 + 3 * 2), (False, 5)])
+def test_samples_are_shuffled_once_and_the_same_in_all_channels(augmented, n):
+    images = np.random.default_rng(0).random((5, 42, 42, 3), np.float32)
+    images[..., 1] = images[..., 2] = images[..., 0]
+    labels = np.array([0, 1, 0, 0, 1], np.float32)
+    samples = AugmentedFrames(Frames(images, labels), augmented, np.random.default_rng(3))
+    u, v, eps = samples.inputs()
+    assert u.shape == (n, 42, 42, 1) and samples.labels.sum() == (8 if augmented else 2)
+    whole = {images[i, ..., 0].tobytes(): labels[i] for i in range(5)}
+    order = [i for i in range(n) if u[i, ..., 0].tobytes() in whole]
+    assert len(order) == 5 and [samples.labels[i] for i in order] == [whole[u[i, ..., 0].tobytes()] for i in order]
+    for i in order:
+        np.testing.assert_array_equal(u[i], v[i])
+        np.testing.assert_array_equal(u[i], eps[i])
+    again = AugmentedFrames(Frames(images, labels), augmented, np.random.default_rng(3))
+    np.testing.assert_array_equal(next(again.inputs()), u)
+
+
+def test_forward_strain_by_hand():
+    """u grows by 2 to the right, v by 1 downwards: u_x = -2, v_y = -1 everywhere (a pixel minus its neighbour)."""
+    rows, columns = np.mgrid[:4, :5].astype(np.float32)
+    strain = forward_strain(2 * columns, rows)
+    assert strain.dtype == np.float32 and strain.shape == (4, 5)
+    np.testing.assert_allclose(strain, np.sqrt(4 + 1))
+    u = np.zeros((4, 5), np.float32)
+    u[0, 1] = 3  # differs from the pixels left of, right of and below it
+    found = forward_strain(u, np.zeros_like(u))
+    np.testing.assert_allclose(found[0], [3, np.sqrt(9 + 9 / 2), 0, 0, 0], rtol=1e-6)
+    found = forward_strain(u[::-1, ::-1], np.zeros_like(u))  # now at the edges, which repeat their neighbours
+    np.testing.assert_array_equal(found[-1], found[-2])
+    np.testing.assert_array_equal(found[:, -1], found[:, -2])
+
+
+LANDMARKS = np.array([(20 + 3 * (i % 30), 30 + 3 * (i // 3)) for i in range(68)])
+
+
+def test_motion_of_the_whole_face_leaves_nothing():
+    flow = np.empty((128, 128, 2), np.float32)
+    flow[..., 0], flow[..., 1] = 3, -2
+    np.testing.assert_allclose(raw_feature(flow, places_of(LANDMARKS)), 0, atol=1e-5)
+
+
+def test_the_eyes_are_masked():
+    """A polygon that covers the upper half: that half of the feature is 0, the rest is not."""
+    everywhere = np.array([(0, 0), (128, 0), (128, 63), (0, 63)], np.int32)
+    regions = (slice(0, 64), slice(0, 128), slice(64, 128), slice(0, 128))
+    places = Places(regions, (everywhere, everywhere), (slice(100, 111), slice(60, 71)))
+    flow = np.random.default_rng(0).normal(0, 1, (128, 128, 2)).astype(np.float32)
+    found = raw_feature(flow, places)
+    assert (found[:21] == 0).all() and (found[21:, :, :2] >= 0).all() and found[21:].std() > 0.1
+
+
+@given(st.integers(-200, 300), st.integers(-200, 300))
+def test_landmarks_outside_of_the_crop_are_clipped(dx, dy):
+    places = places_of(LANDMARKS + np.array((dx, dy)))
+    image = feature_image(*np.zeros((2, 128, 128), np.uint8), places, lambda a, b: np.ones((128, 128, 2), np.float32))
+    assert image.shape == (42, 42, 3) and np.isfinite(image).all()
+
+
+def test_without_a_face_the_whole_crop_counts():
+    gray = np.full((128, 128), 90, np.uint8)
+    landmarks, number = landmarks_of([gray, gray])
+    assert number is None and landmarks.shape == (68, 2)
+
+
+def test_the_network_has_the_published_number_of_weights():
+    network = softnet()
+    assert network.count_params() == 314_817
+    shapes = {layer.name: [tuple(w.shape) for w in layer.weights] for layer in network.layers if layer.weights}
+    assert shapes["hidden"] == [(784, 400), (400,)] and shapes["v_conv"] == [(5, 5, 1, 5), (5,)]
+
+
+def test_up_to_sixteen_predictions_are_visited_in_order():
+    for n in range(17):
+        assert visiting_order(n).tolist() == list(range(n))
+    assert visiting_order(17).tolist() != list(range(17))
