@@ -32,7 +32,8 @@ RENDERER_VERSION = 1  # raise it if the same plan gives other frames: then finis
 WORKBOOK_NAME = "code_final.xlsx"
 FIRST_SUBJECT_CODE = 15  # of the first subject's folder, s15
 OTHERS_EVERY, OTHERS_AT = 12, 7  # of each 12 micro-expressions, the one at index 7 belongs to no evaluated class
-DEAL = 200  # number of the random stream that deals out stimuli and emotions
+DEAL, DEAL_MACRO = 200, 201  # numbers of the random streams that deal out stimuli and emotions
+MACRO_CLIP = ClipSettings(n_me=(0, 0), n_macro=(3, 4))  # of the videos that DEMO has for macro-expressions
 
 
 class Stimulus(NamedTuple):
@@ -132,6 +133,23 @@ def plan(
             course = timeline(seed, subject, video, settings, emotions)
             events = tuple(event for event in course.events if event.kind != SPEECH)
             plans.append(VideoPlan(seed, subject, video, STIMULI[stimulus], settings, emotions, events))
+    return plans
+
+
+def plan_demo() -> list[VideoPlan]:
+    """The videos of DEMO: those of `plan`, then for each subject one with macro-expressions only.
+
+    Leave-one-subject-out on macro-expressions needs some of every subject. (Version 1 of DEMO had seven in all.)
+    """
+    plans = plan()
+    rng = np.random.default_rng([0, DEAL_MACRO])
+    for subject in range(max(video.subject for video in plans) + 1):
+        watched = {video.stimulus for video in plans if video.subject == subject}
+        others = [stimulus for stimulus in STIMULI if stimulus not in watched]
+        stimulus, video = others[rng.integers(len(others))], len(plans)
+        course = timeline(0, subject, video, MACRO_CLIP, ())
+        events = tuple(event for event in course.events if event.kind != SPEECH)
+        plans.append(VideoPlan(0, subject, video, stimulus, MACRO_CLIP, (), events))
     return plans
 
 
@@ -247,15 +265,23 @@ def _record_path(video: VideoPlan, root: Path) -> Path:
     return Path(root) / ".generated" / f"{video.subject_code}_{video.folder.name}.json"
 
 
+def _is_version_1(root: Path, plans: Sequence[VideoPlan]) -> bool:
+    """Whether `root` has the videos of `plan`, made by this program, and none of those that `plan_demo` adds."""
+    first = plan()
+    added = plans[len(first) :]
+    return not any((root / v.folder).exists() for v in added) and all(is_rendered(v, root) for v in first)
+
+
 def make_demo(root: Path, workers: Workers | int) -> None:
     """Make the embedded dataset, if it is not there yet, side by side and with a progress bar.
 
-    The workbook is written last: if it is there, the dataset is complete. InputError if `root` cannot be written.
+    The workbook is written last: if it is there, the dataset is complete. Only what version 1 of DEMO lacked is added:
+    that version is one with all videos of `plan` and no others. InputError if `root` cannot be written.
     """
-    if (root / WORKBOOK_NAME).is_file():
+    plans = plan_demo()
+    if (root / WORKBOOK_NAME).is_file() and not _is_version_1(root, plans):
         return
     require_writable(root, "--data_root")
-    plans = plan()
     print(f"  making the DEMO dataset in {root}: {len(plans)} videos of synthetic faces (once)")
     run_units(partial(render_video, root=root), plans, workers, "rendering", "video")
     write_workbook(plans, root / WORKBOOK_NAME)
