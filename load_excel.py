@@ -49,8 +49,7 @@ def read_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper",
 
     Raises ValueError if there is no such protocol.
     """
-    if kind not in dataset.kinds:
-        raise InputError(f"{dataset.title} annotates no {kind}-expressions; leave --expression {kind} out")
+    require_kind(dataset, kind)
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
     paths, remarks = {}, []
@@ -65,6 +64,14 @@ def read_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper",
     annotations = dataset.read_annotations(paths, dataset.emotions, *kinds)
     annotations.remarks[:0] = remarks
     return as_upstream(annotations, dataset.upstream_shift) if protocol == "upstream" else annotations
+
+
+def require_kind(dataset: Dataset, kind: str) -> None:
+    """Raise InputError if the dataset does not annotate expressions of this kind, "micro" or "macro"."""
+    if kind not in dataset.kinds:
+        raise InputError(
+            f"{dataset.title} annotates no {kind}-expressions; use --expression {' or '.join(dataset.kinds)}"
+        )
 
 
 def match_expressions(

@@ -71,6 +71,7 @@ def run(settings: Settings) -> int:
     Returns the exit code.
     """
     import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
+    from load_excel import require_kind
     from Utils.dataset_run.folder import print_remarks, summarise_runs
     from Utils.work.cache import remove_leftovers, require_writable
     from Utils.work.machine import cores
@@ -78,6 +79,8 @@ def run(settings: Settings) -> int:
 
     dataset, method = DATASETS[settings.dataset_name], METHODS[settings.method]
     settings = replace(settings, workers=settings.workers or cores())
+    for kind in settings.kinds:
+        require_kind(dataset, kind)  # before anything is written
     cache_dir = settings.cache_dir / dataset.name
     require_writable(settings.output_dir, "--output_dir")
     require_writable(cache_dir, "--cache_dir")

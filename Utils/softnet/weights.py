@@ -20,6 +20,7 @@ from Utils.networks.weights import (
     numbers_in_order,
     weights_for_all,
 )
+from Utils.settings import PROJECT
 from Utils.work.cache import read_json
 
 # Subjects for whom the authors have published weights (docs/softnet.md, section 6)
@@ -74,6 +75,12 @@ def find_weights(
         if isinstance(held_out, dict) and isinstance(held_out.get(kind), dict):
             held_out = held_out[kind]  # one description of both kinds
         numbers = numbers_described(held_out, folder.glob("s*"), in_order)
+
+    if weights_dir == PROJECT / "MEAN_Weights":
+        raise InputError(
+            "SOFTNet has no weights of its own here; train it with --train, or name a folder of weights with "
+            "--weights_dir"
+        )
 
     def find(subject: str) -> FoldWeights:
         path = folder / f"s{numbers[subject]}{ending}"

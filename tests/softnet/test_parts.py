@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feature_extraction import extract_features
 from prepare_training import ThinnedFrames
+from Utils.errors import InputError
 from Utils.networks.backend import seed_keras
 from Utils.records import Expression
 from Utils.softnet.features import Places, feature_image, forward_strain, landmarks_of, places_of, raw_feature
 from Utils.softnet.spotting import smooth_scores, visiting_order
-from Utils.softnet.steps import least_frames
+from Utils.softnet.steps import STEPS, least_frames
 from Utils.softnet.training import AugmentedFrames, augment, pseudo_labels, thin
 
 seed_keras(0)
@@ -158,6 +160,24 @@ def test_without_a_face_the_whole_crop_counts():
     gray = np.full((128, 128), 90, np.uint8)
     landmarks, number = landmarks_of([gray, gray])
     assert number is None and landmarks.shape == (68, 2)
+
+
+def test_videos_without_a_smoothed_score_are_left_out(make_video, tmp_path):
+    """k = 4: 13 frames give 9 features and one smoothed score. The grey crops show no face, which is reported."""
+    rng = np.random.default_rng(0)
+    crops = [np.repeat(rng.integers(80, 120, (128, 128, 1), np.uint8), 3, axis=2)] * 13
+    long, short = make_video(crops, name="01_0101a"), make_video(crops[:12], name="01_0102b")
+    features, remarks = extract_features([long, short], 4, "kernel", tmp_path, workers=1, method=STEPS.features)
+    (found,) = features
+    assert found.video.name == "01_0101a" and found.n_features == 9 and found.recognition is None
+    assert remarks == [
+        "s01/01_0102b: 12 frames are too few for k = 4, video left out",
+        "s01/01_0101a: no face found in any crop, so the whole crop was taken as the face",
+    ]
+    again, more = extract_features([long, short], 4, "kernel", tmp_path, workers=1, method=STEPS.features)
+    assert again == features and more == remarks  # finished ones are used, and reported again
+    with pytest.raises(InputError, match="no video has 13 or more frames"):
+        extract_features([short], 4, "kernel", tmp_path, workers=1, method=STEPS.features)
 
 
 def test_the_network_has_the_published_number_of_weights():

@@ -20,6 +20,7 @@ from tests.support.layouts import (
 )
 from tests.support.layouts_truth import EXPRESSIONS, SMIC, UPSTREAM_EXPRESSIONS
 from Utils.datasets.annotations import match_key
+from Utils.datasets.readers import read_casme_sq
 from Utils.datasets.table import DATASETS
 from Utils.datasets.workbooks import open_workbook
 from Utils.errors import InputError
@@ -440,3 +441,52 @@ def test_crop_of_another_size_is_refused():
     videos, _, _ = load("CASME_sq", shared_layout("CASME_sq"))
     with pytest.raises(InputError, match="is 160x120 pixels, but a crop has 128x128"):
         read_crop(videos[0].frames[0])
+
+
+MACROS = {  # frames are 0-based; fractions are truncated (2.5 is frame 1), as the authors of SOFTNet do
+    "CASME_sq": {
+        "s15/15_0101slowkettle": [(1, 8, 13, "positive")],
+        "s104/104_0401rollingmarbles": [(2, 8, 15, "positive")],
+    },
+    "SAMMLV": {"006/006_1": [(1, 8, 13, "others")], "037/037_2": [(2, 8, 15, "others")]},
+}
+
+
+@pytest.mark.parametrize("name", MACROS)
+@pytest.mark.parametrize("protocol", ["paper", "upstream"])
+def test_macro_expressions_on_request(name, protocol):
+    """Of the same workbooks. Micro-expressions are skipped then, faulty or not."""
+    dataset, root = DATASETS[name], shared_layout(name, faults=True)
+    annotations = load_annotations(dataset, root, protocol, "macro")
+    videos, _ = match_expressions(find_videos(dataset, root)[0], annotations)
+    assert expressions(videos) == MACROS[name]
+    assert {e.kind for video in videos for e in video.expressions} == {"macro"}
+    assert annotations.skipped["micro-expression"] and "macro-expression" not in annotations.skipped
+
+
+def test_macro_expressions_whose_emotion_or_apex_is_unknown_are_used(tmp_path):
+    """Only the interval matters. The apex is needed where it stands in for an offset of 0."""
+    rows = [
+        [1, "kettle1_1", 10, "?", 40, 4, "boredom", "macro-expression", None],
+        [1, "kettle1_2", 50, None, 80, 4, None, "macro-expression", None],
+        [1, "kettle1_3", 90, 99.5, 0, 4, "positive", "macro-expression", None],
+        [1, "kettle1_4", 110, None, 0, 4, "positive", "macro-expression", None],
+        [1, "kettle1_5", 130, 120, 125, 4, "positive", "macro-expression", None],
+    ]
+    write_xlsx(tmp_path / "book.xlsx", [rows, [[1, "s15", 1]], [["0101", "kettle1"]]])
+    found = read_casme_sq({"annotations": tmp_path / "book.xlsx"}, DATASETS["CASME_sq"].emotions, "macro")
+    assert [(r.expression.onset, r.expression.apex, r.expression.offset, r.expression.emotion) for r in found.rows] == [
+        (9, None, 39, "others"),
+        (49, None, 79, "others"),
+        (89, 98, 98, "positive"),
+    ]
+    assert below_the_sheet(found.left_out) == [
+        "row 4, column D: apex is empty",
+        "row 5, column C: onset 130 lies after offset 125",
+    ]
+
+
+@pytest.mark.parametrize("name", ["CASME2", *SMIC])
+def test_datasets_without_macro_expressions_say_so(name, tmp_path):
+    with pytest.raises(InputError, match=r"annotates no macro-expressions; use --expression micro"):
+        load_annotations(DATASETS[name], tmp_path, kind="macro")

@@ -1,0 +1,193 @@
+"""--method and --expression from the command line, on a tiny rendered dataset with both kinds of expressions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import main
+from tests.support.command_line import QUICK, only_run
+from tests.support.quicker import tables_only
+from tests.support.shared import made_once
+from Utils.evaluation.counts import precision_recall_f1
+from Utils.evaluation.metrics import match_intervals
+from Utils.records import KINDS
+from Utils.synthetic.clips import ClipSettings
+from Utils.synthetic.dataset import generate
+
+BOTH = ClipSettings(frames=100, size=(160, 120), n_me=(1, 1), n_macro=(1, 1), n_speech=(0, 0))
+SOFTNET = ["--method", "SOFTNet", "--workers", "1"]
+QUICK_SOFTNET = ["--train", "--epochs_spot", "1"]
+
+
+@pytest.fixture(scope="session")
+def both_kinds(tmp_path_factory) -> Path:
+    """A data root with a DEMO of 2 subjects, each with one micro- and one macro-expression in one video. Read only."""
+
+    def make(root: Path) -> None:
+        generate(root / "DEMO", seed=14, n_subjects=2, videos_per_subject=1, settings=BOTH)
+
+    return made_once(tmp_path_factory, "both_kinds", make)
+
+
+@pytest.fixture(scope="session")
+def trained(both_kinds, tmp_path_factory) -> Path:
+    """A folder in which SOFTNet was trained on both kinds: `data`, `cache` and `runs`. Read only."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(both_kinds, folder / "data", copy_function=os.link)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            assert main.main([*SOFTNET, *QUICK_SOFTNET, "--expression", "both"]) == 0
+
+    return made_once(tmp_path_factory, "trained_softnet", make)
+
+
+def tables(run: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
+    return (
+        pd.read_csv(run / "predictions.csv", keep_default_na=False),
+        pd.read_csv(run / "ground_truth.csv"),
+        json.loads((run / "metrics.json").read_text()),
+    )
+
+
+def count(predictions: pd.DataFrame, truth: pd.DataFrame, kind: str) -> tuple[int, int, int]:
+    """TP, FP and FN of one kind, from the rows of the two tables."""
+    tp = 0
+    of_kind = [table[table["kind"] == kind] for table in (predictions, truth)]
+    for video in sorted(set(truth["video"])):
+        tp += len(match_intervals(*(t.loc[t["video"] == video, ["onset", "offset"]].to_numpy() for t in of_kind)))
+    return tp, len(of_kind[0]) - tp, len(of_kind[1]) - tp
+
+
+def test_both_kinds_side_by_side(trained):
+    run = only_run(trained, "DEMO-SOFTNet-both-train")
+    predictions, truth, metrics = tables(run)
+    assert truth["kind"].value_counts().to_dict() == {"micro": 2, "macro": 2}
+    counts = {kind: count(predictions, truth, kind) for kind in KINDS}
+    counts["overall"] = tuple(np.sum(list(counts.values()), axis=0))
+    assert list(metrics["by_kind"]) == ["micro", "macro", "overall"]
+    for kind, expected in counts.items():
+        found = metrics["by_kind"][kind]
+        assert (found["tp"], found["fp"], found["fn"]) == expected
+        assert (found["precision"], found["recall"], found["f1"]) == precision_recall_f1(*expected)
+    assert metrics["by_kind"]["overall"]["ap"] is None and metrics["by_kind"]["micro"]["ap"] is not None
+    assert {key: metrics["spotting"][key] for key in ("tp", "fp", "fn")} == {
+        key: metrics["by_kind"]["overall"][key] for key in ("tp", "fp", "fn")
+    }
+    assert metrics["analysis"] is metrics["strs"] is None
+    assert sum(row["tp"] for row in metrics["per_video"]) == counts["overall"][0]
+
+    settings = json.loads((run / "settings.json").read_text())
+    assert settings["k"] == settings["k_prime"] and settings["k"]["macro"] > 2 * settings["k"]["micro"]
+    assert settings["settings"]["batch_size"] == 12
+    for kind in KINDS:
+        rows = predictions[predictions["kind"] == kind]
+        assert set(rows["offset"] - rows["onset"]) <= {2 * settings["k"][kind]}
+        lengths = truth.loc[truth["kind"] == kind, "offset"] - truth.loc[truth["kind"] == kind, "onset"]
+        assert settings["k"][kind] == int((lengths.mean() + 1) / 2)
+        assert (run / f"losses-{kind}.png").is_file() and len(list((run / f"figures-{kind}").iterdir())) == 2
+    assert (predictions["emotion"] == "").all()
+    megc = pd.read_csv(run / "megc.csv")
+    assert megc["type"].tolist() == ["me" if kind == "micro" else "mae" for kind in predictions["kind"]]
+    assert "micro-expressions" in (page := (run / "report.html").read_text()) and "macro-expressions" in page
+
+
+def test_weights_of_each_kind_are_used_again(trained, both_kinds, tmp_path, monkeypatch, capsys):
+    """Given the weights of the training, the same command predicts the same. One kind alone is that part of both."""
+    run = only_run(trained, "DEMO-SOFTNet-both-train")
+    weights = run / "SOFTNet_Weights"
+    files = {path.relative_to(weights / "DEMO").as_posix() for path in weights.glob("DEMO/*/*")}
+    names = [f"s{n}.weights.h5" for n in (1, 2)] + ["all.weights.h5", "weights.json"]
+    assert files == {f"{kind}-expression/{name}" for kind in KINDS for name in names}
+    shutil.copytree(trained / "cache", tmp_path / "cache", copy_function=os.link)
+    monkeypatch.chdir(tmp_path)
+    tables_only(monkeypatch)
+    common = [*SOFTNET, "--data_root", str(both_kinds), "--weights_dir", str(weights)]
+    assert main.main([*common, "--expression", "both"]) == 0
+    assert main.main([*common, "--expression", "macro"]) == 0
+    assert main.main([*common, "--protocol", "upstream"]) == 0
+    for table in ("predictions.csv", "ground_truth.csv", "megc.csv"):
+        assert (only_run(tmp_path, "DEMO-SOFTNet-both") / table).read_bytes() == (run / table).read_bytes()
+    both, _, _ = tables(run)
+    macro, _, metrics = tables(only_run(tmp_path, "DEMO-SOFTNet-macro"))
+    pd.testing.assert_frame_equal(both[both["kind"] == "macro"].reset_index(drop=True), macro)
+    assert list(metrics["by_kind"]) == ["macro"]
+    micro, _, metrics = tables(only_run(tmp_path, "DEMO-SOFTNet-pretrained"))
+    assert "kind" not in micro and metrics["protocol"] == "upstream" and list(metrics["by_kind"]) == ["micro"]
+    assert "STRS" not in capsys.readouterr().out.replace(" STRS: spotting", "")
+
+
+def test_mean_on_both_kinds(trained, both_kinds, tmp_path, monkeypatch):
+    shutil.copytree(trained / "data", tmp_path / "data", copy_function=os.link)
+    monkeypatch.chdir(tmp_path)
+    tables_only(monkeypatch)
+    assert main.main(["--train", "--expression", "both", "--workers", "1", *QUICK]) == 0
+    run = only_run(tmp_path, "DEMO-both-train")
+    predictions, truth, metrics = tables(run)
+    for kind in KINDS:
+        expected = count(predictions, truth, kind)
+        assert tuple(metrics["by_kind"][kind][key] for key in ("tp", "fp", "fn")) == expected
+    assert metrics["analysis"]["evaluated"] == sum(row["analysed"] for row in metrics["per_video"])
+    weights = run / "MEAN_Weights/DEMO"
+    assert (weights / "spot/s1.weights.h5").is_file() and (weights / "macro-expression/spot/s1.weights.h5").is_file()
+    assert main.main(["--expression", "both", "--workers", "1", "--weights_dir", str(run / "MEAN_Weights")]) == 0
+    again = only_run(tmp_path, "DEMO-both-pretrained")
+    assert (again / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
+
+
+def refused(arguments: list[str], capsys) -> str:
+    """The one line with which a command is refused."""
+    try:
+        code = main.main(arguments)
+    except SystemExit as stopped:
+        code = stopped.code
+    lines = capsys.readouterr().err.splitlines()
+    said = [line for line in lines if not line.startswith("  ")]  # without progress
+    assert code == 2 and len(said) == 1 and said[0].startswith("main.py: "), lines
+    return said[0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (["--method", "SoftNet"], "invalid choice: 'SoftNet' (choose from 'MEAN', 'SOFTNet'"),
+        ([*SOFTNET, "--train", "--ratio", "3"], "--ratio is not for --method SOFTNet: leave it out"),
+        ([*SOFTNET, "--train", "--epochs_recog", "3"], "--epochs_recog is not for --method SOFTNet"),
+        (["--video", "a.mp4", "--expression", "macro"], "--expression is for"),
+        (["--dataset_name", "CASME2", "--expression", "macro"], "CASME II annotates no macro-expressions"),
+        (
+            ["--dataset_name", "SMIC_HS", "--expression", "both"],
+            "annotates no macro-expressions; use --expression micro",
+        ),
+        ([*SOFTNET], "SOFTNet has no weights of its own here"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(flags, line, both_kinds, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(both_kinds, tmp_path / "data", copy_function=os.link)
+    assert line in refused(flags, capsys)
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+
+def test_weights_that_do_not_fit(trained, both_kinds, tmp_path, monkeypatch, capsys):
+    run = only_run(trained, "DEMO-SOFTNet-both-train")
+    monkeypatch.chdir(tmp_path)
+    common = ["--data_root", str(both_kinds), "--cache_dir", str(trained / "cache"), "--weights_dir", str(tmp_path)]
+    folder = tmp_path / "DEMO/micro-expression"
+    shutil.copytree(run / "SOFTNet_Weights/DEMO/micro-expression", folder)
+    said = refused([*SOFTNET, *common, "--expression", "macro"], capsys)
+    assert "DEMO/macro-expression/s1.weights.h5: no weights for subject s15 (fold 1)" in said
+    shutil.copyfile(main.__file__.replace("main.py", "MEAN_Weights/DEMO/spot/s1.weights.h5"), folder / "s1.weights.h5")
+    assert "s1.weights.h5: does not fit the softnet network" in refused([*SOFTNET, *common], capsys)
+    (folder / "weights.json").write_text('{"protocol": "upstream"}')
+    assert "were trained under the upstream protocol" in refused([*SOFTNET, *common], capsys)
+    (folder / "weights.json").write_text("[]")
+    assert "is not a description of weights" in refused([*SOFTNET, *common], capsys)
+    assert refused(["--method", "MEAN", *common], capsys).startswith(f"main.py: {tmp_path}/DEMO/spot/s1.weights.h5: no")
