@@ -79,8 +79,11 @@ def run(settings: Settings) -> int:
 
     dataset, method = DATASETS[settings.dataset_name], METHODS[settings.method]
     settings = replace(settings, workers=settings.workers or cores())
-    for kind in settings.kinds:
-        require_kind(dataset, kind)  # before anything is written
+    for kind in settings.kinds:  # before anything is written
+        require_kind(dataset, kind)
+    if dataset.one_per_video and not method.short_videos:
+        others = ", ".join(d.name for d in DATASETS.values() if not d.one_per_video)
+        raise InputError(f"{method.name} is for long videos; give one of these with --dataset_name: {others}")
     cache_dir = settings.cache_dir / dataset.name
     require_writable(settings.output_dir, "--output_dir")
     require_writable(cache_dir, "--cache_dir")
@@ -349,17 +352,22 @@ def evaluate_tables(settings: Settings) -> int:
 
     Returns the exit code.
     """
+    import pandas as pd
+
     from prepare_training import average_half_length
-    from Utils.evaluation.evaluate import evaluate
-    from Utils.evaluation.reviews import read_intervals, under_same_keys
+    from Utils.evaluation.evaluate import compare
+    from Utils.evaluation.kinds import pooled
+    from Utils.evaluation.reviews import kinds_to_compare, read_intervals, under_same_keys
     from Utils.evaluation.tables import classes_of
     from Utils.evaluation.text import format_metrics
 
     names = (shown(settings.evaluate), shown(settings.ground_truth))
-    predictions, remarks = read_intervals(settings.evaluate)
-    ground_truth, more = read_intervals(settings.ground_truth, ground_truth=True)
+    predictions, remarks = read_intervals(settings.evaluate, macro=True)
+    ground_truth, more = read_intervals(settings.ground_truth, ground_truth=True, macro=True)
     predictions, ground_truth, about_keys = under_same_keys(predictions, ground_truth, names)
-    print_lines(*remarks, *more, *about_keys)
+    parts, about_kinds = kinds_to_compare(predictions, ground_truth, names)
+    print_lines(*remarks, *more, *about_kinds, *about_keys)
+    ground_truth = pd.concat([truth for _, truth in parts.values()])
     classes = classes_of(ground_truth)
     if settings.classes is not None:
         named = [name.strip() for name in settings.classes.split(",")]
@@ -369,9 +377,15 @@ def evaluate_tables(settings: Settings) -> int:
             )
         classes = list(dict.fromkeys(named))
     print(f"analysed classes: {', '.join(classes)}")
-    k_prime = average_half_length(ground_truth.itertuples())
-    metrics = evaluate(predictions, ground_truth, classes, protocol=settings.protocol, k_prime=k_prime)
-    print(format_metrics(metrics, subjects=True))
+    evaluations = {
+        kind: compare(
+            predicted, annotated, classes, protocol=settings.protocol,
+            k_prime=average_half_length((annotated if len(annotated) else ground_truth).itertuples()),
+        )
+        for kind, (predicted, annotated) in parts.items()
+    }  # fmt: skip
+    whole = pooled(evaluations, classes) if len(evaluations) > 1 else next(iter(evaluations.values()))
+    print(format_metrics(whole.metrics, subjects=True))
     return DONE
 
 

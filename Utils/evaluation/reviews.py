@@ -6,7 +6,8 @@ files (eaf.py). Of each, only the rows that count are kept:
 - `reviewed.csv`: "accepted" and "added" count. As predictions, "unreviewed" counts too. "rejected" never counts.
   What a coder accepted begins at frame 0 if it was predicted to begin before it.
 - Rows whose `kind` is a movement other than a micro-expression do not count (`candidates.csv`, and what a coder called
-  "macro").
+  "macro"). But --evaluate compares macro-expressions too, if both tables have some (`kinds_to_compare`). MEGC's column
+  `type` says the same in other words, "me" and "mae".
 
 Keys
 ----
@@ -18,22 +19,25 @@ Keys
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from Utils.errors import InputError
 from Utils.evaluation.csv_files import ACCEPTED, ADDED, REJECTED, UNREVIEWED, is_review, read_table
-from Utils.evaluation.eaf import MACRO, NO_EMOTION, SUFFIX, read_eaf
-from Utils.evaluation.tables import FRAME_COLUMNS
+from Utils.evaluation.eaf import NO_EMOTION, SUFFIX, read_eaf
+from Utils.evaluation.tables import FRAME_COLUMNS, MEGC_TYPES
+from Utils.records import KINDS, MACRO, MICRO
 
-NOT_MICRO = (MACRO, "head", "blink", "speech", "occlusion", "light", "nothing")  # kinds that do not count
+NOT_MICRO = (MACRO, "head", "blink", "speech", "occlusion", "light", "nothing")  # kinds that do not count as micro
+KIND_OF_TYPE = {word: kind for kind, word in MEGC_TYPES.items()}
 UNKNOWN_SUBJECT = "unknown"  # of an own video, if the other table does not name a subject either
 NAMES_SHOWN = 3  # videos of a table that a message names
 
 
 def read_intervals(
-    path: str | Path, *, ground_truth: bool = False, coder: bool = False
+    path: str | Path, *, ground_truth: bool = False, coder: bool = False, macro: bool = False
 ) -> tuple[pd.DataFrame, list[str]]:
     """The rows of a file that count, and remarks on those that do not.
 
@@ -46,6 +50,8 @@ def read_intervals(
     coder : bool
         Whether the rows are those of a coder, whom --agreement compares with another. Rows count as in a ground truth,
         but there may be none.
+    macro : bool
+        Whether macro-expressions count too. The table then has the column "kind", "micro" or "macro".
 
     Raises
     ------
@@ -60,15 +66,71 @@ def read_intervals(
         table, remarks = _decided(table, path, ground_truth or coder)
         words = table["emotion"].isin(NO_EMOTION)
         table = table.assign(emotion=[None if no else word for no, word in zip(words, table["emotion"], strict=True)])
-    if "kind" in table:
-        other = table["kind"].isin(NOT_MICRO)
-        if other.any():
-            remarks.append(f"{path}: {int(other.sum())} row(s) of another kind than micro are left out")
-        table = table[~other]
+    kinds = _kinds(table, path)
+    if macro:
+        table = table.assign(kind=kinds)
+    other = kinds.isin([kind for kind in NOT_MICRO if kind != MACRO or not macro])
+    if other.any():
+        wanted = "micro or macro" if macro else "micro"
+        remarks.append(f"{path}: {int(other.sum())} row(s) of another kind than {wanted} are left out")
+    table = table[~other]
     if ground_truth and table.empty:
-        why = f" ({'; '.join(remark.removeprefix(f'{path}: ') for remark in remarks)})" if remarks else ""
-        raise InputError(f"{path}: no expression remains as ground truth{why}")
+        raise _nothing_remains(path, remarks)
     return table.reset_index(drop=True), remarks
+
+
+def _nothing_remains(path: str | Path, remarks: Sequence[str]) -> InputError:
+    """The error about a table without any annotation that counts."""
+    why = f" ({'; '.join(remark.removeprefix(f'{path}: ') for remark in remarks)})" if remarks else ""
+    return InputError(f"{path}: no expression remains as ground truth{why}")
+
+
+def _kinds(table: pd.DataFrame, path: Path) -> pd.Series:
+    """The kind of each row, by the column "kind" or else by "type". InputError if "type" has another word than MEGC's.
+
+    In "kind", other words than those of this program stand for "micro".
+    """
+    if "kind" in table:
+        words = [word if word in NOT_MICRO else MICRO for word in table["kind"]]
+    elif "type" in table:
+        if unknown := [word for word in table["type"] if word not in KIND_OF_TYPE]:
+            known = " nor ".join(KIND_OF_TYPE)
+            raise InputError(
+                f"{path}, column type: {unknown[0]!r} is neither {known}; correct it, or remove the column"
+            )
+        words = [KIND_OF_TYPE[word] for word in table["type"]]
+    else:
+        words = [MICRO] * len(table)
+    return pd.Series(words, index=table.index, dtype=object)
+
+
+def kinds_to_compare(
+    predictions: pd.DataFrame, ground_truth: pd.DataFrame, names: tuple[str, str]
+) -> tuple[dict[str, tuple[pd.DataFrame, pd.DataFrame]], list[str]]:
+    """Kind -> the rows of both tables, and a remark on macro-expressions that are left out.
+
+    Macro-expressions count if both tables have some. `names` are the tables' names in messages. Raises InputError if no
+    annotation remains.
+    """
+    tables = (predictions, ground_truth)
+    if not all((table["kind"] == MACRO).any() for table in tables):
+        (predicted, remarks), (annotated, more) = map(_only_micro, tables, names)
+        if annotated.empty:
+            raise _nothing_remains(names[1], more)
+        return {MICRO: (predicted, annotated)}, remarks + more
+    kinds = [kind for kind in KINDS if any((table["kind"] == kind).any() for table in tables)]
+    return {kind: tuple(_of_kind(table, kind) for table in tables) for kind in kinds}, []
+
+
+def _only_micro(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """The micro-expressions of a table, and a remark if there are others. `name` is the table's name in messages."""
+    n = int((table["kind"] != MICRO).sum())
+    remarks = [f"{name}: {n} row(s) of another kind than micro are left out"] if n else []
+    return _of_kind(table, MICRO), remarks
+
+
+def _of_kind(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    return table[table["kind"] == kind].drop(columns="kind").reset_index(drop=True)
 
 
 def _decided(table: pd.DataFrame, path: Path, annotated: bool) -> tuple[pd.DataFrame, list[str]]:

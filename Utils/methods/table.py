@@ -24,6 +24,8 @@ class Method:
         The folder of weights in the folder of a run.
     recognises : bool
         Whether it also recognises emotions.
+    short_videos : bool
+        Whether it can run on datasets of short videos, with one expression each.
     defaults : mapping
         Flags -> their values if they are not given, where these are not MEAN's.
     without : tuple of str
@@ -35,6 +37,7 @@ class Method:
     module: str
     weights_name: str
     recognises: bool
+    short_videos: bool
     defaults: Mapping[str, object] = field(default_factory=dict)
     without: tuple[str, ...] = ()
 
@@ -53,6 +56,7 @@ METHODS: dict[str, Method] = {
             module="Utils.methods.mean",
             weights_name="MEAN_Weights",
             recognises=True,
+            short_videos=True,
         ),
         Method(
             name="SOFTNet",
@@ -60,6 +64,7 @@ METHODS: dict[str, Method] = {
             module="Utils.softnet.steps",
             weights_name="SOFTNet_Weights",
             recognises=False,
+            short_videos=False,
             defaults={"batch_size": 12},
             without=("ratio", "epochs_recog"),
         ),

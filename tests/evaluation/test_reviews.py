@@ -236,3 +236,49 @@ def test_own_predictions_have_the_columns_of_datasets():
     assert found.iloc[0].tolist() == ["s", "talk", 10, 15, 20, 0.4, 0.8, 0.5, "negative", 0.6, 0]
     assert np.isnan(predictions_table(expressions((0, 1, 2, 3, np.nan, "")), "s")["score"][0])
     assert set(CLASSES) >= set(found["emotion"])
+
+
+KINDS_HEAD = "subject,video,onset,offset,emotion,"
+#          onset, offset, kind as the two columns say it
+BOTH = ((10, 20, "micro", "me"), (100, 160, "macro", "mae"), (200, 260, "macro", "mae"))
+
+
+def of_kinds(path, rows, column="kind"):
+    """A table with a column `kind` or `type`."""
+    word = 2 if column == "kind" else 3
+    lines = [f"s,v,{row[0]},{row[1]},positive,{row[word]}\n" for row in rows]
+    return csv(path, KINDS_HEAD + f"{column}\n" + "".join(lines))
+
+
+@pytest.mark.parametrize("columns", [("kind", "kind"), ("type", "kind"), ("type", "type")])
+def test_both_kinds_are_compared_if_both_tables_have_them(tmp_path, columns, capsys):
+    """A macro-expression that lies on an annotated micro-expression is no match. One of the two macros is found."""
+    predicted = [(10, 20, "macro", "mae"), (100, 160, "macro", "mae"), (300, 310, "micro", "me")]
+    tables = [
+        of_kinds(tmp_path / f"{i}.csv", rows, column)
+        for i, (rows, column) in enumerate(zip((predicted, BOTH), columns, strict=True))
+    ]
+    assert main.main(["--evaluate", str(tables[0]), "--ground_truth", str(tables[1])]) == 0
+    said = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["Micro", "0", "1", "1", "0.0000", "0.0000", "0.0000", "0.0000"] in said
+    assert ["Macro", "1", "1", "1", "0.5000", "0.5000", "0.5000"] in [line[:7] for line in said]
+    assert ["Overall", "1", "2", "2", "0.3333", "0.3333", "0.3333", "-"] in said
+
+
+def test_macro_expressions_of_one_table_alone_are_left_out(tmp_path, capsys):
+    truth = of_kinds(tmp_path / "t.csv", BOTH)
+    predictions = csv(tmp_path / "p.csv", "subject,video,onset,offset,emotion\ns,v,10,20,positive\n")
+    assert main.main(["--evaluate", str(predictions), "--ground_truth", str(truth)]) == 0
+    said = capsys.readouterr().out
+    assert f"{truth}: 2 row(s) of another kind than micro are left out" in said and "Overall" not in said
+    only_macro = of_kinds(tmp_path / "m.csv", BOTH[1:])
+    assert main.main(["--evaluate", str(predictions), "--ground_truth", str(only_macro)]) == 2
+    assert "no expression remains as ground truth (2 row(s) of another kind than micro" in capsys.readouterr().err
+    assert main.main(["--evaluate", str(only_macro), "--ground_truth", str(only_macro)]) == 0
+    assert "1.0000" in capsys.readouterr().out
+
+
+def test_another_word_in_the_column_type_is_refused(tmp_path, capsys):
+    table = of_kinds(tmp_path / "t.csv", [(1, 2, "", "micro")], "type")
+    assert main.main(["--evaluate", str(table), "--ground_truth", str(table)]) == 2
+    assert "column type: 'micro' is neither me nor mae" in capsys.readouterr().err
