@@ -8,7 +8,7 @@ the regions that move in expressions: brows and eyes, and the mouth. Sources: pa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -89,10 +89,9 @@ class FeatureMethod:
         Parts of the features' keys. The version is raised when the features change.
     find_landmarks : callable
         Video, whose frames are crops -> landmarks, (68, 2) int, and a remark on them ("" if there is none).
-    places : callable
-        Landmarks -> what `image` needs of them.
-    image : callable
-        (first crop, second crop, places, flow function) -> a feature, (42, 42, 3), in [0, 1].
+    features : callable
+        (FeatureJob, landmarks) -> the shape of the features, and an iterable of them, each float32. For methods that
+        compare pairs of frames it is `PairFeatures`.
     least_frames : callable
         k -> the least number of frames of a video that can be used.
     recognises : bool
@@ -102,8 +101,7 @@ class FeatureMethod:
     name: str
     version: int
     find_landmarks: Callable[[Video], tuple[np.ndarray, str]]
-    places: Callable
-    image: Callable[..., np.ndarray]
+    features: Callable[[FeatureJob, np.ndarray], tuple[tuple[int, ...], Iterable[np.ndarray]]]
     least_frames: Callable[[int], int]
     recognises: bool
 
@@ -114,6 +112,7 @@ class FeatureJob:
 
     video: Video
     k: int
+    fps: float
     flow: str
     folder: Path
     method: FeatureMethod
@@ -128,6 +127,7 @@ def extract_features(
     workers: Workers | int,
     fresh: bool = False,
     method: FeatureMethod | None = None,
+    fps: float = 30,
 ) -> tuple[list[VideoFeatures], list[str]]:
     """The features of every video. Finished ones are taken from the cache.
 
@@ -146,6 +146,8 @@ def extract_features(
         Compute features again, even if they are finished.
     method : FeatureMethod
         By default MEAN's.
+    fps : float
+        Frames per second, for methods that need it.
 
     Returns
     -------
@@ -169,7 +171,8 @@ def extract_features(
     ]
     if not long_enough:
         raise InputError(f"no video has {least} or more frames (k = {k}); is the frame rate that of the dataset?")
-    jobs = [FeatureJob(v, k, flow, cache_dir / "features" / v.subject / v.name, method, fresh) for v in long_enough]
+    folders = [cache_dir / "features" / v.subject / v.name for v in long_enough]
+    jobs = [FeatureJob(v, k, fps, flow, folder, method, fresh) for v, folder in zip(long_enough, folders, strict=True)]
     features = run_units(extract_video, jobs, workers, "features", "video")
     remarks += [f.remark for f in features if f.remark]
     for f in features if method.recognises else ():
@@ -203,7 +206,7 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
             write_array(scratch / "landmarks.npy", landmarks)
             if remark:
                 write_json(scratch / REMARK, remark)
-            _write_spotting_features(video, landmarks, job, scratch / "features.npy")
+            _write_spotting_features(job, landmarks, scratch / "features.npy")
     marks = [(e.onset, e.apex, e.offset) for e in video.expressions]
     if not method.recognises:
         whole_key = key_of(spotting=key, expressions=marks)
@@ -245,20 +248,44 @@ def _landmark_model_hash() -> str:
     return file_hash(landmark_model())
 
 
-def _write_spotting_features(video: Video, landmarks: np.ndarray, job: FeatureJob, path: Path) -> None:
-    """Write the features of the pairs (i, i + k), i = 0 ... n - k - 1, one by one. At most k + 1 crops are in memory.
+def _write_spotting_features(job: FeatureJob, landmarks: np.ndarray, path: Path) -> None:
+    """Write the features of a video one by one.
 
     No memory map is used for writing: with one, a full disk would end the process without a message.
     """
-    shape = (len(video.frames) - job.k, FEATURE_SIZE, FEATURE_SIZE, N_CHANNELS)
-    places, flow = job.method.places(landmarks), flow_function(job.flow)
-    window: deque[np.ndarray] = deque(maxlen=job.k + 1)
+    shape, features = job.method.features(job, landmarks)
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-        for j, crop in enumerate(read_crops(video)):
+        for feature in features:
+            file.write(feature.astype("<f4").tobytes())
+
+
+@dataclass(frozen=True)
+class PairFeatures:
+    """The features of the pairs (i, i + k), i = 0 ... n - k - 1, for `FeatureMethod.features`.
+
+    Attributes
+    ----------
+    places : callable
+        Landmarks -> what `image` needs of them.
+    image : callable
+        (first crop, second crop, places, flow function) -> a feature, (42, 42, 3).
+    """
+
+    places: Callable
+    image: Callable[..., np.ndarray]
+
+    def __call__(self, job: FeatureJob, landmarks: np.ndarray) -> tuple[tuple[int, ...], Iterator[np.ndarray]]:
+        """Their shape, (n - k, 42, 42, 3), and the features. At most k + 1 crops are in memory."""
+        shape = (len(job.video.frames) - job.k, FEATURE_SIZE, FEATURE_SIZE, N_CHANNELS)
+        return shape, self._features(job, self.places(landmarks), flow_function(job.flow))
+
+    def _features(self, job: FeatureJob, places, flow: Callable) -> Iterator[np.ndarray]:
+        window: deque[np.ndarray] = deque(maxlen=job.k + 1)
+        for j, crop in enumerate(read_crops(job.video)):
             window.append(crop)
             if j >= job.k:
-                file.write(job.method.image(window[0], window[-1], places, flow).astype("<f4").tobytes())
+                yield self.image(window[0], window[-1], places, flow)
 
 
 def recognition_features(video: Video, landmarks: np.ndarray, flow: Callable) -> tuple[np.ndarray, list[int | None]]:
@@ -423,20 +450,21 @@ def _region(first: int, last: int) -> slice:
     return slice(start, int(np.clip(last + MARGIN, start + 1, CROP_SIZE)))
 
 
-def _landmarks_of_first_crop(video: Video) -> tuple[np.ndarray, str]:
+def landmarks_of_first_crop(video: Video) -> tuple[np.ndarray, str]:
+    """The landmarks of a video's first crop, for `FeatureMethod.find_landmarks`."""
     return predict_landmarks(read_crop(video.frames[0])), ""
 
 
-def _more_than(k: int) -> int:
+def more_than(k: int) -> int:
+    """The least number of frames that give a pair."""
     return k + 1
 
 
 MEAN_FEATURES = FeatureMethod(
     name="MEAN",
     version=FEATURE_VERSION,
-    find_landmarks=_landmarks_of_first_crop,
-    places=face_regions,
-    image=feature_image,
-    least_frames=_more_than,
+    find_landmarks=landmarks_of_first_crop,
+    features=PairFeatures(face_regions, feature_image),
+    least_frames=more_than,
     recognises=True,
 )

@@ -17,7 +17,7 @@ from Utils.errors import InputError, shown
 from Utils.methods.table import METHODS, Method
 from Utils.parsing import parse_settings
 from Utils.records import PROTOCOLS
-from Utils.settings import Settings
+from Utils.settings import MEAN, Settings, is_default
 
 # Exit codes
 DONE = 0
@@ -50,7 +50,9 @@ def main(argv: list[str] | None = None) -> int:
             return check_videos(settings) if settings.check else analyse_videos(settings)
         if settings.check:
             return check(settings)
-        return run(settings)
+        if settings.compare is not None:
+            return compare_methods(settings)
+        return run(settings)[0]
     except InputError as error:
         print(f"main.py: {shown(error)}", file=sys.stderr)
         return BAD_INPUT
@@ -65,10 +67,10 @@ def main(argv: list[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings) -> tuple[int, list[dict]]:
     """The six steps over one dataset. For every seed a folder is written and a table of metrics is printed.
 
-    Returns the exit code.
+    Returns the exit code, and for each seed kind ("micro", "macro" or "overall") -> metrics.
     """
     import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
     from load_excel import require_kind
@@ -96,10 +98,32 @@ def run(settings: Settings) -> int:
         seeds = range(settings.seed, settings.seed + settings.runs)
         metrics = [run_once(replace(settings, seed=seed), dataset, method, prepared, workers) for seed in seeds]
     if settings.runs > 1:
-        summarise_runs(settings, metrics)
+        summarise_runs(settings, [list(of_seed.values())[-1] for of_seed in metrics])
     print_remarks(remarks_of(prepared))
     print_memory(workers)
-    return PARTLY_DONE if any(of_kind.n_left_out for of_kind in prepared) else DONE
+    return PARTLY_DONE if any(of_kind.n_left_out for of_kind in prepared) else DONE, metrics
+
+
+def compare_methods(settings: Settings) -> int:
+    """--compare: run several methods on one dataset, and print their figures side by side. Returns the exit code."""
+    from Utils.dataset_run.folder import write_comparison
+
+    names = list(dict.fromkeys(name.strip() for name in settings.compare.split(",")))
+    if unknown := [name for name in names if name not in METHODS]:
+        raise InputError(f"--compare: no method is named {unknown[0]!r}; there are {', '.join(METHODS)}")
+    for name in names:
+        if METHODS[name].trained and name != MEAN and not settings.train and not settings.weights_dir:
+            raise InputError(f"--compare: {name} has no weights of its own here; add --train, or --weights_dir")
+    codes, figures = [], {}
+    for name in names:
+        method = METHODS[name]
+        own = {flag: value for flag, value in method.defaults.items() if is_default(settings, flag)}
+        code, metrics = run(replace(settings, method=name, train=settings.train and method.trained, **own))
+        codes.append(code)
+        figures[name] = metrics[0]
+        print()
+    write_comparison(settings, figures)
+    return max(codes)
 
 
 @dataclass(frozen=True)
@@ -158,7 +182,7 @@ def prepare(settings: Settings, dataset: Dataset, method: Method, kind: str, wor
     others = list(dict.fromkeys(v.subject for v in raw_videos if v.subject not in annotated))
     k_prime = average_half_length(e for v in raw_videos for e in v.expressions)
     weights = None
-    if not settings.train:
+    if not settings.train and method.trained:
         source, protocol = settings.weights_source, settings.protocol
         weights, others, more = steps.find_weights(source, dataset, annotated, others, protocol, kind)
         raw_videos = [v for v in raw_videos if v.subject in annotated or v.subject in others]
@@ -183,15 +207,21 @@ def prepare(settings: Settings, dataset: Dataset, method: Method, kind: str, wor
     heading(f"Optical-flow features{of_kind}")
     prepare_flow(settings.flow)
     cache_dir = settings.cache_dir / dataset.name
-    features, more = extract_features(videos, k, settings.flow, cache_dir, workers, settings.fresh, steps.features)
+    features, more = extract_features(
+        videos, k, settings.flow, cache_dir, workers, settings.fresh, steps.features, dataset.fps
+    )
     release_workers()  # the next step needs their memory for TensorFlow
     subjects, n_left_out = annotated + others, n_videos - len(features)
     return Prepared(kind, features, subjects, k, k_prime, weights, n_left_out, remarks + more)
 
 
 def run_once(settings: Settings, dataset: Dataset, method: Method, prepared: list[Prepared], workers) -> dict:
-    """Steps 5 and 6 with one seed: write the run's folder, print the metrics, and return them."""
+    """Steps 5 and 6 with one seed: write the run's folder, and print the metrics.
+
+    Returns kind -> metrics; if there are two kinds, "overall" is the last one.
+    """
     from Utils.dataset_run.folder import evaluation_of, write_run
+    from Utils.evaluation.kinds import OVERALL
     from Utils.evaluation.text import format_metrics
 
     done = [train_and_evaluate(settings, dataset, method, of_kind, workers) for of_kind in prepared]
@@ -203,7 +233,8 @@ def run_once(settings: Settings, dataset: Dataset, method: Method, prepared: lis
     for remark in remarks:
         print(f"  - {remark}")
     print(f"\n  everything is in {folder}")
-    return metrics
+    kinds = {part.kind: part.evaluated[settings.protocol].evaluation.metrics for part in parts}
+    return kinds if len(kinds) == 1 else kinds | {OVERALL: metrics}
 
 
 def train_and_evaluate(settings: Settings, dataset: Dataset, method: Method, prepared: Prepared, workers):

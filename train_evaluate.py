@@ -10,6 +10,7 @@ import importlib.metadata
 import math
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +64,8 @@ class Networks:
 
     Attributes
     ----------
-    predictor : keras.Model
-        [u, v, eps], each (batch, 42, 42, 1) float32 -> scores (batch, 1), or these and probabilities (batch, C).
+    predictor : callable
+        The features of a video, (n, ...) float32 -> [scores (n, 1)], or [scores, probabilities (n, C)].
     recognised : bool
         Whether it gives probabilities.
     trained : dict of str to keras.Model
@@ -73,7 +74,7 @@ class Networks:
         See `train_fold`. Empty if weights were loaded.
     """
 
-    predictor: object
+    predictor: Callable[[np.ndarray], list[np.ndarray]]
     recognised: bool
     trained: dict = field(default_factory=dict)
     history: dict = field(default_factory=dict)
@@ -89,20 +90,25 @@ class FoldMethod:
         Parts of a fold's key. The version is raised when training or prediction changes.
     recognises : bool
         Whether the method recognises emotions.
-    train, load : callable
-        FoldJob -> Networks: with new networks, or with the given weights.
+    load : callable
+        FoldJob -> Networks, with the given weights.
+    train : callable or None
+        FoldJob -> Networks, which are new. None if there is nothing to train; then there are no weights either.
     """
 
     name: str
     version: int
     recognises: bool
-    train: Callable[[FoldJob], Networks]
     load: Callable[[FoldJob], Networks]
+    train: Callable[[FoldJob], Networks] | None = None
 
 
 @dataclass(frozen=True)
 class FoldJob:
-    """The work on one fold. Either `hyperparameters` is given (train) or `weights` (load), never both."""
+    """The work on one fold. Either `hyperparameters` is given (train) or `weights` (load), never both.
+
+    Neither is given if the method has nothing to train.
+    """
 
     fold: Fold
     features: tuple[VideoFeatures, ...]
@@ -272,6 +278,8 @@ def _fold_key(job: FoldJob) -> str:
         parts |= dict(method=method.name, kind=job.kind, protocol=job.protocol)
     if job.weights:
         return key_of(weights=job.weights.fingerprint(), **parts)
+    if job.hyperparameters is None:
+        return key_of(k_prime=job.k_prime, **parts)
     samples = [job.samples[i] for i in job.fold.recog_train]
     return key_of(
         trained=[job.features[i].key for i in job.fold.spot_train],
@@ -287,21 +295,20 @@ def _fold_key(job: FoldJob) -> str:
 def _compute_fold(job: FoldJob, folder: Path) -> dict:
     """Do all the work of a fold, and write the results to `folder`. Returns the content of `fold.json`."""
     from Utils.networks.backend import seed_keras
-    from Utils.networks.compiled import predict
 
     method = job.method or MEAN_FOLDS
-    if job.weights:
-        seed_keras(seed=0)  # any seed: loaded weights replace what is drawn
-        networks = method.load(job)
-    else:
+    if job.hyperparameters:
         seed_keras(job.hyperparameters.seed)
         networks = method.train(job)
+    else:
+        if job.weights:
+            seed_keras(seed=0)  # any seed: loaded weights replace what is drawn
+        networks = method.load(job)
     for name, network in networks.trained.items():
         network.save_weights(folder / f"{name}.weights.h5")
     for i, video in enumerate(job.fold.test):
-        scores, *probabilities = predict(
-            networks.predictor, as_inputs(np.load(job.features[video].spotting, mmap_mode="r", allow_pickle=False))
-        )
+        features = np.load(job.features[video].spotting, mmap_mode="r", allow_pickle=False)
+        scores, *probabilities = networks.predictor(features)
         _require_finite((scores, *probabilities), job)
         write_array(folder / f"scores-{i}.npy", np.asarray(scores, np.float32)[:, 0])
         if probabilities:
@@ -387,9 +394,10 @@ def train_mean(job: FoldJob) -> Networks:
 
     spotting, recognition, history = train_fold(job)
     if recognition is None:
-        return Networks(spotting, False, {"spot": spotting}, history)
+        return Networks(partial(predict_features, spotting), False, {"spot": spotting}, history)
     joint = joint_network(spotting, recognition)
-    return Networks(joint, True, {"spot": spotting, "recog": recognition, "spot_recog": joint}, history)
+    trained = {"spot": spotting, "recog": recognition, "spot_recog": joint}
+    return Networks(partial(predict_features, joint), True, trained, history)
 
 
 def load_mean(job: FoldJob) -> Networks:
@@ -398,11 +406,18 @@ def load_mean(job: FoldJob) -> Networks:
 
     spotting, recognition = load_fold(job.weights, job.n_classes)
     if recognition is None:
-        return Networks(spotting, False)
-    return Networks(joint_network(spotting, recognition), True)
+        return Networks(partial(predict_features, spotting), False)
+    return Networks(partial(predict_features, joint_network(spotting, recognition)), True)
 
 
-MEAN_FOLDS = FoldMethod("MEAN", FOLD_VERSION, True, train_mean, load_mean)
+def predict_features(network, features: np.ndarray) -> list[np.ndarray]:
+    """The outputs of a network for features, (n, 42, 42, 3) float32: a list of arrays, each (n, ...)."""
+    from Utils.networks.compiled import predict
+
+    return predict(network, as_inputs(features))
+
+
+MEAN_FOLDS = FoldMethod("MEAN", FOLD_VERSION, True, load_mean, train_mean)
 
 
 def loss_curves(task: str, log: dict[str, list[float]]) -> dict[str, list[float]]:

@@ -232,12 +232,15 @@ class SpottingMethod:
         None: the order of the table.
     recognises : bool
         Whether the method recognises emotions.
+    threshold : callable
+        (smoothed scores, p) -> the height that a peak must reach.
     """
 
     smooth: Callable[[np.ndarray, int, str], np.ndarray]
     spot: Callable[..., list[SpottedInterval]]
     ap_order: Callable[[int], np.ndarray] | None = None
     recognises: bool = True
+    threshold: Callable[[np.ndarray, float], float] = threshold
 
 
 def _smooth_as_mean(scores: np.ndarray, k_prime: int, protocol: str) -> np.ndarray:

@@ -127,6 +127,10 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
         return f"--p is for --spotting {PAPER_RULE}: add that flag, or leave --p out"
     if "false_alarms" in given and settings.spotting == PAPER_RULE:
         return f"--false_alarms is not for --spotting {PAPER_RULE}: leave it out"
+    if settings.compare is not None and "method" in given:
+        return "--compare names the methods: leave --method out"
+    if settings.compare is not None and settings.runs > 1:
+        return "--compare runs each method once: leave --runs out"
     if (settings.evaluate is None) != (settings.ground_truth is None):
         return "--evaluate and --ground_truth go together: two files"
     if settings.agreement and len(settings.agreement) != 2:

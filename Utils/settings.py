@@ -23,6 +23,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 RUN = ("train", "predict")
 MEAN = "MEAN"  # value of --method
+UNTRAINED = ("flow", "displacement")  # values of --method that have nothing to train
 BOTH = "both"  # value of --expression
 SECOND_LOOK, PAPER_RULE = "verified", "paper"  # values of --spotting
 FOR_VIDEOS = "SYNTH"  # weights that --video takes by default, and that are for nothing else
@@ -70,7 +71,16 @@ class Settings:
     method: str = flag(
         DATASETS,
         MEAN,
-        "MEAN, or SOFTNet, which spots only and needs weights of its own (--train, or --weights_dir)",
+        "MEAN; or SOFTNet, which spots only and needs weights of its own (--train, or --weights_dir); or one of two "
+        "without training: flow (SOFTNet's pipeline without its network) and displacement (how far the face moves)",
+        tasks=RUN,
+    )
+    compare: str | None = flag(
+        DATASETS,
+        None,
+        "run several methods, separated by commas, and print their figures side by side, with 95 % intervals over the "
+        "subjects; those that can be trained are, if --train is given",
+        metavar="METHOD,...",
         tasks=RUN,
     )
     expression: str = flag(
@@ -311,6 +321,8 @@ class Settings:
     @property
     def mode(self) -> str:
         """How the networks are made, as the names of runs show it."""
+        if self.method in UNTRAINED:
+            return "untrained"
         return "train" if self.train else "pretrained"
 
     @property
@@ -330,3 +342,8 @@ class Settings:
         for name in ("video", "agreement"):
             values[name] = [str(path) for path in values[name]]
         return {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
+
+
+def is_default(settings: Settings, name: str) -> bool:
+    """Whether a flag has the value that it has if it is not given."""
+    return getattr(settings, name) == getattr(Settings, name)

@@ -9,10 +9,10 @@ import cv2
 import pandas as pd
 
 from train_evaluate import RunEvaluation
-from training_utils import threshold
 from Utils.datasets.table import Dataset
 from Utils.evaluation.eaf_writer import EafAbout, eaf_template
 from Utils.faces.images import read_image
+from Utils.methods.table import METHODS
 from Utils.records import Video
 from Utils.report.clip import clip_data, frames_of_clip
 from Utils.report.contents import Curve
@@ -28,6 +28,7 @@ def run_curves(
     `k_prime` is in frames. Of `settings`, p is used. `reviewed`: the curves are for a page in which they can be
     reviewed and saved for ELAN. `kind` is that of the expressions, if the page has curves of more than one.
     """
+    threshold = METHODS[settings.method].steps.spotting.threshold
     for s in run.scores:
         rows = run.evaluation.of_video(s.video.subject, s.video.name)
         tables = {"predicted": rows.predictions, "annotated": rows.annotations}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,7 @@ import pandas as pd
 from train_evaluate import FoldResult, RunEvaluation
 from Utils.dataset_run.curves import run_curves, video_figures
 from Utils.datasets.table import Dataset
+from Utils.evaluation.comparison import compare_methods, format_comparison
 from Utils.evaluation.csv_files import write_table
 from Utils.evaluation.kinds import pooled
 from Utils.evaluation.result import Evaluation
@@ -205,6 +206,24 @@ def summarise_runs(settings: Settings, metrics: Sequence[dict]) -> Path:
     print(f"\n{len(metrics)} runs, seeds {figures.index[0]} to {figures.index[-1]}: mean and standard deviation")
     print(summary.to_string(float_format=lambda x: f"{x:.4f}", header=["mean", "sd", "runs"]))
     print(f"\n  the summary is in {final}")
+    return final
+
+
+def write_comparison(settings: Settings, figures: Mapping[str, Mapping[str, Mapping]]) -> Path:
+    """Print the figures of several methods side by side, and write them as comparison.csv in a folder of its own.
+
+    `figures` has those of each method and kind of expressions: see `comparison.compare_methods`. Returns the folder.
+    """
+    table = compare_methods(figures)
+    final = write_new_folder(
+        settings.output_dir / run_name(replace(settings, method=MEAN), "-compared"),
+        lambda folder: write_table(table, folder / "comparison.csv"),
+    )
+    n = len({row["subject"] for kinds in figures.values() for m in kinds.values() for row in m["per_subject"]})
+    print(f"\n{len(figures)} methods on {settings.dataset_name}, {settings.protocol} protocol, {n} subjects")
+    print(format_comparison(table))
+    print("  F1 with its 95 % interval, and its difference from the first method: bootstrap over the subjects")
+    print(f"\n  the comparison is in {final}")
     return final
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from feature_extraction import FeatureMethod
@@ -28,12 +28,14 @@ class Steps:
         (weights_dir, dataset, annotated, others, protocol, kind) -> as `weights.weights_of_subjects`.
     weight_files : mapping
         Name of a fold's file of weights, without ending -> its folder in `weights_folder`. "" is that folder itself.
+
+    The last three are missing if there is nothing to train.
     """
 
     pair_distance: Callable[[Dataset, int], int]
     features: FeatureMethod
     folds: FoldMethod
     spotting: SpottingMethod
-    weights_folder: Callable[[Path, Dataset, str], Path]
-    find_weights: Callable
-    weight_files: Mapping[str, str]
+    weights_folder: Callable[[Path, Dataset, str], Path] | None = None
+    find_weights: Callable | None = None
+    weight_files: Mapping[str, str] = field(default_factory=dict)

@@ -9,6 +9,10 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from Utils.settings import UNTRAINED
+
+NOTHING_TO_TRAIN = ("train", "weights_dir")  # flags that an untrained method does not use
+
 
 @dataclass(frozen=True)
 class Method:
@@ -42,6 +46,11 @@ class Method:
     without: tuple[str, ...] = ()
 
     @property
+    def trained(self) -> bool:
+        """Whether it has weights."""
+        return self.name not in UNTRAINED
+
+    @property
     def steps(self):
         """What it does in every step: `Utils.methods.steps.Steps`."""
         return importlib.import_module(self.module).STEPS
@@ -67,6 +76,24 @@ METHODS: dict[str, Method] = {
             short_videos=False,
             defaults={"batch_size": 12},
             without=("ratio", "epochs_recog"),
+        ),
+        Method(
+            name="flow",
+            title="SOFTNet's pipeline without its network",
+            module="Utils.untrained.flow",
+            weights_name="",
+            recognises=False,
+            short_videos=False,
+            without=NOTHING_TO_TRAIN,
+        ),
+        Method(
+            name="displacement",
+            title="displacement curves, untrained",
+            module="Utils.untrained.displacement",
+            weights_name="",
+            recognises=False,
+            short_videos=False,
+            without=(*NOTHING_TO_TRAIN, "p"),
         ),
     )
 }

@@ -8,10 +8,10 @@ from functools import partial
 import numpy as np
 from scipy.signal import find_peaks
 
-from feature_extraction import FeatureMethod
+from feature_extraction import FeatureMethod, PairFeatures
 from load_images import read_crops
 from prepare_training import spotting_validation_set, thinned_frames
-from train_evaluate import FoldJob, FoldMethod, Networks, loss_curves
+from train_evaluate import FoldJob, FoldMethod, Networks, loss_curves, predict_features
 from training_utils import SpottedInterval, SpottingMethod, spotted_intervals, threshold
 from Utils.datasets.table import Dataset
 from Utils.methods.steps import Steps
@@ -61,7 +61,7 @@ def train(job: FoldJob) -> Networks:
         jit_compile=compiles(h.epochs_spot * math.ceil(len(samples.labels) / h.batch_size)),
         batch_size=h.batch_size, epochs=h.epochs_spot, optimizer="SGD", shuffle=False,  # they are shuffled once
     )  # fmt: skip
-    return Networks(network, False, {"spot": network}, loss_curves("spot", log))
+    return Networks(partial(predict_features, network), False, {"spot": network}, loss_curves("spot", log))
 
 
 def load(job: FoldJob) -> Networks:
@@ -71,7 +71,7 @@ def load(job: FoldJob) -> Networks:
 
     network = softnet()
     load_network(network, job.weights.spot, PUBLISHED_NAMES)
-    return Networks(network, False)
+    return Networks(partial(predict_features, network), False)
 
 
 def smooth(scores: np.ndarray, k: int, protocol: str) -> np.ndarray:
@@ -104,9 +104,14 @@ def spot_video(
 STEPS = Steps(
     pair_distance=pair_distance,
     features=FeatureMethod(
-        "SOFTNet", FEATURE_VERSION, find_landmarks, places_of, feature_image, least_frames, recognises=False
+        "SOFTNet",
+        FEATURE_VERSION,
+        find_landmarks,
+        PairFeatures(places_of, feature_image),
+        least_frames,
+        recognises=False,
     ),
-    folds=FoldMethod("SOFTNet", FOLD_VERSION, False, train, load),
+    folds=FoldMethod("SOFTNet", FOLD_VERSION, False, load, train),
     spotting=SpottingMethod(smooth, spot_video, visiting_order, recognises=False),
     weights_folder=weights_folder,
     find_weights=find_weights,

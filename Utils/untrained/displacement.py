@@ -1,0 +1,125 @@
+"""Displacement curves: how far parts of the face move and come back, with a bound in pixels.
+
+The curves are those that the second look of own videos measures (Utils/own_video/displacement.py): each frame is
+compared with the first one of a window, so that the size of a movement is kept, and the head's motion is taken out. A
+face that is still scores nothing, however noisy it is. Idea: Y. He et al., Micro-Expression Grand Challenge 2021 and
+later; their bound of 1.6 pixels is for crops of 256 pixels, so here it is half of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
+
+from feature_extraction import FeatureJob, FeatureMethod, landmarks_of_first_crop
+from load_images import read_crops
+from train_evaluate import FoldJob, FoldMethod, Networks
+from training_utils import SpottedInterval, SpottingMethod
+from Utils.datasets.table import Dataset
+from Utils.methods.steps import Steps
+from Utils.own_video.displacement import MOVED, CurveMeter
+
+FEATURE_VERSION = 1  # part of the features' keys: raise it when the curves change
+FOLD_VERSION = 1  # part of a fold's key: raise it when the scores change
+LEAST_MOVED = 0.8  # pixels of the 128-pixel crop that a movement must reach
+BORDER = 0.2  # share of a movement's height at which it begins and ends
+SMOOTHING = 0.1  # sigma of the smoothing as a share of k'
+
+
+def pair_distance(dataset: Dataset, k_prime: int) -> int:
+    """k = k', as in SOFTNet: half of the mean length of an expression. No pairs of this distance are made."""
+    return k_prime
+
+
+def least_frames(k: int) -> int:
+    """The least number of frames: a movement and the face at rest before and after it."""
+    return 4 * k + 1
+
+
+def curves(job: FeatureJob, landmarks: np.ndarray) -> tuple[tuple[int, ...], Iterator[np.ndarray]]:
+    """For `FeatureMethod.features`: x and y of each region in pixels, one row for each frame.
+
+    Fast videos are measured at every n-th frame, and the rows between are interpolated.
+    """
+    n = len(job.video.frames)
+    meter = CurveMeter(n, job.fps)
+    for frame, crop in enumerate(read_crops(job.video)):
+        if meter.wants(frame):
+            meter.add(frame, crop)
+    sampled = meter.curves[:, MOVED]
+    at = np.arange(len(sampled)) * meter.step
+    columns = [np.interp(np.arange(n), at, column) for column in sampled.T]
+    rows = np.stack(columns, axis=1).astype(np.float32)
+    return rows.shape, iter(rows)
+
+
+def movement(features: np.ndarray, k_prime: int) -> list[np.ndarray]:
+    """How far the face has moved and come back at each frame: [scores (n, 1) float32], pixels.
+
+    Parameters
+    ----------
+    features : ndarray, (n, 2 x regions), float32
+        x of all regions, then y.
+    k_prime : int
+        Half the mean length of an expression, frames. The score of a region is its distance from where it was 2k'
+        frames earlier, or from where it is 2k' frames later, whichever is shorter. So a region that stays where it has
+        moved scores nothing. The score of the face is that of the region that scores most.
+    """
+    across, down = np.split(gaussian_filter1d(np.asarray(features, np.float64), SMOOTHING * k_prime, axis=0), 2, axis=1)
+    n, reach = len(across), 2 * k_prime
+    distances = []
+    for other in (np.clip(np.arange(n) - reach, 0, None), np.clip(np.arange(n) + reach, None, n - 1)):
+        distances.append(np.hypot(across - across[other], down - down[other]))
+    return [np.minimum(*distances).max(axis=1)[:, np.newaxis].astype(np.float32)]
+
+
+def load(job: FoldJob) -> Networks:
+    """There is no network."""
+    return Networks(partial(movement, k_prime=job.k_prime), False)
+
+
+def smooth(scores: np.ndarray, k_prime: int, protocol: str) -> np.ndarray:
+    """The scores as they are: the curves were smoothed before."""
+    return np.asarray(scores, np.float64)
+
+
+def spot_video(
+    smoothed: np.ndarray,
+    probabilities: np.ndarray | None,
+    k_prime: int,
+    p: float,
+    one_per_video: bool = False,
+    protocol: str = "paper",
+) -> list[SpottedInterval]:
+    """Every movement that reaches `LEAST_MOVED`, from where it begins to where it ends.
+
+    Parameters and value are as in `training_utils.spot_video`; p is not used. A movement begins and ends where the
+    score falls to `BORDER` of its height, and at most 2k' frames from its peak.
+    """
+    found = []
+    for peak in find_peaks(smoothed, height=LEAST_MOVED, distance=k_prime)[0].tolist():
+        low = np.flatnonzero(smoothed <= BORDER * smoothed[peak])
+        before, after = low[low < peak], low[low > peak]
+        onset = max(before[-1] + 1 if len(before) else 0, peak - 2 * k_prime)
+        offset = min(after[0] - 1 if len(after) else len(smoothed) - 1, peak + 2 * k_prime)
+        found.append(SpottedInterval(int(onset), peak, int(offset), float(smoothed[peak]), None, float("nan")))
+    return found
+
+
+def bound(smoothed: np.ndarray, p: float) -> float:
+    """`LEAST_MOVED`, for every video."""
+    return LEAST_MOVED
+
+
+STEPS = Steps(
+    pair_distance=pair_distance,
+    features=FeatureMethod(
+        "displacement", FEATURE_VERSION, landmarks_of_first_crop, curves, least_frames, recognises=False
+    ),
+    folds=FoldMethod("displacement", FOLD_VERSION, False, load),
+    spotting=SpottingMethod(smooth, spot_video, recognises=False, threshold=bound),
+)
