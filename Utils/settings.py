@@ -78,7 +78,7 @@ class Settings:
     compare: str | None = flag(
         DATASETS,
         None,
-        "run several methods, separated by commas, and print their figures side by side, with 95 % intervals over the "
+        "run several methods, separated by commas, and print their figures side by side, with 95 %% intervals over the "
         "subjects; those that can be trained are, if --train is given",
         metavar="METHOD,...",
         tasks=RUN,

@@ -65,16 +65,22 @@ def movement(features: np.ndarray, k_prime: int) -> list[np.ndarray]:
     features : ndarray, (n, 2 x regions), float32
         x of all regions, then y.
     k_prime : int
-        Half the mean length of an expression, frames. The score of a region is its distance from where it was 2k'
-        frames earlier, or from where it is 2k' frames later, whichever is shorter. So a region that stays where it has
-        moved scores nothing. The score of the face is that of the region that scores most.
+        Half the mean length of an expression, frames. For each region, three places are compared: where it is, where
+        it was 2k' frames before, and where it will be 2k' frames later. Its score is the distance from the nearer one
+        of the last two, less half the distance between these two, and at least 0. So what comes back scores how far it
+        went, and what stays away scores nothing, not even on its way. The score of the face is that of the region that
+        scores most.
     """
     across, down = np.split(gaussian_filter1d(np.asarray(features, np.float64), SMOOTHING * k_prime, axis=0), 2, axis=1)
     n, reach = len(across), 2 * k_prime
-    distances = []
-    for other in (np.clip(np.arange(n) - reach, 0, None), np.clip(np.arange(n) + reach, None, n - 1)):
-        distances.append(np.hypot(across - across[other], down - down[other]))
-    return [np.minimum(*distances).max(axis=1)[:, np.newaxis].astype(np.float32)]
+    before, after = (np.clip(np.arange(n) + step, 0, n - 1) for step in (-reach, reach))
+
+    def apart(first, second) -> np.ndarray:
+        return np.hypot(across[first] - across[second], down[first] - down[second])
+
+    here = slice(None)
+    back = np.minimum(apart(here, before), apart(here, after)) - apart(before, after) / 2
+    return [np.maximum(back, 0).max(axis=1)[:, np.newaxis].astype(np.float32)]
 
 
 def load(job: FoldJob) -> Networks:

@@ -191,3 +191,28 @@ def test_weights_that_do_not_fit(trained, both_kinds, tmp_path, monkeypatch, cap
     (folder / "weights.json").write_text("[]")
     assert "is not a description of weights" in refused([*SOFTNET, *common], capsys)
     assert refused(["--method", "MEAN", *common], capsys).startswith(f"main.py: {tmp_path}/DEMO/spot/s1.weights.h5: no")
+
+
+def test_methods_side_by_side(trained, both_kinds, tmp_path, monkeypatch, capsys):
+    """--compare: a run of each method, and one table with their figures."""
+    shutil.copytree(trained / "cache", tmp_path / "cache", copy_function=os.link)
+    monkeypatch.chdir(tmp_path)
+    tables_only(monkeypatch)
+    weights = only_run(trained, "DEMO-SOFTNet-both-train") / "SOFTNet_Weights"
+    common = ["--data_root", str(both_kinds), "--weights_dir", str(weights), "--workers", "1", "--expression", "both"]
+    methods = ["SOFTNet", "flow", "displacement"]
+    assert main.main([*common, "--compare", ",".join(methods)]) == 0
+    said = capsys.readouterr().out
+    table = pd.read_csv(only_run(tmp_path, "DEMO-both-pretrained") / "comparison.csv")
+    kinds = [*KINDS, "overall"]
+    assert list(zip(table["method"], table["kind"], strict=True)) == [(m, k) for m in methods for k in kinds]
+    for method, mode in zip(methods, ("pretrained", "untrained", "untrained"), strict=True):
+        _, _, metrics = tables(only_run(tmp_path, f"DEMO-{method}-both-{mode}"))
+        rows = table[table["method"] == method].set_index("kind")
+        for kind in kinds:
+            expected, found = metrics["by_kind"][kind], rows.loc[kind]
+            assert tuple(found[["tp", "fp", "fn"]]) == tuple(expected[key] for key in ("tp", "fp", "fn"))
+            assert found["f1"] == pytest.approx(expected["f1"]) and found["f1_low"] <= found["f1"] <= found["f1_high"]
+            assert pd.isna(found["difference"]) == (method == "SOFTNet")
+            assert f"{method:<13}{kind:<8}{expected['tp']:>5}{expected['fp']:>6}{expected['fn']:>5}" in said
+    assert "3 methods on DEMO, paper protocol, 2 subjects" in said
