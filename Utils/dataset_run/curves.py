@@ -13,7 +13,7 @@ from Utils.datasets.table import Dataset
 from Utils.evaluation.eaf_writer import EafAbout, eaf_template
 from Utils.faces.images import read_image
 from Utils.methods.table import METHODS
-from Utils.records import Video
+from Utils.records import MICRO, Video
 from Utils.report.clip import clip_data, frames_of_clip
 from Utils.report.contents import Curve
 from Utils.report.figures import VideoFigure
@@ -21,13 +21,21 @@ from Utils.settings import Settings
 
 
 def run_curves(
-    run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Settings, reviewed: bool = False, kind: str = ""
+    run: RunEvaluation,
+    dataset: Dataset,
+    k_prime: int,
+    settings: Settings,
+    reviewed: bool = False,
+    kind: str = MICRO,
+    other: tuple[str, RunEvaluation] | None = None,
 ) -> Iterator[Curve]:
     """A curve for each tested video. Each is only made when it is asked for.
 
     `k_prime` is in frames. Of `settings`, p is used. `reviewed`: the curves are for a page in which they can be
-    reviewed and saved for ELAN. `kind` is that of the expressions, if the page has curves of more than one.
+    reviewed and saved for ELAN. `kind` is that of the expressions. If the page has curves of both kinds, `other` is the
+    other kind with its run.
     """
+    others = {(s.video.subject, s.video.name): (other[0], s.smoothed) for s in other[1].scores} if other else {}
     threshold = METHODS[settings.method].steps.spotting.threshold
     for s in run.scores:
         rows = run.evaluation.of_video(s.video.subject, s.video.name)
@@ -42,6 +50,8 @@ def run_curves(
             video=s.video.name,
             face="",
             kind=kind,
+            several_kinds=other is not None,
+            companion=others.get((s.video.subject, s.video.name)),
             fps=dataset.fps,
             raw=s.raw,
             smoothed=s.smoothed[: len(s.raw)],

@@ -156,7 +156,8 @@ def _write_files(
                 part.k_prime,
                 settings,
                 reviewed=True,
-                kind=part.kind if len(parts) > 1 else "",
+                kind=part.kind,
+                other=next(((p.kind, p.evaluated[settings.protocol]) for p in parts if p is not part), None),
             )
             for part in parts
         ),

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from Utils.evaluation.tables import Interval, VideoIntervals, group_by_video
+from Utils.records import MICRO
 from Utils.report.figures import GREY, finite
 
 CSV_COLUMNS = (
@@ -52,8 +53,12 @@ class Curve:
     clip : callable or None
         ("predicted" or "annotated", position of a row in that table) -> what `Utils.report.clip.clip_data` gives, or
         None if there are no pictures. It is called once for each interval.
-    kind : str
-        The kind of the expressions, if the page has curves of more than one.
+    kind : {"micro", "macro"}
+        The kind of the expressions.
+    several_kinds : bool
+        Whether the page has curves of both kinds, so that each must be named.
+    companion : (str, ndarray) or None
+        The other kind of expressions and its smoothed score of this video, (m,). It is drawn thinly in the same plot.
     remarks : sequence of str
         For example on parts without a face.
     eaf : str
@@ -75,7 +80,9 @@ class Curve:
     annotations: pd.DataFrame
     matches: Sequence[tuple[int, int]]
     clip: Callable[[Kind, int], dict | None] | None
-    kind: str = ""
+    kind: str = MICRO
+    several_kinds: bool = False
+    companion: tuple[str, np.ndarray] | None = None
     remarks: Sequence[str] = ()
     eaf: str = ""
     without_threshold: str = "the highest point is taken"
@@ -85,7 +92,7 @@ class Curve:
         """`subject/video, face, kind`, as headings and the selector show it."""
         name = f"{self.subject}/{self.video}" if self.subject else self.video
         named = [f"face {self.face}"] if self.face else []
-        named += [f"{self.kind}-expressions"] if self.kind else []
+        named += [f"{self.kind}-expressions"] if self.several_kinds else []
         return ", ".join([name, *named])
 
 
@@ -141,10 +148,12 @@ def curve_contents(number: int, curve: Curve, colours: Mapping[str, str]) -> Cur
         "face": curve.face,
         "frames": n,
         "k_prime": curve.k_prime,
+        "expressions": curve.kind,
         "eaf": curve.eaf,
         "fps": float(curve.fps),
         "raw": float32_base64(curve.raw),
         "smoothed": float32_base64(curve.smoothed),
+        "companion": curve.companion and [curve.companion[0], float32_base64(curve.companion[1])],
         "threshold": curve.threshold if curve.threshold is None else float(curve.threshold),
         "summary": summary(curve, video, len(curve.matches)),
         "blind_summary": f"{_length(curve)}; {_counts(video)}.",

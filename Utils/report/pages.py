@@ -105,10 +105,10 @@ def write_report(
     """
     colours = emotion_colours(classes)
     metrics = {protocol: evaluation.metrics for protocol, evaluation in evaluations.items()}
-    contents, data, clips, has_eaf = [], [], [], False
+    contents, data, clips, has_eaf, companion = [], [], [], False, False
     for number, curve in enumerate(curves):
         content = curve_contents(number, curve, colours)
-        has_eaf = has_eaf or bool(curve.eaf)
+        has_eaf, companion = has_eaf or bool(curve.eaf), companion or curve.companion is not None
         data.append(Markup(script_json(content.data)))
         texts = enumerate(None if clip is None else script_json(clip) for clip in content.clips)
         clips += [(f"clip-{number}-{position}", Markup(text)) for position, text in texts if text is not None]
@@ -139,6 +139,7 @@ def write_report(
             "annotated": counts["annotated"] > 0,
             "second_look": set_aside is not None,
         },
+        companion=companion,
         set_aside=set_aside,
         legend=_legend(rows, colours),
         counts=counts,

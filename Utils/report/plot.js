@@ -64,6 +64,7 @@ function describe(interval) {
 function scoreTraces(curve, colours) {
   const time = Float64Array.from({ length: curve.raw.length }, (_, frame) => frame / curve.fps);
   const common = { type: "scatter", visible: !isBlind(), mode: curve.raw.length > 1 ? "lines" : "markers", x: time, connectgaps: false };
+  const other = curve.companion;
   return [
     { ...common, name: "raw", y: curve.raw, line: { color: colours.raw, width: 1 }, hoverinfo: "skip" },
     {
@@ -74,6 +75,7 @@ function scoreTraces(curve, colours) {
       line: { color: colours.text, width: 2 },
       hovertemplate: "%{x:.3f} s, frame %{pointNumber}<br>score %{y:.3f}, raw %{customdata:.3f}<extra></extra>",
     },
+    ...(other ? [{ ...common, name: other.kind, y: other.smoothed, line: { color: colours.accent, width: 1.2, dash: "dot" }, hoverinfo: "skip" }] : []),
   ];
 }
 

@@ -10,7 +10,9 @@ const state = { number: 0, curve: null, selected: null, range: null };
 
 function loadCurve(number) {
   const curve = JSON.parse(byId(`curve-${number}`).textContent);
-  const floats = { raw: decodeFloats(curve.raw), smoothed: decodeFloats(curve.smoothed) };
+  const [kind, other] = curve.companion ?? [];
+  const companion = kind ? { kind, smoothed: decodeFloats(other) } : null;
+  const floats = { raw: decodeFloats(curve.raw), smoothed: decodeFloats(curve.smoothed), companion };
   return reviewedCurve({ ...curve, ...floats }, number);
 }
 

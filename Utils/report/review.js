@@ -23,7 +23,7 @@ function predictedRows() {
       rows.set(rowName(number, position), {
         curve: number, subject: curve.subject, video: curve.video, face: curve.face,
         onset: interval.onset, apex: interval.apex, offset: interval.offset, score: interval.score,
-        emotion: interval.emotion, confidence: interval.confidence, kind: "micro",
+        emotion: interval.emotion, confidence: interval.confidence, kind: curve.expressions,
         status: UNREVIEWED, coder: "", reviewed_at: "", note: "", fps: curve.fps, frames: curve.frames,
       });
     }
@@ -182,7 +182,7 @@ function addMissed() {
     .map((name) => name.split("-").map(Number)).filter(([of]) => of === number).map(([, at]) => at + 1));
   changeRow(rowName(number, position), {
     curve: number, subject: curve.subject, video: curve.video, face: curve.face, onset, apex: centre, offset,
-    score: null, emotion: null, confidence: null, kind: "micro", status: "added", added: true, coder: review.coder,
+    score: null, emotion: null, confidence: null, kind: state.curve.expressions, status: "added", added: true, coder: review.coder,
     reviewed_at: timeNow(), note: "", fps: curve.fps, frames: curve.frames,
   });
   selectInterval(number, position);

@@ -45,7 +45,7 @@ function drawStill(element, curve, selected, range) {
   const lane = (inner.height * layout.yaxis2.domain[1]) / tracks.total;
   const end = MARGIN.t + inner.height;
 
-  const scores = [...curve.raw, ...curve.smoothed].filter(Number.isFinite);
+  const scores = [...curve.raw, ...curve.smoothed, ...(curve.companion?.smoothed ?? [])].filter(Number.isFinite);
   const [low, high] = scores.reduce(([least, most], s) => [Math.min(least, s), Math.max(most, s)], [Infinity, -Infinity]);
   const toX = (time) => MARGIN.l + (inner.width * (time - range[0])) / (range[1] - range[0]);
   const part = (score) => (high > low ? (score - low) / (high - low) : 0.5);
@@ -58,6 +58,7 @@ function drawStill(element, curve, selected, range) {
   const drawn = shadedIntervals(curve).map((i) => box(i, top, bottom - top, { fill: i.colour, opacity: colours.shade }));
   if (!isBlind()) {
     drawn.push(line(curve.raw, "raw", colours.raw, 1), line(curve.smoothed, "smoothed", colours.text, 2));
+    if (curve.companion) drawn.push(line(curve.companion.smoothed, "companion", colours.accent, 1.2));
     if (curve.threshold !== null) {
       const y = toY(curve.threshold);
       const ends = { x1: MARGIN.l, x2: MARGIN.l + inner.width, y1: y, y2: y };
