@@ -328,11 +328,13 @@ def analyse_videos(settings: Settings) -> int:
     dataset = WEIGHTS[settings.dataset_name]
     settings = replace(settings, workers=settings.workers or cores())
     paths = find_videos_to_run(settings.video)
-    weights = weights_for_videos(settings.weights_source, dataset, settings.half_length)
+    weights = weights_for_videos(
+        settings.weights_source, dataset, settings.half_length, settings.method, settings.expression
+    )
     look = second_look_of(settings, dataset, weights)
     require_writable(settings.output_dir, "--output_dir")
     remove_leftovers(settings.output_dir)
-    print(f"MEAN on {len(paths)} video(s), {len(weights.networks)} network(s) of {dataset.title}")
+    print(f"{settings.method} on {len(paths)} video(s), {len(weights.networks)} network(s) of {dataset.title}")
     if weights.caution:
         print(f"  WARNING: {weights.caution}")
     prepare_flow(settings.flow)

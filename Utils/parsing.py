@@ -10,7 +10,8 @@ from dataclasses import fields
 from Utils import __version__
 from Utils.errors import InputError
 from Utils.flags import GROUPS, TASKS
-from Utils.settings import FOR_VIDEOS, MEAN, PAPER_RULE, Settings
+from Utils.records import MICRO
+from Utils.settings import BOTH, FOR_VIDEOS, MEAN, PAPER_RULE, Settings
 
 EXAMPLES = """\
 examples:
@@ -127,6 +128,10 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
         return f"--p is for --spotting {PAPER_RULE}: add that flag, or leave --p out"
     if "false_alarms" in given and settings.spotting == PAPER_RULE:
         return f"--false_alarms is not for --spotting {PAPER_RULE}: leave it out"
+    if task == "video" and settings.expression == BOTH:
+        return "--expression both is not for --video: give micro or macro, one after the other"
+    if task == "video" and settings.expression != MICRO and settings.spotting != PAPER_RULE:
+        return f"--expression {settings.expression} with --video is for --spotting {PAPER_RULE}: add that flag"
     if settings.compare is not None and "method" in given:
         return "--compare names the methods: leave --method out"
     if settings.compare is not None and settings.runs > 1:

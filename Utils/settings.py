@@ -73,7 +73,7 @@ class Settings:
         MEAN,
         "MEAN; or SOFTNet, which spots only and needs weights of its own (--train, or --weights_dir); or one of two "
         "without training: flow (SOFTNet's pipeline without its network) and displacement (how far the face moves)",
-        tasks=RUN,
+        tasks=("video", *RUN),
     )
     compare: str | None = flag(
         DATASETS,
@@ -89,7 +89,7 @@ class Settings:
         "kind of the expressions: micro, macro, or both one after the other; the last two for datasets that annotate "
         "macro-expressions (CASME_sq, SAMMLV, DEMO)",
         choices=(*KINDS, BOTH),
-        tasks=("check", *RUN),
+        tasks=("video", "check", *RUN),
     )
     videos: str = flag(
         DATASETS,

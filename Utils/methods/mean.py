@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
-from feature_extraction import MEAN_FEATURES
+from pathlib import Path
+
+import numpy as np
+
+from feature_extraction import MEAN_FEATURES, face_regions, feature_image
 from train_evaluate import MEAN_FOLDS
 from training_utils import MEAN_SPOTTING
 from Utils.datasets.table import Dataset
-from Utils.methods.steps import Steps
-from Utils.networks.weights import KINDS, folder_of, weights_of_subjects
+from Utils.faces.landmarks import predict_landmarks
+from Utils.methods.steps import Steps, VideoMethod
+from Utils.networks.weights import (
+    KINDS,
+    FoldWeights,
+    ending_of,
+    fold_files,
+    folder_of,
+    names_for_videos,
+    weights_of_subjects,
+)
 
 
 def _pair_distance(dataset: Dataset, k_prime: int) -> int:
     return dataset.k
+
+
+def _places(crop: np.ndarray) -> tuple[slice, ...]:
+    return face_regions(predict_landmarks(crop))
+
+
+def _least_features(k_prime: int) -> int:
+    return 2 * k_prime
+
+
+def _weights_for_videos(weights_dir: Path, dataset: Dataset, kind: str) -> tuple[Path, tuple[FoldWeights, ...]]:
+    """Preferred is the network that was trained on all subjects; else it is all leave-one-subject-out networks."""
+    folder = folder_of(weights_dir, dataset, kind)
+    ending = ending_of(folder)
+    below = [path for name in ("spot", "spot_recog") for path in (folder / name).glob(f"*{ending}")] if ending else []
+    return folder, tuple(fold_files(weights_dir, dataset, name, kind) for name in names_for_videos(below))
+
+
+def _load(files: FoldWeights, n_classes: int):
+    from define_model import joint_network, load_fold
+
+    spotting, recognition = load_fold(files, n_classes)
+    return spotting if recognition is None else joint_network(spotting, recognition)
 
 
 STEPS = Steps(
@@ -22,4 +58,5 @@ STEPS = Steps(
     weights_folder=folder_of,
     find_weights=weights_of_subjects,
     weight_files={kind: kind for kind in KINDS},
+    video=VideoMethod(_places, feature_image, _least_features, _weights_for_videos, _load),
 )

@@ -17,7 +17,7 @@ import numpy as np
 
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError, reason_of
-from Utils.records import MICRO
+from Utils.records import ALL, MICRO
 from Utils.work.cache import file_hash, read_json
 
 KINDS = ("spot", "recog", "spot_recog")
@@ -291,6 +291,14 @@ def remarks_on_weights(folder: Path, dataset: Dataset, k_prime: int, kind: str =
         for fact, (name, value) in here.items()
         if facts[fact] is not None and facts[fact] != value
     ]
+
+
+def names_for_videos(files: Iterable[Path]) -> list[str]:
+    """Of the names `all` and `s<N>` of files, those that are used for own videos: `all`, or else the others, by N."""
+    names = {file.name.split(".")[0] for file in files if file.is_file()}
+    if ALL in names:
+        return [ALL]
+    return sorted((name for name in names if re.fullmatch(FILE_NAME, name)), key=lambda name: int(name[1:]))
 
 
 def load_network(network, path: Path, published_names: Mapping[str, Sequence[str]] = PUBLISHED_NAMES) -> None:

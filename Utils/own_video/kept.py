@@ -85,11 +85,11 @@ class KeptScores:
         source.remarks, source.source_frames = tuple(source.remarks), array("q", arrays[SOURCE_FRAMES].tolist())
         tracking = _tracking_of(facts["tracking"])
         k_prime = self._job.weights.frames_at(source.fps)[1]
-        faces = []
+        smooth, faces = self._job.weights.steps.spotting.smooth, []
         for i, number in enumerate(facts["scored"]):
             raw, probabilities = arrays[SCORES][i, :, 0].astype(float), arrays[SCORES][i, :, 1:]
             curves = (None, 1) if paper_rule else (arrays[CURVES][i], facts["step"])
-            faces.append(face_scores(tracking.tracks[number], raw, probabilities, k_prime, paper_rule, *curves))
+            faces.append(face_scores(tracking.tracks[number], raw, probabilities, k_prime, paper_rule, *curves, smooth))
         return Scored(source, tracking, faces)
 
     def save(self, scored: Scored) -> str:

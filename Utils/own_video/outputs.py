@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from training_utils import TIME_DIGITS
-from Utils.evaluation.eaf import MICRO, UNCLEAR_WORD, UNNAMED
+from Utils.evaluation.eaf import MACRO, MICRO, UNCLEAR_WORD, UNNAMED
 from Utils.evaluation.eaf_writer import Annotated, EafAbout, write_eaf
 from Utils.evaluation.tables import OWN_PREDICTION_COLUMNS
 from Utils.own_video.clips import ClipMaker
@@ -100,9 +100,11 @@ def set_aside_rows(candidates: pd.DataFrame) -> list[dict]:
 def predictions_table(expressions: pd.DataFrame, subject: str) -> pd.DataFrame:
     """The expressions of a video in the columns that datasets have, and the face: `OWN_PREDICTION_COLUMNS`.
 
+    If they are macro-expressions, there is also the column "kind".
     `subject` is the name of the folder that contains the video.
     """
-    return expressions.assign(subject=subject).reindex(columns=list(OWN_PREDICTION_COLUMNS))
+    kind = ["kind"] if "kind" in expressions and (expressions["kind"] == MACRO).any() else []
+    return expressions.assign(subject=subject).reindex(columns=[*OWN_PREDICTION_COLUMNS, *kind])
 
 
 def write_elan(
@@ -152,11 +154,12 @@ def report_curves(
     remarks: Sequence[str],
     eaf: str = "",
     lowest_score: float | None = None,
+    kind: str = MICRO,
 ) -> list[Curve]:
     """A curve for each scored face, as `write_report` shows them.
 
     `fps` is in frames per second, `k_prime` in frames. `clips` must have kept the whole video. `eaf` is the text of
-    `eaf_template`. `lowest_score` is that of --absolute_threshold.
+    `eaf_template`. `lowest_score` is that of --absolute_threshold. `kind` is that of the expressions.
     """
 
     chosen = "expressions are chosen by the second look"
@@ -184,6 +187,7 @@ def report_curves(
             remarks=remarks,
             eaf=eaf,
             without_threshold=chosen,
+            kind=kind,
         )
 
     return [curve(face) for face in faces]

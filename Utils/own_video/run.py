@@ -54,7 +54,9 @@ from Utils.own_video.scoring import FaceScores, score_video, scored_stretches, s
 from Utils.own_video.second_look import kinds_set_aside, look_again, reported
 from Utils.own_video.video_files import FrameSource, open_video
 from Utils.own_video.weights import ensemble_of
+from Utils.records import MICRO
 from Utils.report.pages import write_report
+from Utils.settings import MEAN
 from Utils.work.cache import atomic_folder, file_hash, key_of, write_json
 from Utils.work.parallel import Workers, run_units
 
@@ -135,7 +137,8 @@ def choose_expressions(
     shown_frames = source.source_frames[: tracking.n_frames]  # as the latest pass over the video found them
     if isinstance(job.spotting, Spotting):
         found = spot_expressions(job.name, faces, job.weights.classes, k_prime, source.fps, shown_frames)
-        return found, None
+        named = (job.weights.method, job.weights.kind) != (MEAN, MICRO)
+        return (found.assign(kind=job.weights.kind) if named else found), None
     candidates = look_again(job.name, faces, job.weights.classes, k, job.spotting, source.fps, shown_frames)
     return reported(candidates), candidates
 
@@ -156,9 +159,9 @@ def _compute(job: VideoJob, origin: dict) -> dict:
         start = time.perf_counter()
         not_kept = kept.save(scored)
     expressions, candidates = choose_expressions(job, *scored)
-    k, k_prime = job.weights.frames_at(scored.source.fps)
+    k, _ = job.weights.frames_at(scored.source.fps)
     remarks = [*scored.source.remarks, *scored.source.problems]
-    remarks += tracking_remarks(scored.tracking, k, k_prime, scored.source.fps)
+    remarks += tracking_remarks(scored.tracking, k, job.weights.least_features(scored.source.fps), scored.source.fps)
     if not_kept:
         remarks.append(f"the scores are not kept for the next time: {not_kept}")
     with atomic_folder(job.folder) as folder:
@@ -279,7 +282,7 @@ def _write_report(
     absolute = job.spotting.absolute_threshold
     curves = report_curves(
         job.name, source.fps, done["k_prime"], faces, with_shown_emotions(expressions), clips, done["remarks"],
-        template, absolute,
+        template, absolute, job.weights.kind,
     )  # fmt: skip
     write_report(
         folder / "report.html",
@@ -297,10 +300,10 @@ def _write_report(
     )
 
 
-def tracking_remarks(tracking: Tracking, k: int, k_prime: int, fps: float) -> list[str]:
+def tracking_remarks(tracking: Tracking, k: int, minimum: int, fps: float) -> list[str]:
     """Remarks on a low frame rate, parts without a face, parts that are too short to be scored, and scene cuts.
 
-    `k` and `k_prime` are frames at the video's rate `fps`.
+    `k` is in frames at the video's rate `fps`; a part must have `minimum` features to be scored.
     """
 
     def times(stretches: Sequence[tuple[int, int]]) -> str:
@@ -317,10 +320,10 @@ def tracking_remarks(tracking: Tracking, k: int, k_prime: int, fps: float) -> li
     elif tracking.without_face:
         remarks.append(f"without a face, not scored: {times(tracking.without_face)}")
     for track in tracking.tracks:
-        scored = {first for first, _ in scored_stretches(track, k, minimum=2 * k_prime)}
+        scored = {first for first, _ in scored_stretches(track, k, minimum)}
         short = [s for s in track.stretches() if s[0] not in scored]
         if short:
-            remarks.append(f"face {track.number}: too short to score ({k + 2 * k_prime} frames needed): {times(short)}")
+            remarks.append(f"face {track.number}: too short to score ({k + minimum} frames needed): {times(short)}")
     if tracking.cuts:
         remarks.append(f"scene cuts at {', '.join(f'{c / fps:.1f} s' for c in tracking.cuts[:TIMES_SHOWN])}")
     return remarks

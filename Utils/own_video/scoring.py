@@ -8,7 +8,7 @@ training videos, at the frame rate of this video.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,9 +17,8 @@ import numpy as np
 import pandas as pd
 from scipy.signal import find_peaks
 
-from feature_extraction import face_regions, feature_image, flow_function
-from training_utils import TIME_DIGITS, smooth_scores, spotted_intervals, threshold
-from Utils.faces.landmarks import predict_landmarks
+from feature_extraction import flow_function
+from training_utils import MEAN_SPOTTING, TIME_DIGITS, spotted_intervals, threshold
 from Utils.faces.rectangles import Rectangle, cut_face
 from Utils.own_video.displacement import CurveMeter
 from Utils.own_video.face_tracks import Track, Tracking, runs_of, track_faces
@@ -123,12 +122,13 @@ def score_video(
     seen = _faces(frames, tracking)
     if not spotting:
         seen = _measured(seen, tracking, meters)
-    pairs = _pairs(seen, tracking, k, minimum=2 * k_prime)
-    for places, features in _batches(_features(pairs, flow_function(flow), threads)):
+    method = weights.steps
+    pairs = _pairs(seen, tracking, k, weights.least_features(source.fps), method.video.places)
+    for places, features in _batches(_features(pairs, method.video.image, flow_function(flow), threads)):
         rows, columns = np.array(places).T
         raw[rows, columns], probabilities[rows, columns] = ensemble.predict(features)
     faces = [
-        face_scores(track, raw[i], probabilities[i], k_prime, spotting, *_curves_of(meters[i]))
+        face_scores(track, raw[i], probabilities[i], k_prime, spotting, *_curves_of(meters[i]), method.spotting.smooth)
         for i, track in enumerate(tracking.tracks)
         if np.isfinite(raw[i]).any()
     ]
@@ -189,10 +189,11 @@ def _measured(faces: Iterable[FrameFaces], tracking: Tracking, meters: list[Curv
         yield frame, crops
 
 
-def _pairs(faces: Iterable[FrameFaces], tracking: Tracking, k: int, minimum: int) -> Iterator[tuple]:
-    """((track, i), crop of frame i, crop of frame i + k, regions) for every scored pair, in order of frames.
+def _pairs(faces: Iterable[FrameFaces], tracking: Tracking, k: int, minimum: int, places: Callable) -> Iterator[tuple]:
+    """((track, i), crop of frame i, crop of frame i + k, places) for every scored pair, in order of frames.
 
-    Both crops of a pair are cut with the rectangle of its first frame. `minimum` is that of `scored_stretches`.
+    Both crops of a pair are cut with the rectangle of its first frame. `minimum` is that of `scored_stretches`,
+    `places` that of `VideoMethod`.
     """
     segments = [_segment_numbers(track, tracking.n_frames) for track in tracking.tracks]
     starts_pair = np.zeros((len(tracking.tracks), tracking.n_frames), bool)
@@ -200,26 +201,28 @@ def _pairs(faces: Iterable[FrameFaces], tracking: Tracking, k: int, minimum: int
         for first, last in scored_stretches(track, k, minimum):
             starts_pair[number, first : last + 1] = True
     latest: list[deque] = [deque(maxlen=k + 1) for _ in tracking.tracks]  # crops of the latest k + 1 frames
-    regions: dict[tuple[int, int], tuple[slice, ...]] = {}  # of (track, segment): from its first frame
+    found: dict[tuple[int, int], object] = {}  # the places of (track, segment): from its first frame
     for j, (frame, crops) in enumerate(faces):
         for number, (track, crop) in enumerate(zip(tracking.tracks, crops, strict=True)):
             now, i = segments[number][j], j - k
-            if crop is not None and (number, now) not in regions:
-                regions[number, now] = face_regions(predict_landmarks(crop))
+            if crop is not None and (number, now) not in found:
+                found[number, now] = places(crop)
             latest[number].append(crop)
             if i < 0 or not starts_pair[number, i]:
                 continue
             then = segments[number][i]
             second = crop if then == now else gray_crop(frame.image, track.segments[then].rectangle)
-            yield (number, i), latest[number][0], second, regions[number, then]
+            yield (number, i), latest[number][0], second, found[number, then]
 
 
-def _features(pairs: Iterable[tuple], flow, threads: int) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+def _features(
+    pairs: Iterable[tuple], image: Callable, flow: Callable, threads: int
+) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
     """(place, feature) in the order of the pairs. Threads compute them, because the flow releases Python's lock."""
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[tuple[tuple[int, int], Future]] = deque()
-        for place, first, second, regions in pairs:
-            waiting.append((place, pool.submit(feature_image, first, second, regions, flow)))
+        for place, first, second, places in pairs:
+            waiting.append((place, pool.submit(image, first, second, places, flow)))
             if len(waiting) > WAITING * threads:
                 done, future = waiting.popleft()
                 yield done, future.result()
@@ -252,15 +255,17 @@ def face_scores(
     spotting: Spotting | None,
     curves: np.ndarray | None = None,
     step: int = 1,
+    smooth: Callable[[np.ndarray, int, str], np.ndarray] = MEAN_SPOTTING.smooth,
 ) -> FaceScores:
     """Smooth the scores of one face, and compute its threshold over all its parts.
 
-    `k_prime` is in frames; `spotting` is None for the second look. The others are those of `FaceScores`.
+    `k_prime` is in frames; `spotting` is None for the second look; `smooth` is the method's. The others are those of
+    `FaceScores`.
     """
     stretches = runs_of(np.isfinite(raw))
     smoothed = np.full(len(raw), np.nan)
     for first, last in stretches:
-        smoothed[first : last + 1] = smooth_scores(raw[first : last + 1], k_prime)
+        smoothed[first : last + 1] = smooth(raw[first : last + 1], k_prime, "paper")
     height = None
     if spotting is not None:
         height = threshold(smoothed[np.isfinite(smoothed)], spotting.p)
@@ -322,7 +327,7 @@ def spot_expressions(
     """
     rows = []
     for face in faces:
-        for first, last in face.stretches:
+        for first, last in runs_of(np.isfinite(face.smoothed)):
             smoothed = face.smoothed[first : last + 1]
             probabilities = face.probabilities[first : last + 1]
             recognised = probabilities if np.isfinite(probabilities).all() else None

@@ -7,9 +7,8 @@ used together.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,9 +16,11 @@ import numpy as np
 
 from Utils.datasets.table import Dataset
 from Utils.errors import UNPRINTABLE, InputError
-from Utils.networks.weights import DESCRIPTION, FILE_NAME, FoldWeights, ending_of, fold_files
-from Utils.records import ALL
-from Utils.settings import LOWEST_RATE
+from Utils.methods.steps import Steps
+from Utils.methods.table import METHODS
+from Utils.networks.weights import DESCRIPTION, FoldWeights
+from Utils.records import ALL, MICRO
+from Utils.settings import LOWEST_RATE, MEAN
 from Utils.work.cache import file_hash, read_json
 
 MAX_CLASSES = 100  # far more than any dataset has: a longer list is a mistake
@@ -47,6 +48,10 @@ class OwnWeights:
         The dataset's name in reports.
     caution : str
         What users must know, from `Dataset.caution`; "" if there is nothing.
+    method : str
+        The method's name: a key of `Utils.methods.table.METHODS`.
+    kind : {"micro", "macro"}
+        The kind of expressions on which they were trained.
     """
 
     networks: tuple[FoldWeights, ...]
@@ -56,6 +61,17 @@ class OwnWeights:
     classes: tuple[str, ...]
     title: str
     caution: str
+    method: str = MEAN
+    kind: str = MICRO
+
+    @property
+    def steps(self) -> Steps:
+        """What the method does in every step."""
+        return METHODS[self.method].steps
+
+    def least_features(self, fps: float) -> int:
+        """How many features a part of a video must have to be scored."""
+        return self.steps.video.least_features(self.frames_at(fps)[1])
 
     def frames_at(self, fps: float) -> tuple[int, int]:
         """k and k' at another frame rate: the same durations in seconds, halves rounded up, at least one frame."""
@@ -67,7 +83,8 @@ class OwnWeights:
 
     def fingerprint(self) -> list:
         """Everything that results depend on, for a key: the facts, and the SHA-256 of the files."""
-        return [self.k, self.k_prime, self.fps, list(self.classes), [w.fingerprint() for w in self.networks]]
+        facts = [self.k, self.k_prime, self.fps, list(self.classes), [w.fingerprint() for w in self.networks]]
+        return facts if (self.method, self.kind) == (MEAN, MICRO) else [*facts, self.method, self.kind]
 
     def file_hashes(self) -> dict[str, str]:
         """File, such as "spot/all.weights.h5" -> its SHA-256 (hexadecimal)."""
@@ -75,7 +92,9 @@ class OwnWeights:
         return {f"{path.parent.name}/{path.name}": file_hash(path) for path in files}
 
 
-def weights_for_videos(weights_dir: Path, dataset: Dataset, half_length: float | None = None) -> OwnWeights:
+def weights_for_videos(
+    weights_dir: Path, dataset: Dataset, half_length: float | None = None, method: str = MEAN, kind: str = MICRO
+) -> OwnWeights:
     """The weights of `<weights_dir>/<dataset>` for videos of other people.
 
     Parameters
@@ -85,24 +104,31 @@ def weights_for_videos(weights_dir: Path, dataset: Dataset, half_length: float |
     half_length : float, optional
         k' in seconds. It replaces that of the weights. It is needed if neither `weights.json` nor the paper gives k',
         as for the published weights of CASME II and SMIC.
+    method : str
+        A key of `Utils.methods.table.METHODS`.
+    kind : {"micro", "macro"}
+        The kind of expressions on which they were trained.
 
     Raises
     ------
     InputError
         There are no weights, `weights.json` cannot be used, or k' is not known.
     """
-    folder = weights_dir / dataset.name
-    names = _names(folder)
-    if not names:
+    steps = METHODS[method].steps
+    if steps.video is None:
+        raise InputError(f"--method {method} is not for --video; give MEAN or SOFTNet")
+    folder, networks = steps.video.find_weights(weights_dir, dataset, kind)
+    if not networks:
+        below = next(f"{below}/" if below else "" for below in steps.weight_files.values())
         raise InputError(
-            f"{folder}: no weights (spot/{ALL}.weights.h5 or spot/s1.weights.h5); train with --dataset_name "
+            f"{folder}: no weights ({below}{ALL}.weights.h5 or {below}s1.weights.h5); train with --dataset_name "
             f"{dataset.name} --train, or name another folder with --weights_dir"
         )
-    networks = tuple(fold_files(weights_dir, dataset, name) for name in ([ALL] if ALL in names else names))
     described = read_json(folder / DESCRIPTION) if (folder / DESCRIPTION).exists() else {}
     if not isinstance(described, dict):
         raise InputError(f"{folder / DESCRIPTION}: is not a description of weights; get the file again")
-    facts = {"k": dataset.k, "k_prime": dataset.k_prime, "fps": dataset.fps, "classes": list(dataset.classes)}
+    k_prime = dataset.k_prime if kind == MICRO else None
+    facts = {"k": dataset.k, "k_prime": k_prime, "fps": dataset.fps, "classes": list(dataset.classes)}
     facts |= {name: described[name] for name in facts if described.get(name) is not None}
     if half_length is not None:
         facts["k_prime"] = half_length * facts["fps"] if _is_positive(facts["fps"]) else None
@@ -119,9 +145,11 @@ def weights_for_videos(weights_dir: Path, dataset: Dataset, half_length: float |
     if not _are_names(facts["classes"]):
         quoted = str(facts["classes"])[:CLASSES_QUOTED]
         raise InputError(f"{folder / DESCRIPTION}: classes are {quoted!r}, not a list of names")
+    k = steps.pair_distance(replace(dataset, k=facts["k"]), facts["k_prime"])
     return OwnWeights(
-        networks, facts["k"], facts["k_prime"], facts["fps"], tuple(facts["classes"]), dataset.title, dataset.caution
-    )
+        networks, k, facts["k_prime"], facts["fps"], tuple(facts["classes"]), dataset.title, dataset.caution,
+        method, kind,
+    )  # fmt: skip
 
 
 def _is_positive(value) -> bool:
@@ -137,17 +165,6 @@ def _are_names(classes) -> bool:
         and all(isinstance(c, str) and c and not UNPRINTABLE.search(c) for c in classes)
         and len(set(classes)) == len(classes)
     )
-
-
-def _names(folder: Path) -> list[str]:
-    """The names `all` and `s<N>`, in order of N, of which the training that is used has a spotting or a joint file."""
-    found, ending = set(), ending_of(folder)
-    for kind in ("spot", "spot_recog") if ending else ():
-        for path in (folder / kind).glob(f"*{ending}"):
-            name = path.name.removesuffix(ending)
-            if (name == ALL or re.fullmatch(FILE_NAME, name)) and path.is_file():
-                found.add(name)
-    return sorted(found, key=lambda name: int(name[1:]) if name != ALL else 0)
 
 
 def ensemble_of(weights: OwnWeights) -> Ensemble:
@@ -167,13 +184,10 @@ class Ensemble:
     """The loaded networks of `OwnWeights`. Making one raises InputError if a file cannot be used."""
 
     def __init__(self, weights: OwnWeights) -> None:
-        from define_model import joint_network, load_fold
-
         self._n_classes = len(weights.classes)
         self._networks = []  # and the weights of each: they can be the same network
         for files in weights.networks:
-            spotting, recognition = load_fold(files, self._n_classes)
-            network = spotting if recognition is None else joint_network(spotting, recognition)
+            network = weights.steps.video.load(files, self._n_classes)
             self._networks.append((network, network.get_weights()))
 
     def predict(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,12 +14,13 @@ from prepare_training import spotting_validation_set, thinned_frames
 from train_evaluate import FoldJob, FoldMethod, Networks, loss_curves, predict_features
 from training_utils import SpottedInterval, SpottingMethod, spotted_intervals, threshold
 from Utils.datasets.table import Dataset
-from Utils.methods.steps import Steps
+from Utils.methods.steps import Steps, VideoMethod
+from Utils.networks.weights import FoldWeights
 from Utils.records import MICRO, Video
-from Utils.softnet.features import feature_image, landmarks_of, places_of
+from Utils.softnet.features import Places, feature_image, landmarks_of, places_of
 from Utils.softnet.spotting import smooth_scores, visiting_order
 from Utils.softnet.training import AugmentedFrames, pseudo_labels, thin
-from Utils.softnet.weights import find_weights, weights_folder
+from Utils.softnet.weights import find_weights, weights_folder, weights_for_videos
 
 FEATURE_VERSION = 1  # part of the features' keys: raise it when the features change
 FOLD_VERSION = 1  # part of a fold's key: raise it when training or prediction changes
@@ -66,12 +67,27 @@ def train(job: FoldJob) -> Networks:
 
 def load(job: FoldJob) -> Networks:
     """SOFTNet with the given weights. Raises InputError if the file cannot be used."""
+    return Networks(partial(predict_features, load_network_of(job.weights)), False)
+
+
+def load_network_of(files: FoldWeights, n_classes: int = 0):
+    """SOFTNet with the weights in a file. Raises InputError if the file cannot be used."""
     from Utils.networks.weights import load_network
     from Utils.softnet.network import PUBLISHED_NAMES, softnet
 
     network = softnet()
-    load_network(network, job.weights.spot, PUBLISHED_NAMES)
-    return Networks(partial(predict_features, network), False)
+    load_network(network, files.spot, PUBLISHED_NAMES)
+    return network
+
+
+def places_in_video(crop: np.ndarray) -> Places:
+    """The parts of a face in its first crop, (128, 128) uint8. Where none is detected, the whole crop is the face."""
+    return places_of(landmarks_of([crop])[0])
+
+
+def least_features(k: int) -> int:
+    """How many features a part of a video must have: it then has one smoothed score."""
+    return 2 * k + 1
 
 
 def smooth(scores: np.ndarray, k: int, protocol: str) -> np.ndarray:
@@ -116,4 +132,5 @@ STEPS = Steps(
     weights_folder=weights_folder,
     find_weights=find_weights,
     weight_files={"spot": ""},
+    video=VideoMethod(places_in_video, feature_image, least_features, weights_for_videos, load_network_of),
 )

@@ -16,6 +16,7 @@ from Utils.networks.weights import (
     ENDINGS,
     PUBLISHED_ENDING,
     FoldWeights,
+    names_for_videos,
     numbers_described,
     numbers_in_order,
     weights_for_all,
@@ -32,6 +33,19 @@ PUBLISHED_SUBJECTS = {
 def weights_folder(weights_dir: Path, dataset: Dataset, kind: str) -> Path:
     """The folder of the weights that were trained on a kind of expressions, "micro" or "macro"."""
     return weights_dir / dataset.name / f"{kind}-expression"
+
+
+def weights_for_videos(weights_dir: Path, dataset: Dataset, kind: str) -> tuple[Path, tuple[FoldWeights, ...]]:
+    """The folder, and the network that was trained on all subjects, or else all leave-one-subject-out networks."""
+    folder = weights_folder(weights_dir, dataset, kind)
+    ending = ending_of(folder)
+    names = names_for_videos(folder.glob(f"*{ending}"))
+    return folder, tuple(FoldWeights(spot=folder / f"{name}{ending}", recog=None) for name in names)
+
+
+def ending_of(folder: Path) -> str:
+    """The ending of the files that are used from a folder: those of this program, if there are any."""
+    return next((ending for ending in ENDINGS if any(folder.glob(f"s*{ending}"))), ENDINGS[0])
 
 
 def find_weights(
@@ -52,7 +66,7 @@ def find_weights(
         and not as many subjects as the authors had.
     """
     folder = weights_folder(weights_dir, dataset, kind)
-    ending = next((e for e in ENDINGS if any(folder.glob(f"s*{e}"))), ENDINGS[0])
+    ending = ending_of(folder)
     in_order = numbers_in_order(annotated, others)
     paths = [path for path in (folder / DESCRIPTION, folder.parent / DESCRIPTION) if path.exists()]
     if not paths:

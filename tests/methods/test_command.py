@@ -14,39 +14,11 @@ import pytest
 import main
 from tests.support.command_line import QUICK, only_run
 from tests.support.quicker import tables_only
-from tests.support.shared import made_once
 from Utils.evaluation.counts import precision_recall_f1
 from Utils.evaluation.metrics import match_intervals
 from Utils.records import KINDS
-from Utils.synthetic.clips import ClipSettings
-from Utils.synthetic.dataset import generate
 
-BOTH = ClipSettings(frames=100, size=(160, 120), n_me=(1, 1), n_macro=(1, 1), n_speech=(0, 0))
 SOFTNET = ["--method", "SOFTNet", "--workers", "1"]
-QUICK_SOFTNET = ["--train", "--epochs_spot", "1"]
-
-
-@pytest.fixture(scope="session")
-def both_kinds(tmp_path_factory) -> Path:
-    """A data root with a DEMO of 2 subjects, each with one micro- and one macro-expression in one video. Read only."""
-
-    def make(root: Path) -> None:
-        generate(root / "DEMO", seed=14, n_subjects=2, videos_per_subject=1, settings=BOTH)
-
-    return made_once(tmp_path_factory, "both_kinds", make)
-
-
-@pytest.fixture(scope="session")
-def trained(both_kinds, tmp_path_factory) -> Path:
-    """A folder in which SOFTNet was trained on both kinds: `data`, `cache` and `runs`. Read only."""
-
-    def make(folder: Path) -> None:
-        shutil.copytree(both_kinds, folder / "data", copy_function=os.link)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(folder)
-            assert main.main([*SOFTNET, *QUICK_SOFTNET, "--expression", "both"]) == 0
-
-    return made_once(tmp_path_factory, "trained_softnet", make)
 
 
 def tables(run: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
@@ -160,7 +132,7 @@ def refused(arguments: list[str], capsys) -> str:
         (["--method", "SoftNet"], "invalid choice: 'SoftNet' (choose from 'MEAN', 'SOFTNet'"),
         ([*SOFTNET, "--train", "--ratio", "3"], "--ratio is not for --method SOFTNet: leave it out"),
         ([*SOFTNET, "--train", "--epochs_recog", "3"], "--epochs_recog is not for --method SOFTNet"),
-        (["--video", "a.mp4", "--expression", "macro"], "--expression is for"),
+        (["--evaluate", "a.csv", "--expression", "macro"], "--expression is for"),
         (["--dataset_name", "CASME2", "--expression", "macro"], "CASME II annotates no macro-expressions"),
         (
             ["--dataset_name", "SMIC_HS", "--expression", "both"],

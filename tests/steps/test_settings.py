@@ -12,8 +12,8 @@ from Utils.parsing import parse_settings
 from Utils.settings import Settings
 
 VALUES = {"dataset_name": "CASME_sq", "protocol": "upstream", "videos": "all", "face": "all", "flow": "opencv"}
-VALUES |= {"scheduler": "tcp://host:80", "p": "0.5", "spotting": "paper", "expression": "both"}
-NEEDED = {("p", "video"): ["--spotting", "paper"]}  # what a flag needs beside it
+VALUES |= {"scheduler": "tcp://host:80", "p": "0.5", "spotting": "paper", "expression": "macro"}
+NEEDED = {(name, "video"): ["--spotting", "paper"] for name in ("p", "expression")}  # what a flag needs beside it
 CHOOSE = {
     "evaluate": ["--evaluate", "p.csv", "--ground_truth", "g.csv"],
     "agreement": ["--agreement", "a.csv", "b.csv"],
