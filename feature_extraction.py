@@ -90,8 +90,8 @@ class FeatureMethod:
     find_landmarks : callable
         Video, whose frames are crops -> landmarks, (68, 2) int, and a remark on them ("" if there is none).
     features : callable
-        (FeatureJob, landmarks) -> the shape of the features, and an iterable of them, each float32. For methods that
-        compare pairs of frames it is `PairFeatures`.
+        (Video, landmarks, FeatureJob) -> the shape of the features, and an iterable of them, each float32. For methods
+        that compare pairs of frames it is `PairFeatures`.
     least_frames : callable
         k -> the least number of frames of a video that can be used.
     recognises : bool
@@ -101,7 +101,7 @@ class FeatureMethod:
     name: str
     version: int
     find_landmarks: Callable[[Video], tuple[np.ndarray, str]]
-    features: Callable[[FeatureJob, np.ndarray], tuple[tuple[int, ...], Iterable[np.ndarray]]]
+    features: Callable[[Video, np.ndarray, FeatureJob], tuple[tuple[int, ...], Iterable[np.ndarray]]]
     least_frames: Callable[[int], int]
     recognises: bool
 
@@ -206,7 +206,7 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
             write_array(scratch / "landmarks.npy", landmarks)
             if remark:
                 write_json(scratch / REMARK, remark)
-            _write_spotting_features(job, landmarks, scratch / "features.npy")
+            _write_spotting_features(video, landmarks, job, scratch / "features.npy")
     marks = [(e.onset, e.apex, e.offset) for e in video.expressions]
     if not method.recognises:
         whole_key = key_of(spotting=key, expressions=marks)
@@ -248,12 +248,12 @@ def _landmark_model_hash() -> str:
     return file_hash(landmark_model())
 
 
-def _write_spotting_features(job: FeatureJob, landmarks: np.ndarray, path: Path) -> None:
+def _write_spotting_features(video: Video, landmarks: np.ndarray, job: FeatureJob, path: Path) -> None:
     """Write the features of a video one by one.
 
     No memory map is used for writing: with one, a full disk would end the process without a message.
     """
-    shape, features = job.method.features(job, landmarks)
+    shape, features = job.method.features(video, landmarks, job)
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
         for feature in features:
@@ -275,16 +275,18 @@ class PairFeatures:
     places: Callable
     image: Callable[..., np.ndarray]
 
-    def __call__(self, job: FeatureJob, landmarks: np.ndarray) -> tuple[tuple[int, ...], Iterator[np.ndarray]]:
+    def __call__(
+        self, video: Video, landmarks: np.ndarray, job: FeatureJob
+    ) -> tuple[tuple[int, ...], Iterator[np.ndarray]]:
         """Their shape, (n - k, 42, 42, 3), and the features. At most k + 1 crops are in memory."""
-        shape = (len(job.video.frames) - job.k, FEATURE_SIZE, FEATURE_SIZE, N_CHANNELS)
-        return shape, self._features(job, self.places(landmarks), flow_function(job.flow))
+        shape = (len(video.frames) - job.k, FEATURE_SIZE, FEATURE_SIZE, N_CHANNELS)
+        return shape, self._features(video, job.k, self.places(landmarks), flow_function(job.flow))
 
-    def _features(self, job: FeatureJob, places, flow: Callable) -> Iterator[np.ndarray]:
-        window: deque[np.ndarray] = deque(maxlen=job.k + 1)
-        for j, crop in enumerate(read_crops(job.video)):
+    def _features(self, video: Video, k: int, places, flow: Callable) -> Iterator[np.ndarray]:
+        window: deque[np.ndarray] = deque(maxlen=k + 1)
+        for j, crop in enumerate(read_crops(video)):
             window.append(crop)
-            if j >= job.k:
+            if j >= k:
                 yield self.image(window[0], window[-1], places, flow)
 
 

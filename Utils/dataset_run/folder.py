@@ -108,7 +108,8 @@ def write_run(
         _write_files(folder, settings, dataset, parts, remarks)
         for part in parts:
             ending = f"-{part.kind}" if len(parts) > 1 else ""
-            _draw_figures(folder / f"figures{ending}", settings, dataset, part, workers)
+            run = part.evaluated[settings.protocol]
+            _draw_figures(folder / f"figures{ending}", settings, dataset, part.k_prime, run, workers)
             if settings.train:
                 histories = {r.fold.held_out: r.history for r in part.results}
                 shown = {r.fold.held_out: r.history for r in part.results if r.fold.number}
@@ -177,11 +178,12 @@ def _title(settings: Settings, dataset: Dataset) -> str:
     return ", ".join(filter(None, [dataset.title, method, kinds, settings.mode, f"seed {settings.seed}"]))
 
 
-def _draw_figures(folder: Path, settings: Settings, dataset: Dataset, part: RunPart, workers: Workers | int) -> None:
+def _draw_figures(
+    folder: Path, settings: Settings, dataset: Dataset, k_prime: int, run: RunEvaluation, workers: Workers | int
+) -> None:
     """Draw a figure for each video."""
     folder.mkdir()
-    figures = video_figures(part.evaluated[settings.protocol], dataset, part.k_prime, settings, folder)
-    run_units(draw_video, figures, workers, "figures", "video")
+    run_units(draw_video, video_figures(run, dataset, k_prime, settings, folder), workers, "figures", "video")
 
 
 def summarise_runs(settings: Settings, metrics: Sequence[dict]) -> Path:

@@ -22,6 +22,7 @@ from training_utils import SpottedInterval, SpottingMethod
 from Utils.datasets.table import Dataset
 from Utils.methods.steps import Steps
 from Utils.own_video.displacement import MOVED, CurveMeter
+from Utils.records import Video
 
 FEATURE_VERSION = 1  # part of the features' keys: raise it when the curves change
 FOLD_VERSION = 1  # part of a fold's key: raise it when the scores change
@@ -40,14 +41,14 @@ def least_frames(k: int) -> int:
     return 4 * k + 1
 
 
-def curves(job: FeatureJob, landmarks: np.ndarray) -> tuple[tuple[int, ...], Iterator[np.ndarray]]:
+def curves(video: Video, landmarks: np.ndarray, job: FeatureJob) -> tuple[tuple[int, ...], Iterator[np.ndarray]]:
     """For `FeatureMethod.features`: x and y of each region in pixels, one row for each frame.
 
     Fast videos are measured at every n-th frame, and the rows between are interpolated.
     """
-    n = len(job.video.frames)
+    n = len(video.frames)
     meter = CurveMeter(n, job.fps)
-    for frame, crop in enumerate(read_crops(job.video)):
+    for frame, crop in enumerate(read_crops(video)):
         if meter.wants(frame):
             meter.add(frame, crop)
     sampled = meter.curves[:, MOVED]

@@ -66,7 +66,7 @@ def test_a_noisy_photograph_has_no_movement(make_video, fps):
     images = [np.clip(still + rng.normal(0, 2, still.shape), 0, 255).astype(np.uint8) for _ in range(40)]
     video = make_video(images)
     job = FeatureJob(video, K_PRIME, fps, "kernel", video.frames[0].parent, STEPS.features)
-    shape, rows = curves(job, np.zeros((68, 2), int))
+    shape, rows = curves(video, np.zeros((68, 2), int), job)
     found = np.stack(list(rows))
     assert shape == found.shape == (40, 2 * N_REGIONS) and np.isfinite(found).all()
     assert movement(found, K_PRIME)[0].max() < LEAST_MOVED
