@@ -96,22 +96,25 @@ def test_weights_of_each_kind_are_used_again(trained, both_kinds, tmp_path, monk
     assert "STRS" not in capsys.readouterr().out.replace(" STRS: spotting", "")
 
 
-def test_mean_on_both_kinds(trained, both_kinds, tmp_path, monkeypatch):
+def test_mean_on_macro_expressions(trained, tmp_path, monkeypatch):
+    """Trained on macro-expressions alone; their weights are not those of micro-expressions."""
     shutil.copytree(trained / "data", tmp_path / "data", copy_function=os.link)
     monkeypatch.chdir(tmp_path)
     tables_only(monkeypatch)
-    assert main.main(["--train", "--expression", "both", "--workers", "1", *QUICK]) == 0
-    run = only_run(tmp_path, "DEMO-both-train")
+    assert main.main(["--train", "--expression", "macro", "--workers", "1", *QUICK]) == 0
+    run = only_run(tmp_path, "DEMO-macro-train")
     predictions, truth, metrics = tables(run)
-    for kind in KINDS:
-        expected = count(predictions, truth, kind)
-        assert tuple(metrics["by_kind"][kind][key] for key in ("tp", "fp", "fn")) == expected
+    assert set(truth["kind"]) == {"macro"} and list(metrics["by_kind"]) == ["macro"]
+    expected = count(predictions, truth, "macro")
+    assert tuple(metrics["by_kind"]["macro"][key] for key in ("tp", "fp", "fn")) == expected
     assert metrics["analysis"]["evaluated"] == sum(row["analysed"] for row in metrics["per_video"])
-    weights = run / "MEAN_Weights/DEMO"
-    assert (weights / "spot/s1.weights.h5").is_file() and (weights / "macro-expression/spot/s1.weights.h5").is_file()
-    assert main.main(["--expression", "both", "--workers", "1", "--weights_dir", str(run / "MEAN_Weights")]) == 0
-    again = only_run(tmp_path, "DEMO-both-pretrained")
+    weights = run / "MEAN_Weights"
+    assert {path.name for path in (weights / "DEMO").iterdir()} == {"macro-expression"}
+    common = ["--workers", "1", "--weights_dir", str(weights)]
+    assert main.main([*common, "--expression", "macro"]) == 0
+    again = only_run(tmp_path, "DEMO-macro-pretrained")
     assert (again / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
+    assert main.main(common) == 2, "there are none of micro-expressions"
 
 
 def refused(arguments: list[str], capsys) -> str:
