@@ -73,7 +73,6 @@ def run(settings: Settings) -> tuple[int, list[dict]]:
     Returns the exit code, and for each seed kind ("micro", "macro" or "overall") -> metrics.
     """
     import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
-    from load_excel import require_kind
     from Utils.dataset_run.folder import print_remarks, summarise_runs
     from Utils.work.cache import remove_leftovers, require_writable
     from Utils.work.machine import cores
@@ -81,11 +80,7 @@ def run(settings: Settings) -> tuple[int, list[dict]]:
 
     dataset, method = DATASETS[settings.dataset_name], METHODS[settings.method]
     settings = replace(settings, workers=settings.workers or cores())
-    for kind in settings.kinds:  # before anything is written
-        require_kind(dataset, kind)
-    if dataset.one_per_video and not method.short_videos:
-        others = ", ".join(d.name for d in DATASETS.values() if not d.one_per_video)
-        raise InputError(f"{method.name} is for long videos; give one of these with --dataset_name: {others}")
+    require_fit(settings, dataset, method)  # before anything is written
     cache_dir = settings.cache_dir / dataset.name
     require_writable(settings.output_dir, "--output_dir")
     require_writable(cache_dir, "--cache_dir")
@@ -104,6 +99,17 @@ def run(settings: Settings) -> tuple[int, list[dict]]:
     return PARTLY_DONE if any(of_kind.n_left_out for of_kind in prepared) else DONE, metrics
 
 
+def require_fit(settings: Settings, dataset: Dataset, method: Method) -> None:
+    """Raise InputError if the dataset lacks a kind of expressions, or is not one for the method."""
+    from load_excel import require_kind
+
+    for kind in settings.kinds:
+        require_kind(dataset, kind)
+    if dataset.one_per_video and not method.short_videos:
+        others = ", ".join(d.name for d in DATASETS.values() if not d.one_per_video)
+        raise InputError(f"{method.name} is for long videos; give one of these with --dataset_name: {others}")
+
+
 def compare_methods(settings: Settings) -> int:
     """--compare: run several methods on one dataset, and print their figures side by side. Returns the exit code."""
     from Utils.dataset_run.folder import write_comparison
@@ -112,6 +118,7 @@ def compare_methods(settings: Settings) -> int:
     if unknown := [name for name in names if name not in METHODS]:
         raise InputError(f"--compare: no method is named {unknown[0]!r}; there are {', '.join(METHODS)}")
     for name in names:
+        require_fit(settings, DATASETS[settings.dataset_name], METHODS[name])
         if METHODS[name].trained and name != MEAN and not settings.train and not settings.weights_dir:
             raise InputError(f"--compare: {name} has no weights of its own here; add --train, or --weights_dir")
     codes, figures = [], {}

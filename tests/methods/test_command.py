@@ -13,6 +13,7 @@ import pytest
 
 import main
 from tests.support.command_line import QUICK, only_run
+from tests.support.layouts import shared_layout
 from tests.support.quicker import tables_only
 from Utils.evaluation.counts import precision_recall_f1
 from Utils.evaluation.metrics import match_intervals
@@ -109,7 +110,7 @@ def test_mean_on_macro_expressions(trained, tmp_path, monkeypatch):
     assert tuple(metrics["by_kind"]["macro"][key] for key in ("tp", "fp", "fn")) == expected
     assert metrics["analysis"]["evaluated"] == sum(row["analysed"] for row in metrics["per_video"])
     weights = run / "MEAN_Weights"
-    assert {path.name for path in (weights / "DEMO").iterdir()} == {"macro-expression"}
+    assert {path.name for path in (weights / "DEMO").iterdir()} == {"macro"}
     common = ["--workers", "1", "--weights_dir", str(weights)]
     assert main.main([*common, "--expression", "macro"]) == 0
     again = only_run(tmp_path, "DEMO-macro-pretrained")
@@ -191,3 +192,12 @@ def test_methods_side_by_side(trained, both_kinds, tmp_path, monkeypatch, capsys
             assert pd.isna(found["difference"]) == (method == "SOFTNet")
             assert f"{method:<13}{kind:<8}{expected['tp']:>5}{expected['fp']:>6}{expected['fn']:>5}" in said
     assert "3 methods on DEMO, paper protocol, 2 subjects" in said
+
+
+@pytest.mark.parametrize("name", ["CASME_sq", "SAMMLV"])
+def test_check_counts_each_kind(name, capsys):
+    root = shared_layout(name)
+    assert main.main(["--dataset_name", name, "--data_root", str(root), "--check", "--expression", "both"]) == 0
+    said = capsys.readouterr().out
+    assert "takes part (videos with a micro-expression" in said and "takes part (videos with a macro-expression" in said
+    assert "subjects/videos/expressions: here 2/2/2" in said and "2 macro-expressions that can be used" in said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -85,3 +87,5 @@ def test_every_method_has_its_steps(name):
     assert (method.steps.folds.train is not None) == (method.steps.find_weights is not None) == method.trained
     assert method.steps.folds.name == method.steps.features.name == name
     assert method.steps.spotting.recognises == method.steps.features.recognises == method.recognises
+    parts = (method.steps.features, method.steps.folds, method.steps.spotting)
+    assert pickle.loads(pickle.dumps(parts)) == parts, "they are sent to other processes and machines"
