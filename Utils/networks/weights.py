@@ -1,8 +1,8 @@
 """Weights of networks on disk: `<weights_dir>/<dataset>/{spot,recog,spot_recog}/s<N>.weights.h5` and `weights.json`.
 
-Those that were trained on macro-expressions are in `<weights_dir>/<dataset>/macro/...` (`folder_of`). N is the number of
-the held-out subject, from 1. The authors' published files (`s<N>.hdf5`, Keras 2.4) can be read too: layer by layer, in
-the order of creation. The networks are always built by this program. Nothing in a file is executed.
+Those that were trained on macro-expressions are in `<weights_dir>/<dataset>/macro/...` (`folder_of`). N is the number
+of the held-out subject, from 1. The authors' published files (`s<N>.hdf5`, Keras 2.4) can be read too: layer by layer,
+in the order of creation. The networks are always built by this program. Nothing in a file is executed.
 """
 
 from __future__ import annotations
