@@ -236,7 +236,10 @@ def _row(
         "flags": str(source.get("flags", "")),
     }
     colour = colours.get(interval.emotion, GREY)
-    return row | {"curve": number, "source": interval.row, "colour": colour, "csv": csv_line(row)}
+    named = curve.kind if curve.several_kinds else ""
+    return row | {
+        "curve": number, "source": interval.row, "colour": colour, "expressions": named, "csv": csv_line(row),
+    }  # fmt: skip
 
 
 def _whole(apex: float) -> float | None:

@@ -134,7 +134,7 @@ def write_report(
         rows=rows,
         csv_header=",".join(CSV_COLUMNS),
         columns={
-            "video": counts["videos"] > 1,
+            "video": counts["videos"] > 1 or any(row["expressions"] for row in rows),
             "face": any(row["face"] for row in rows),
             "annotated": counts["annotated"] > 0,
             "second_look": set_aside is not None,

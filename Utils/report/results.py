@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from Utils.evaluation.counts import total_row
+from Utils.evaluation.kinds import KEYS
 from Utils.evaluation.result import Evaluation
+from Utils.records import KINDS
 
 PROTOCOL_NAMES = {"paper": "Paper's protocol", "upstream": "Published code's protocol"}
 SPOTTING = {
@@ -63,10 +65,28 @@ def metric_groups(metrics: Mapping[str, Mapping]) -> list[dict]:
         ]
         if rows:
             groups.append({"title": title, "rows": rows})
+    groups[:0] = _kind_groups(metrics)
     if all(protocol.get("analysis") is None for protocol in metrics.values()):
         return groups
     together = [cell(protocol.get("strs")) for protocol in metrics.values()]
     return [*groups, {"title": "Both", "rows": [{"name": "STRS, spotting F1 × analysis F1", "values": together}]}]
+
+
+def _kind_groups(metrics: Mapping[str, Mapping]) -> list[dict]:
+    """A group for each kind of expressions, if the run has both: see `metric_groups`."""
+    of_protocols = [protocol.get("by_kind", {}) for protocol in metrics.values()]
+    kinds = [kind for kind in KINDS if all(kind in rows for rows in of_protocols)]
+    if len(kinds) < 2:
+        return []
+    return [
+        {
+            "title": f"Spotting of {kind}-expressions",
+            "rows": [
+                {"name": SPOTTING[key], "values": [cell(rows[kind][key]) for rows in of_protocols]} for key in KEYS
+            ],
+        }
+        for kind in kinds
+    ]
 
 
 def subject_table(metrics: Mapping) -> list[dict]:

@@ -8,6 +8,7 @@ import pytest
 from Utils.evaluation.evaluate import compare
 from Utils.evaluation.kinds import NO_EMOTIONS, by_kind, pooled, spotting_only
 from Utils.evaluation.text import WIDTH, format_metrics
+from Utils.report.results import metric_groups
 
 CLASSES = ("negative", "positive", "surprise")
 VIDEOS = [("s1", "a"), ("s1", "b"), ("s2", "c")]
@@ -84,6 +85,17 @@ def test_a_method_without_emotions():
     assert metrics["spotting"] == evaluation.metrics["spotting"]
     said = format_metrics(metrics)
     assert "Analysis" not in said and "\nSTRS" not in said
+
+
+def test_kinds_in_the_report(evaluations):
+    whole = pooled(evaluations, CLASSES)
+    groups = metric_groups({whole.metrics["protocol"]: whole.metrics})
+    assert [group["title"] for group in groups[:2]] == [f"Spotting of {kind}-expressions" for kind in evaluations]
+    for group, (tp, fp, fn) in zip(groups, ((2, 1, 0), (1, 1, 1)), strict=False):
+        values = {row["name"]: row["values"][0] for row in group["rows"]}
+        assert [values[name] for name in ("True positives", "False positives", "Missed")] == [str(tp), str(fp), str(fn)]
+    alone = evaluations["micro"].metrics
+    assert not any("micro" in group["title"] for group in metric_groups({"paper": alone}))
 
 
 def test_kinds_on_the_screen(evaluations):

@@ -99,16 +99,23 @@ def test_a_blind_review_shows_no_scores(still):
     expect(page.locator("#plot .bar")).to_have_count(5)
 
 
+def report_rows(page) -> list[str]:
+    """The video of each row of the table."""
+    return [text.strip() for text in page.locator("#expressions td.video").all_inner_texts()]
+
+
 def test_the_other_kind_of_expressions_is_in_the_same_plot(tmp_path, visit):
     """Before Plotly has started and after it; not in a blind review."""
     scores = np.sin(np.arange(100) / 9)
     other = np.concatenate([np.full(10, np.nan), 2 + np.cos(np.arange(80) / 9)])
-    contents = [curve(n=100, raw=scores, smoothed=scores, several_kinds=True, companion=("macro", other))]
+    one = [(18, 24, 30, "positive", 0.9)]
+    contents = [curve("", "a", one, n=100, raw=scores, smoothed=scores, several_kinds=True, companion=("macro", other))]
     write_report(tmp_path / "report.html", "both", contents, CLASSES)
     page = visit(tmp_path / "report.html", before=NO_FRAMES)
     own, of_other = (boxes(page, f"#plot .{name}")[0] for name in ("smoothed", "companion"))
     assert of_other[3] < own[2] + NEAR and of_other[0] > own[0]  # higher up, and it begins later
     expect(page.locator("#curve-choice option")).to_have_text(re.compile(r"micro-expressions \("))
+    assert report_rows(page) == ["a, micro"]
     expect(page.get_by_text("smoothed score of the other kind of expressions")).to_be_visible()
     page.evaluate("window.nextFrame()")
     expect(page.locator("#plot .scatterlayer .js-line")).to_have_count(3)
