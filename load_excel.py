@@ -16,7 +16,9 @@ from Utils.records import MACRO, MICRO, PROTOCOLS, Video
 NAMES_SHOWN = 12  # folders that a remark names at most
 
 
-def load_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper", kind: str = MICRO) -> Annotations:
+def load_annotations(
+    dataset: Dataset, data_root: Path, protocol: str = "paper", kind: str = MICRO, spotting_only: bool = False
+) -> Annotations:
     """Read the dataset's workbooks.
 
     Parameters
@@ -28,6 +30,8 @@ def load_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper",
         "upstream": frame numbers, apexes and order are those of the authors' code (docs/method.md, section 7).
     kind : {"micro", "macro"}
         Which expressions are read.
+    spotting_only : bool
+        Whether emotions do not matter. Then expressions with an unknown emotion are used, too.
 
     Raises
     ------
@@ -35,7 +39,7 @@ def load_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper",
         The dataset does not annotate expressions of this kind. A workbook is missing, cannot be read, lacks a sheet or
         column that is needed, or has no usable expression.
     """
-    annotations = read_annotations(dataset, data_root, protocol, kind)
+    annotations = read_annotations(dataset, data_root, protocol, kind, spotting_only)
     if not annotations.rows:
         reasons = annotations.summary()
         if annotations.left_out:
@@ -44,7 +48,9 @@ def load_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper",
     return annotations
 
 
-def read_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper", kind: str = MICRO) -> Annotations:
+def read_annotations(
+    dataset: Dataset, data_root: Path, protocol: str = "paper", kind: str = MICRO, spotting_only: bool = False
+) -> Annotations:
     """Read the dataset's workbooks, as `load_annotations` does, but accept workbooks without any usable row.
 
     Raises ValueError if there is no such protocol.
@@ -54,14 +60,14 @@ def read_annotations(dataset: Dataset, data_root: Path, protocol: str = "paper",
         raise ValueError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
     paths, remarks = {}, []
     for what, candidates in dataset.workbooks.items():
-        if what == "emotions" and kind == MACRO:
+        if what == "emotions" and (kind == MACRO or spotting_only):
             continue  # macro-expressions have none there
         paths[what], *others = existing_paths(data_root, candidates, dataset, f"workbook of {what}")
         if others:
             names = ", ".join(str(p.relative_to(data_root)) for p in others)
             remarks.append(f"{paths[what]}: used for the {what}; not used: {names}")
-    kinds = (kind,) if len(dataset.kinds) > 1 else ()
-    annotations = dataset.read_annotations(paths, dataset.emotions, *kinds)
+    more = (kind, spotting_only) if len(dataset.kinds) > 1 else ()
+    annotations = dataset.read_annotations(paths, dataset.emotions, *more)
     annotations.remarks[:0] = remarks
     return as_upstream(annotations, dataset.upstream_shift) if protocol == "upstream" else annotations
 

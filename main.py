@@ -181,7 +181,8 @@ def prepare(settings: Settings, dataset: Dataset, method: Method, kind: str, wor
     if dataset.generated:
         make_demo(settings.data_root / dataset.name, workers)
     found, remarks = find_videos(dataset, settings.data_root)
-    annotations = load_annotations(dataset, settings.data_root, settings.protocol, kind)
+    spots_only = not method.recognises
+    annotations = load_annotations(dataset, settings.data_root, settings.protocol, kind, spots_only)
     raw_videos, more = match_expressions(found, annotations, settings.videos)
     remarks += annotations.left_out + annotations.remarks + more
     n_videos = len(raw_videos)

@@ -5,7 +5,8 @@ Layouts and quirks: docs/method.md, section 3. What becomes of a row: `annotatio
 - `workbooks`, a mapping of what a workbook holds ("annotations", for SAMM-LV also "emotions") to its path,
 - `emotions`, what the workbook's words for emotions stand for, and
 - where the dataset annotates both kinds of expressions, `kind`, "micro" or "macro": which of them are read. Rows of the
-  other kind are skipped without a further look.
+  other kind are skipped without a further look. And `spotting_only`: True if emotions do not matter. An expression
+  whose emotion is missing or unknown is then "others", instead of a fault.
 
 It returns `Annotations` with 0-based frames. It raises `InputError` if a workbook cannot be used at all.
 """
@@ -32,7 +33,9 @@ KIND_OF_TYPE = {type_: kind for kind, type_ in OTHER_KIND.items()}  # CAS(ME)^2'
 CASME2_MISLABELLED = [65, 110, 110]
 
 
-def read_casme_sq(workbooks: Mapping[str, Path], emotions: Emotions, kind: str = MICRO) -> Annotations:
+def read_casme_sq(
+    workbooks: Mapping[str, Path], emotions: Emotions, kind: str = MICRO, spotting_only: bool = False
+) -> Annotations:
     """CAS(ME)^2, `code_final.xlsx`: three sheets without headers. Its frame numbers are 1-based.
 
     Sheet 1 holds the expressions, sheet 2 maps the subject's number to its code, sheet 3 maps the video's name to a
@@ -69,7 +72,10 @@ def read_casme_sq(workbooks: Mapping[str, Path], emotions: Emotions, kind: str =
             subject, video = place(row)
             onset, apex, offset = _frames(row, column, ("onset", "apex", "offset"), kind)
             offset = apex if offset == 0 else offset
-            emotion = _emotion_of_kind(row, emotion_column, emotions, kind)
+            if kind == MACRO or spotting_only:
+                emotion = emotions.get(plain(row.value(emotion_column))) or OTHERS
+            else:
+                emotion = _emotion(row, emotion_column, emotions)
             expression = Expression(onset - 1, _index(apex), offset - 1, emotion, kind=kind)
             # `zfill`: a code that was typed as a number has lost its leading zero
             found.add(AnnotatedRow(subject, video.zfill(4), expression, row.where, apex_number=apex), row, column)
@@ -101,16 +107,6 @@ def _index(number: int | None) -> int | None:
     return None if number is None else number - 1
 
 
-def _emotion_of_kind(row: Row, column: int, emotions: Emotions, kind: str) -> str | None:
-    """What the word in a cell stands for. CellError if the dataset does not use that word for micro-expressions.
-
-    A macro-expression whose word is unknown or missing is "others", because only its interval matters (SOFTNet).
-    """
-    if kind == MICRO:
-        return _emotion(row, column, emotions)
-    return emotions.get(plain(row.value(column))) or OTHERS
-
-
 class _Map:
     """A sheet without header, read as a map from its column `key` to its column `value`. Pairs may be repeated."""
 
@@ -136,14 +132,17 @@ class _Map:
         return values[0]
 
 
-def read_sammlv(workbooks: Mapping[str, Path], emotions: Emotions, kind: str = MICRO) -> Annotations:
+def read_sammlv(
+    workbooks: Mapping[str, Path], emotions: Emotions, kind: str = MICRO, spotting_only: bool = False
+) -> Annotations:
     """SAMM Long Videos: expressions from one workbook, emotions from SAMM's, joined on (Filename, Type). 1-based.
 
     Rows with onset 0 are skipped. Apex -1 means unknown. Subject and video are taken from the Filename (`006_1_2` is
     subject 006, video 006_1), because the Subject cell may read as a number. Macro-expressions have no emotion
-    ("others").
+    ("others"). The second workbook is not needed for them, nor if emotions do not matter.
     """
-    words = _samm_emotions(workbooks["emotions"]) if kind == MICRO else {}
+    recognised = kind == MICRO and not spotting_only
+    words = _samm_emotions(workbooks["emotions"]) if recognised else {}
     table = _first_sheet(workbooks["annotations"]).below_header(("Filename", "Onset", "Apex", "Offset", "Type"))
     column, name_pattern = _frame_columns(table), r"(\d+)_(\d+)_\d+"
     name_column, type_column = table.column["Filename"], table.column["Type"]
@@ -172,9 +171,10 @@ def read_sammlv(workbooks: Mapping[str, Path], emotions: Emotions, kind: str = M
                 found.skip(row.where, "onset 0")
                 continue
             onset, apex, offset = _frames(row, column, ("Onset", "Apex", "Offset"), kind)
+            emotion = OTHERS
             if kind == MACRO:
-                emotion, offset = OTHERS, offset or apex
-            else:
+                offset = offset or apex
+            if recognised:
                 word_rows = words.get((plain(row.value(name_column)), type_), [])
                 if len({plain(r.value(c)) for r, c in word_rows}) != 1:
                     here = f"{row.value(name_column)}, {row.value(type_column)}"

@@ -53,7 +53,8 @@ class Dataset:
     workbooks : dict of str to tuple of str
         What the reader needs ("annotations", for SAMM-LV also "emotions") -> where it may be (glob patterns).
     read_annotations : callable
-        (workbooks, emotions) -> Annotations. If `kinds` has both, there is a third parameter: the kind.
+        (workbooks, emotions) -> Annotations. If `kinds` has both, there are two more parameters: the kind, and whether
+        emotions do not matter.
     emotions : dict of str to str or None
         The workbook's words for emotions, in lower case and without blanks -> what they stand for: a class, `OTHERS`,
         or None (not evaluated).

@@ -16,7 +16,7 @@ import main
 from face_crop import clip_rectangle, cut_face
 from feature_extraction import flow_function
 from tests.support.command_line import only_run
-from tests.support.video_clips import FACE, face_clip
+from tests.support.video_clips import FACE, write_face_images
 from training_utils import threshold
 from Utils.datasets.table import DATASETS
 from Utils.faces.landmarks import detect_faces
@@ -30,10 +30,7 @@ PAPER = ("--method", "SOFTNet", "--dataset_name", "DEMO", "--spotting", "paper",
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("images")
-    for i, image in enumerate(face_clip()[0]):
-        cv2.imwrite(str(folder / f"img{i + 1}.png"), image)
-    return folder
+    return write_face_images(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,16 @@ import main
 from face_crop import clip_rectangle, cut_face
 from feature_extraction import face_regions, feature_image, flow_function
 from tests.support import faults
-from tests.support.video_clips import FACE, face_clip, numbered, texture, turn, write_sound, write_video
+from tests.support.video_clips import (
+    FACE,
+    face_clip,
+    numbered,
+    texture,
+    turn,
+    write_face_images,
+    write_sound,
+    write_video,
+)
 from training_utils import smooth_scores, threshold
 from Utils.datasets.table import DATASETS
 from Utils.evaluation.reviews import read_intervals
@@ -221,10 +230,7 @@ def test_no_face_and_one_frame_are_said(analysed):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("images")
-    for i, image in enumerate(face_clip()[0]):
-        cv2.imwrite(str(folder / f"img{i + 1}.png"), image)
-    return folder
+    return write_face_images(tmp_path_factory.mktemp("images"))
 
 
 def test_scores_are_those_of_the_datasets_chain(images, weights, tmp_path):

@@ -490,3 +490,25 @@ def test_macro_expressions_whose_emotion_or_apex_is_unknown_are_used(tmp_path):
 def test_datasets_without_macro_expressions_say_so(name, tmp_path):
     with pytest.raises(InputError, match=r"annotates no macro-expressions; use --expression micro"):
         load_annotations(DATASETS[name], tmp_path, kind="macro")
+
+
+def test_without_emotions_every_interval_counts(tmp_path):
+    """For methods that only spot: SAMM's second workbook need not be there, and an unknown emotion is no fault."""
+    root = tmp_path / "samm"
+    make_layout("SAMMLV", root, faults=True, clips=rendered_clips())
+    for book in root.glob("SAMM*/SAMM_2*"):
+        book.unlink()
+    with pytest.raises(InputError, match="workbook of emotions"):
+        load_annotations(DATASETS["SAMMLV"], root)
+    annotations = load_annotations(DATASETS["SAMMLV"], root, spotting_only=True)
+    assert {row.expression.emotion for row in annotations.rows} == {"others"}
+    # The two rows without a known emotion are then equal to the first one of their video
+    again = [f"row {n}, column D: the same expression as in row 11" for n in (25, 26)]
+    others = [line for line in FAULTS["SAMMLV"] if "emotion" not in line]
+    assert sorted(below_the_sheet(annotations.left_out)) == sorted([*others, *again])
+
+    root = shared_layout("CASME_sq", faults=True)
+    annotations = load_annotations(DATASETS["CASME_sq"], root, spotting_only=True)
+    others = [line for line in FAULTS["CASME_sq"] if "emotion" not in line]
+    again = "row 16, column C: the same expression as in row 1"  # "postive" is "others", as in row 1
+    assert sorted(below_the_sheet(annotations.left_out)) == sorted([*others, again])

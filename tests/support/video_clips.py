@@ -97,6 +97,13 @@ def face_clip(subject: int = 0, frames: int = FACE.frames) -> tuple[tuple[np.nda
     return tuple(images), tuple(events)
 
 
+def write_face_images(folder: Path) -> Path:
+    """The frames of `face_clip` as PNG, without loss: img1.png, img2.png, ... Returns the folder."""
+    for i, image in enumerate(face_clip()[0]):
+        cv2.imwrite(str(folder / f"img{i + 1}.png"), image)
+    return folder
+
+
 def texture(n: int, size: tuple[int, int] = FACE.size) -> list[np.ndarray]:
     """Frames without a face: slowly moving noise of the faces' brightness."""
     rng = np.random.default_rng(1)
