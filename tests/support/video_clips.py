@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
 from Utils.synthetic.clips import ClipSettings, Event, render_clip
