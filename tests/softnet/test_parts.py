@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import Utils.softnet.steps
 from feature_extraction import extract_features
 from prepare_training import ThinnedFrames
+from train_evaluate import FoldJob, Hyperparameters
 from Utils.errors import InputError
 from Utils.networks.backend import seed_keras
-from Utils.records import Expression
+from Utils.records import Expression, Fold
 from Utils.softnet.features import Places, feature_image, forward_strain, landmarks_of, places_of, raw_feature
 from Utils.softnet.spotting import smooth_scores, visiting_order
 from Utils.softnet.steps import STEPS, least_frames
@@ -191,3 +195,25 @@ def test_up_to_sixteen_predictions_are_visited_in_order():
     for n in range(17):
         assert visiting_order(n).tolist() == list(range(n))
     assert visiting_order(17).tolist() != list(range(17))
+
+
+@pytest.mark.parametrize(("kind", "augmented"), [("micro", True), ("macro", False)])
+def test_only_micro_expressions_are_augmented(kind, augmented, monkeypatch):
+    """The training of a fold asks for it."""
+    asked = []
+
+    class Stop(Exception):
+        pass
+
+    def frames(_, augmented, rng):
+        asked.append(augmented)
+        raise Stop
+
+    monkeypatch.setattr(Utils.softnet.steps, "thinned_frames", lambda *_: None)
+    monkeypatch.setattr(Utils.softnet.steps, "AugmentedFrames", frames)
+    fold = Fold(1, "s1", *np.zeros((3, 1), int))
+    settings = Hyperparameters(1, 1, 12, 5e-4, 5, 1, validate=False)
+    job = FoldJob(fold, (), (), 3, 6, Path(), hyperparameters=settings, method=STEPS.folds, kind=kind)
+    with pytest.raises(Stop):
+        STEPS.folds.train(job)
+    assert asked == [augmented]

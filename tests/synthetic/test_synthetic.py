@@ -352,3 +352,45 @@ def test_killed_render_leaves_no_video(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (tmp_path / video.folder).exists()
     assert len(list(dataset.render_video(video, tmp_path).iterdir())) == 20
     assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.fixture
+def small_demo(monkeypatch) -> list:
+    """A DEMO of two subjects with short videos: the videos of its version 1."""
+    first = dataset.plan(0, 2, 1, SHORT)
+    monkeypatch.setattr(dataset, "plan", lambda: list(first))
+    monkeypatch.setattr(dataset, "MACRO_CLIP", replace(SHORT, frames=110, n_me=(0, 0), n_macro=(1, 1)))
+    return first
+
+
+def write_version_1(root, videos) -> None:
+    for video in videos:
+        dataset.render_video(video, root)
+    dataset.write_workbook(videos, root / dataset.WORKBOOK_NAME)
+
+
+def contents(root) -> dict:
+    return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_demo_of_version_1_is_completed_and_nothing_else_changes(small_demo, tmp_path):
+    write_version_1(tmp_path, small_demo)
+    before = contents(tmp_path)
+    dataset.make_demo(tmp_path, workers=1)
+    after = contents(tmp_path)
+    workbook = Path(dataset.WORKBOOK_NAME)
+    assert {path for path in before if before[path] != after[path]} == {workbook}
+    added = dataset.plan_demo()[len(small_demo) :]
+    assert [video.subject for video in added] == [0, 1] and all(dataset.is_rendered(v, tmp_path) for v in added)
+    assert {event.kind for video in added for event in video.events} == {"macro-expression"}
+    assert not {v.folder for v in added} & {v.folder for v in small_demo}
+    dataset.make_demo(tmp_path, workers=1)
+    assert contents(tmp_path) == after, "it is complete now"
+
+
+def test_a_demo_of_the_user_is_left_alone(small_demo, tmp_path):
+    """With other videos, or a part of them, it is not one that this program made as a whole."""
+    write_version_1(tmp_path, small_demo[:1])
+    before = contents(tmp_path)
+    dataset.make_demo(tmp_path, workers=1)
+    assert contents(tmp_path) == before
