@@ -57,7 +57,8 @@ class VideoFeatures:
     video : Video
         Its frames are the crops. Expressions without an annotated apex have a searched one, if it could be found.
     spotting : Path
-        `.npy`, (n - k, 42, 42, 3) float32 in [0, 1]. Feature i is that of the frames (i, i + k).
+        `.npy`, (n - k, 42, 42, 3) float32 in [0, 1]. Feature i is that of the frames (i, i + k). (Of the methods in
+        Utils/untrained: pixels, and for displacement curves, (n, 2 x regions).)
     recognition : Path or None
         `.npy`, (expressions, 42, 42, 3) float32 in [0, 1]. Each is that of (onset, apex). NaN if one of these frames is
         missing. None if the method does not recognise emotions.
@@ -85,8 +86,8 @@ class FeatureMethod:
 
     Attributes
     ----------
-    name, version : str, int
-        Parts of the features' keys. The version is raised when the features change.
+    name, version : str, int or str
+        Parts of the features' keys. The version changes when the features do.
     find_landmarks : callable
         Video, whose frames are crops -> landmarks, (68, 2) int, and a remark on them ("" if there is none).
     features : callable
@@ -99,7 +100,7 @@ class FeatureMethod:
     """
 
     name: str
-    version: int
+    version: int | str
     find_landmarks: Callable[[Video], tuple[np.ndarray, str]]
     features: Callable[[Video, np.ndarray, FeatureJob], tuple[tuple[int, ...], Iterable[np.ndarray]]]
     least_frames: Callable[[int], int]

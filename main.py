@@ -11,13 +11,14 @@ from __future__ import annotations
 import errno
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from Utils.datasets.table import DATASETS, WEIGHTS, Dataset
 from Utils.errors import InputError, shown
 from Utils.methods.table import METHODS, Method
 from Utils.parsing import parse_settings
 from Utils.records import PROTOCOLS
-from Utils.settings import MEAN, Settings, is_default
+from Utils.settings import Settings, is_default
 
 # Exit codes
 DONE = 0
@@ -81,6 +82,8 @@ def run(settings: Settings) -> tuple[int, list[dict]]:
     dataset, method = DATASETS[settings.dataset_name], METHODS[settings.method]
     settings = replace(settings, workers=settings.workers or cores())
     require_fit(settings, dataset, method)  # before anything is written
+    if len(settings.kinds) > 1 and (lacking := missing_weights(settings, method)):
+        raise InputError(f"{lacking}: no such folder of weights; train them with --train, or give --weights_dir")
     cache_dir = settings.cache_dir / dataset.name
     require_writable(settings.output_dir, "--output_dir")
     require_writable(cache_dir, "--cache_dir")
@@ -110,6 +113,15 @@ def require_fit(settings: Settings, dataset: Dataset, method: Method) -> None:
         raise InputError(f"{method.name} is for long videos; give one of these with --dataset_name: {others}")
 
 
+def missing_weights(settings: Settings, method: Method) -> Path | None:
+    """A folder of weights that a run without training needs and that is not there. None if there is none."""
+    if settings.train or not method.trained:
+        return None
+    folder_of, dataset = method.steps.weights_folder, DATASETS[settings.dataset_name]
+    folders = (folder_of(settings.weights_source, dataset, kind) for kind in settings.kinds)
+    return next((folder for folder in folders if not folder.is_dir()), None)
+
+
 def compare_methods(settings: Settings) -> int:
     """--compare: run several methods on one dataset, and print their figures side by side. Returns the exit code."""
     from Utils.dataset_run.folder import write_comparison
@@ -119,13 +131,14 @@ def compare_methods(settings: Settings) -> int:
         raise InputError(f"--compare: no method is named {unknown[0]!r}; there are {', '.join(METHODS)}")
     for name in names:
         require_fit(settings, DATASETS[settings.dataset_name], METHODS[name])
-        if METHODS[name].trained and name != MEAN and not settings.train and not settings.weights_dir:
-            raise InputError(f"--compare: {name} has no weights of its own here; add --train, or --weights_dir")
+        if lacking := missing_weights(settings, METHODS[name]):
+            raise InputError(f"--compare: {name} has no weights in {lacking}; add --train, or --weights_dir")
     codes, figures = [], {}
     for name in names:
         method = METHODS[name]
         own = {flag: value for flag, value in method.defaults.items() if is_default(settings, flag)}
-        code, metrics = run(replace(settings, method=name, train=settings.train and method.trained, **own))
+        train = settings.train and method.trained
+        code, metrics = run(replace(settings, method=name, compare=None, train=train, **own))
         codes.append(code)
         figures[name] = metrics[0]
         print()
@@ -309,8 +322,9 @@ def check(settings: Settings) -> int:
     problems = []
     for kind in settings.kinds:
         found = check_dataset(
-            dataset, settings.data_root, settings.protocol, settings.videos, settings.workers or cores(), kind
-        )
+            dataset, settings.data_root, settings.protocol, settings.videos, settings.workers or cores(), kind,
+            not METHODS[settings.method].recognises,
+        )  # fmt: skip
         print(found.report)
         problems += found.problems
     return BAD_INPUT if problems else DONE
@@ -397,7 +411,7 @@ def evaluate_tables(settings: Settings) -> int:
 
     from prepare_training import average_half_length
     from Utils.evaluation.evaluate import compare
-    from Utils.evaluation.kinds import pooled
+    from Utils.evaluation.kinds import by_kind, pooled
     from Utils.evaluation.reviews import kinds_to_compare, read_intervals, under_same_keys
     from Utils.evaluation.tables import classes_of
     from Utils.evaluation.text import format_metrics
@@ -425,8 +439,12 @@ def evaluate_tables(settings: Settings) -> int:
         )
         for kind, (predicted, annotated) in parts.items()
     }  # fmt: skip
-    whole = pooled(evaluations, classes) if len(evaluations) > 1 else next(iter(evaluations.values()))
-    print(format_metrics(whole.metrics, subjects=True))
+    if len(evaluations) > 1:
+        metrics = pooled(evaluations, classes).metrics
+    else:
+        ((kind, evaluation),) = evaluations.items()
+        metrics = evaluation.metrics | {"by_kind": by_kind({kind: evaluation.metrics})}
+    print(format_metrics(metrics, subjects=True))
     return DONE
 
 

@@ -76,6 +76,9 @@ def parse_settings(
     settings = Settings(**values | {name: tuple(given.get(name, ())) for name in ("video", "agreement")})
     if method and (unused := [name for name in method.without if name in given]):
         parser.error(f"--{unused[0]} is not for --method {method.name}: leave it out")
+    compared = [methods[name] for name in (settings.compare or "").split(",") if name in methods]
+    if compared and (unused := [name for name in given if all(name in m.without for m in compared)]):
+        parser.error(f"--{unused[0]} is for none of the methods of --compare: leave it out")
     if problem := _flags_problem(settings, given) or _values_problem(settings):
         parser.error(problem)
     return settings.with_absolute_folders() if settings.scheduler else settings

@@ -73,7 +73,7 @@ class Settings:
         MEAN,
         "MEAN; or SOFTNet, which spots only and needs weights of its own (--train, or --weights_dir); or one of two "
         "without training: flow (SOFTNet's pipeline without its network) and displacement (how far the face moves)",
-        tasks=("video", *RUN),
+        tasks=("video", "check", *RUN),
     )
     compare: str | None = flag(
         DATASETS,

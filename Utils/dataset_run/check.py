@@ -48,6 +48,7 @@ def check_dataset(
     which: str = "annotated",
     workers: Workers | int = 1,
     kind: str = MICRO,
+    spotting_only: bool = False,
 ) -> Check:
     """Read all of a dataset and report what is there.
 
@@ -66,6 +67,8 @@ def check_dataset(
         They read the frames.
     kind : {"micro", "macro"}
         The expressions that are counted.
+    spotting_only : bool
+        Whether emotions do not matter.
     """
     lines = [f"{dataset.title} in {data_root}, {protocol} protocol: checked, nothing computed"]
     raw = annotations = None
@@ -78,7 +81,7 @@ def check_dataset(
     except InputError as error:
         problems.append(str(error))
     try:
-        annotations = read_annotations(dataset, data_root, protocol, kind)
+        annotations = read_annotations(dataset, data_root, protocol, kind, spotting_only)
         if not annotations.rows:
             problems.append(f"the workbook has no usable {kind}-expression")
     except InputError as error:

@@ -25,7 +25,7 @@ Place = Callable[[Row], tuple[str, str]]  # the subject and the video that a row
 
 @dataclass(frozen=True)
 class AnnotatedRow:
-    """One annotated micro-expression.
+    """One annotated expression.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Annotations:
     Attributes
     ----------
     rows : list of AnnotatedRow
-        The micro-expressions, in the workbook's order.
+        The expressions, in the workbook's order.
     left_out : list of str
         One line for each faulty row: its place and the fault.
     skipped : dict of str to list of str
@@ -109,7 +109,7 @@ class Annotations:
         self.skipped.setdefault(reason, []).append(where)
 
     def add(self, found: AnnotatedRow, row: Row, column: Mapping[str, int]) -> None:
-        """Append a micro-expression.
+        """Append an expression.
 
         Parameters
         ----------

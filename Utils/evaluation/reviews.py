@@ -32,6 +32,7 @@ from Utils.records import KINDS, MACRO, MICRO
 
 NOT_MICRO = (MACRO, "head", "blink", "speech", "occlusion", "light", "nothing")  # kinds that do not count as micro
 KIND_OF_TYPE = {word: kind for kind, word in MEGC_TYPES.items()}
+SYNONYMS = KIND_OF_TYPE | {f"{kind}{ending}": kind for kind in KINDS for ending in ("", "-expression")}
 UNKNOWN_SUBJECT = "unknown"  # of an own video, if the other table does not name a subject either
 NAMES_SHOWN = 3  # videos of a table that a message names
 
@@ -51,7 +52,8 @@ def read_intervals(
         Whether the rows are those of a coder, whom --agreement compares with another. Rows count as in a ground truth,
         but there may be none.
     macro : bool
-        Whether macro-expressions count too. The table then has the column "kind", "micro" or "macro".
+        Whether macro-expressions count too. If the file says the kind of its rows, the table then has the column
+        "kind", "micro" or "macro".
 
     Raises
     ------
@@ -67,7 +69,7 @@ def read_intervals(
         words = table["emotion"].isin(NO_EMOTION)
         table = table.assign(emotion=[None if no else word for no, word in zip(words, table["emotion"], strict=True)])
     kinds = _kinds(table, path)
-    if macro:
+    if macro and ("kind" in table or "type" in table):
         table = table.assign(kind=kinds)
     other = kinds.isin([kind for kind in NOT_MICRO if kind != MACRO or not macro])
     if other.any():
@@ -91,7 +93,8 @@ def _kinds(table: pd.DataFrame, path: Path) -> pd.Series:
     In "kind", other words than those of this program stand for "micro".
     """
     if "kind" in table:
-        words = [word if word in NOT_MICRO else MICRO for word in table["kind"]]
+        words = [SYNONYMS.get(str(word).strip().lower(), word) for word in table["kind"]]
+        words = [word if word in NOT_MICRO else MICRO for word in words]
     elif "type" in table:
         if unknown := [word for word in table["type"] if word not in KIND_OF_TYPE]:
             known = " nor ".join(KIND_OF_TYPE)
@@ -109,11 +112,16 @@ def kinds_to_compare(
 ) -> tuple[dict[str, tuple[pd.DataFrame, pd.DataFrame]], list[str]]:
     """Kind -> the rows of both tables, and a remark on macro-expressions that are left out.
 
-    Macro-expressions count if both tables have some. `names` are the tables' names in messages. Raises InputError if no
-    annotation remains.
+    Macro-expressions count if both tables have some, or if the annotations have some and the predictions of a dataset
+    say their kind: then all are missed. (Predictions of an own video also say it, but macro-expressions are not among
+    them.) `names` are the tables' names in messages. Raises InputError if no annotation remains.
     """
-    tables = (predictions, ground_truth)
-    if not all((table["kind"] == MACRO).any() for table in tables):
+    spots_both = "kind" in predictions and "face" not in predictions
+    predictions, ground_truth = tables = tuple(
+        table if "kind" in table else table.assign(kind=MICRO) for table in (predictions, ground_truth)
+    )
+    has_macro = [bool((table["kind"] == MACRO).any()) for table in tables]
+    if not has_macro[1] or not (has_macro[0] or spots_both):
         (predicted, remarks), (annotated, more) = map(_only_micro, tables, names)
         if annotated.empty:
             raise _nothing_remains(names[1], more)

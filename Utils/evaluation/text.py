@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from Utils.evaluation.counts import total_row
 from Utils.evaluation.kinds import KEYS as KIND_KEYS
 from Utils.evaluation.metrics import CLASSIFICATION_KEYS
+from Utils.records import MACRO
 
 # Widths in characters. A line with a label and six cells is 79 long, so it fits into 80.
 WIDTH = 80
@@ -39,8 +40,9 @@ def format_metrics(metrics: Mapping, *, subjects: bool = False) -> str:
     spotting = metrics["spotting"]
     total = total_row(metrics["per_subject"], {"subject": "total"})
     title = ", ".join(str(metrics[key]) for key in ("dataset", "protocol") if key in metrics)
+    alone = ", macro-expressions" if list(metrics.get("by_kind", ())) == [MACRO] else ""
     lines = [
-        f"Metrics: {title} protocol",
+        f"Metrics: {title} protocol{alone}",
         *_block(
             "Spotting",
             {key: total[key] for key in ("annotated", "predicted", "tp", "fp", "fn")},

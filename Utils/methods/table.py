@@ -93,7 +93,7 @@ METHODS: dict[str, Method] = {
             weights_name="",
             recognises=False,
             short_videos=False,
-            without=(*NOTHING_TO_TRAIN, "p"),
+            without=(*NOTHING_TO_TRAIN, "p", "flow"),
         ),
     )
 }

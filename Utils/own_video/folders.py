@@ -20,7 +20,7 @@ from Utils.work.cache import LONGEST_NAME, file_hash, key_of, read_json
 
 DONE = "settings.json"  # written last: a folder that has it is finished
 MEASURED = ("n_frames", "n_faces", "seconds", "seconds_scored", "took")  # numbers of `DONE` that the index shows
-OF_WEIGHTS = ("dataset_name", "half_length")  # flags that choose weights and k'
+OF_WEIGHTS = ("dataset_name", "half_length", "method", "expression")  # flags that choose weights and k'
 
 # What differs from the first results, if it is no flag: in the names of folders, and as the first ones are called
 OTHERWISE = {

@@ -20,7 +20,7 @@ from Utils.methods.steps import Steps
 from Utils.methods.table import METHODS
 from Utils.networks.weights import DESCRIPTION, FoldWeights
 from Utils.records import ALL, MICRO
-from Utils.settings import LOWEST_RATE, MEAN
+from Utils.settings import FOR_VIDEOS, LOWEST_RATE, MEAN
 from Utils.work.cache import file_hash, read_json
 
 MAX_CLASSES = 100  # far more than any dataset has: a longer list is a mistake
@@ -120,10 +120,10 @@ def weights_for_videos(
     folder, networks = steps.video.find_weights(weights_dir, dataset, kind)
     if not networks:
         below = next(f"{below}/" if below else "" for below in steps.weight_files.values())
-        raise InputError(
-            f"{folder}: no weights ({below}{ALL}.weights.h5 or {below}s1.weights.h5); train with --dataset_name "
-            f"{dataset.name} --train, or name another folder with --weights_dir"
-        )
+        advice = f"train with {_training_flags(dataset, method, kind)}, or name another folder with --weights_dir"
+        if dataset.name == FOR_VIDEOS and (method, kind) != (MEAN, MICRO):
+            advice = "give a folder of weights with --weights_dir, and the dataset in it with --dataset_name"
+        raise InputError(f"{folder}: no weights ({below}{ALL}.weights.h5 or {below}s1.weights.h5); {advice}")
     described = read_json(folder / DESCRIPTION) if (folder / DESCRIPTION).exists() else {}
     if not isinstance(described, dict):
         raise InputError(f"{folder / DESCRIPTION}: is not a description of weights; get the file again")
@@ -150,6 +150,14 @@ def weights_for_videos(
         networks, k, facts["k_prime"], facts["fps"], tuple(facts["classes"]), dataset.title, dataset.caution,
         method, kind,
     )  # fmt: skip
+
+
+def _training_flags(dataset: Dataset, method: str, kind: str) -> str:
+    """The flags with which these weights are trained."""
+    flags = [f"--dataset_name {dataset.name}"]
+    flags += [f"--method {method}"] if method != MEAN else []
+    flags += [f"--expression {kind}"] if kind != MICRO else []
+    return " ".join([*flags, "--train"])
 
 
 def _is_positive(value) -> bool:

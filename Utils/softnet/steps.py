@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from scipy.signal import find_peaks
 
+from feature_extraction import FEATURE_VERSION as MEAN_VERSION
 from feature_extraction import FeatureMethod, PairFeatures
 from load_images import read_crops
 from prepare_training import spotting_validation_set, thinned_frames
@@ -22,7 +23,8 @@ from Utils.softnet.spotting import smooth_scores, visiting_order
 from Utils.softnet.training import AugmentedFrames, pseudo_labels, thin
 from Utils.softnet.weights import find_weights, weights_folder, weights_for_videos
 
-FEATURE_VERSION = 1  # part of the features' keys: raise it when the features change
+# Part of the features' keys: raise the 1 when the features change. They also use parts of MEAN's.
+FEATURE_VERSION = f"1, MEAN {MEAN_VERSION}"
 FOLD_VERSION = 1  # part of a fold's key: raise it when training or prediction changes
 
 

@@ -6,7 +6,8 @@ The authors' files have the same names with the ending `.hdf5`. N is the number 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from Utils.datasets.table import Dataset
@@ -14,6 +15,7 @@ from Utils.errors import InputError
 from Utils.networks.weights import (
     DESCRIPTION,
     ENDINGS,
+    FILE_NAME,
     PUBLISHED_ENDING,
     FoldWeights,
     names_for_videos,
@@ -68,8 +70,8 @@ def find_weights(
     folder = weights_folder(weights_dir, dataset, kind)
     ending = ending_of(folder)
     in_order = numbers_in_order(annotated, others)
-    paths = [path for path in (folder / DESCRIPTION, folder.parent / DESCRIPTION) if path.exists()]
-    if not paths:
+    numbers = _described_numbers(folder, kind, protocol, in_order)
+    if numbers is None:
         known = PUBLISHED_SUBJECTS.get((dataset.name, kind))
         if ending == PUBLISHED_ENDING and known not in (None, len(annotated)):
             raise InputError(
@@ -77,18 +79,6 @@ def find_weights(
                 "tested on subjects it was trained on; complete the dataset (see --check)"
             )
         numbers = in_order
-    else:
-        description = read_json(paths[0])
-        if not isinstance(description, dict):
-            raise InputError(f"{paths[0]}: is not a description of weights; get the file again, or remove it")
-        if description.get("protocol", protocol) == "upstream" != protocol:
-            raise InputError(
-                f"{paths[0]}: weights were trained under the upstream protocol; use --protocol upstream, or train again"
-            )
-        held_out = description.get("held_out")
-        if isinstance(held_out, dict) and isinstance(held_out.get(kind), dict):
-            held_out = held_out[kind]  # one description of both kinds
-        numbers = numbers_described(held_out, folder.glob("s*"), in_order)
 
     if weights_dir == PROJECT / "MEAN_Weights":
         raise InputError(
@@ -106,3 +96,29 @@ def find_weights(
         return FoldWeights(spot=path, recog=None)
 
     return weights_for_all(annotated, others, find)
+
+
+def _described_numbers(folder: Path, kind: str, protocol: str, in_order: Mapping[str, int]) -> dict[str, int] | None:
+    """Subject -> the number of its file, by the first `weights.json` that says so. None if none does.
+
+    The one in the dataset's folder can have one map for both kinds, or one for each. MEAN's own description can be in
+    the same place; it has classes, and says nothing about SOFTNet's files.
+    """
+    for path in (folder / DESCRIPTION, folder.parent / DESCRIPTION):
+        if not path.exists():
+            continue
+        description = read_json(path)
+        if not isinstance(description, dict):
+            raise InputError(f"{path}: is not a description of weights; get the file again, or remove it")
+        if "classes" in description:
+            continue
+        if description.get("protocol", protocol) == "upstream" != protocol:
+            raise InputError(
+                f"{path}: weights were trained under the upstream protocol; use --protocol upstream, or train again"
+            )
+        held_out = description.get("held_out")
+        if isinstance(held_out, dict):
+            held_out = held_out[kind] if isinstance(held_out.get(kind), dict) else held_out
+            if any(re.fullmatch(FILE_NAME, name) for name in held_out):
+                return numbers_described(held_out, folder.glob("s*"), in_order)
+    return None

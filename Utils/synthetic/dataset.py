@@ -282,6 +282,7 @@ def make_demo(root: Path, workers: Workers | int) -> None:
     if (root / WORKBOOK_NAME).is_file() and not _is_version_1(root, plans):
         return
     require_writable(root, "--data_root")
+    (root / WORKBOOK_NAME).unlink(missing_ok=True)  # so that what is interrupted is continued
     print(f"  making the DEMO dataset in {root}: {len(plans)} videos of synthetic faces (once)")
     run_units(partial(render_video, root=root), plans, workers, "rendering", "video")
     write_workbook(plans, root / WORKBOOK_NAME)

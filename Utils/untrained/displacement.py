@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
@@ -22,9 +23,12 @@ from training_utils import SpottedInterval, SpottingMethod
 from Utils.datasets.table import Dataset
 from Utils.methods.steps import Steps
 from Utils.own_video.displacement import MOVED, CurveMeter
+from Utils.own_video.verify import VERIFY_VERSION
 from Utils.records import Video
 
-FEATURE_VERSION = 1  # part of the features' keys: raise it when the curves change
+# Part of the features' keys: raise the 1 when the curves change. They are those of the second look, and their flow is
+# OpenCV's.
+FEATURE_VERSION = f"1, second look {VERIFY_VERSION}, OpenCV {cv2.__version__}"
 FOLD_VERSION = 1  # part of a fold's key: raise it when the scores change
 LEAST_MOVED = 0.8  # pixels of the 128-pixel crop that a movement must reach
 BORDER = 0.2  # share of a movement's height at which it begins and ends

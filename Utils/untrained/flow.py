@@ -17,9 +17,10 @@ from training_utils import SpottingMethod
 from Utils.methods.steps import Steps
 from Utils.softnet.features import Places, places_of, raw_feature
 from Utils.softnet.spotting import visiting_order
+from Utils.softnet.steps import FEATURE_VERSION as SOFTNET_VERSION
 from Utils.softnet.steps import find_landmarks, least_frames, pair_distance, smooth, spot_video
 
-FEATURE_VERSION = 1  # part of the features' keys: raise it when the features change
+FEATURE_VERSION = f"1, SOFTNet {SOFTNET_VERSION}"  # part of the features' keys, which are SOFTNet's raw ones
 FOLD_VERSION = 1  # part of a fold's key: raise it when the scores change
 
 

@@ -282,3 +282,30 @@ def test_another_word_in_the_column_type_is_refused(tmp_path, capsys):
     table = of_kinds(tmp_path / "t.csv", [(1, 2, "", "micro")], "type")
     assert main.main(["--evaluate", str(table), "--ground_truth", str(table)]) == 2
     assert "column type: 'micro' is neither me nor mae" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["macro-expression", "Macro", "mae"])
+def test_other_words_for_macro_expressions(tmp_path, word, capsys):
+    table = of_kinds(tmp_path / "t.csv", [(10, 20, "micro"), (100, 160, word)])
+    assert main.main(["--evaluate", str(table), "--ground_truth", str(table)]) == 0
+    said = [line.split()[:4] for line in capsys.readouterr().out.splitlines()]
+    assert ["Micro", "1", "0", "0"] in said and ["Macro", "1", "0", "0"] in said
+
+
+def test_macro_expressions_that_a_dataset_run_missed_count(tmp_path, capsys):
+    """The predictions say their kind, and none is macro. Those of an own video never are, so there none counts."""
+    truth = of_kinds(tmp_path / "t.csv", BOTH)
+    predictions = of_kinds(tmp_path / "p.csv", BOTH[:1])
+    assert main.main(["--evaluate", str(predictions), "--ground_truth", str(truth)]) == 0
+    assert ["Overall", "1", "0", "2"] in [line.split()[:4] for line in capsys.readouterr().out.splitlines()]
+    text = predictions.read_text().replace("emotion,kind", "emotion,kind,face").replace("micro", "micro,0")
+    own = csv(tmp_path / "own.csv", text)
+    assert main.main(["--evaluate", str(own), "--ground_truth", str(truth)]) == 0
+    said = capsys.readouterr().out
+    assert "2 row(s) of another kind than micro are left out" in said and "Overall" not in said
+
+
+def test_macro_expressions_alone_are_named(tmp_path, capsys):
+    table = of_kinds(tmp_path / "t.csv", BOTH[1:])
+    assert main.main(["--evaluate", str(table), "--ground_truth", str(table)]) == 0
+    assert "Metrics: paper protocol, macro-expressions" in capsys.readouterr().out

@@ -142,6 +142,10 @@ def refused(arguments: list[str], capsys) -> str:
             ["--dataset_name", "SMIC_HS", "--expression", "both"],
             "annotates no macro-expressions; use --expression micro",
         ),
+        (["--compare", "flow,MEAN", "--expression", "both"], "--compare: MEAN has no weights in"),
+        (["--expression", "both"], "MEAN_Weights/DEMO/macro: no such folder of weights"),
+        (["--compare", "flow,displacement", "--train"], "--train is for none of the methods of --compare"),
+        (["--method", "displacement", "--flow", "opencv"], "--flow is not for --method displacement"),
         ([*SOFTNET], "SOFTNet has no weights of its own here"),
     ],
 )

@@ -99,3 +99,19 @@ def test_for_own_videos_the_network_of_all_or_else_all_networks(published):
 def test_weights_of_two_methods_can_be_in_one_folder(tmp_path, kind):
     """Each has a `weights.json` of its own, which the other does not read."""
     assert weights_folder(tmp_path, CASME_SQ, kind) != folder_of(tmp_path, CASME_SQ, kind)
+
+
+@pytest.mark.parametrize("held_out", [{}, {"micro": {"s1": "s15"}}, None, [1]])
+def test_a_description_that_says_nothing_is_none(published, held_out):
+    """Then the number of subjects must be that of the authors, or a network would be tested on whom it has seen."""
+    describe(published / "CASME_sq", held_out)
+    with pytest.raises(InputError, match="these weights are for 20 subjects and 3 are here"):
+        find(published, kind="macro")
+
+
+def test_what_mean_writes_there_is_not_about_softnets_files(published):
+    describe(published / "CASME_sq", {"s1": "s19"}, classes=["negative"], protocol="upstream")
+    with pytest.raises(InputError, match="these weights are for 14 subjects and 3 are here"):
+        find(published)
+    describe(published / "CASME_sq/micro-expression", {"s1": "s19", "s2": "s15", "s3": "s16"})
+    assert find(published) == [f"micro-expression/s{n}.hdf5" for n in (2, 3, 1)]

@@ -388,6 +388,18 @@ def test_demo_of_version_1_is_completed_and_nothing_else_changes(small_demo, tmp
     assert contents(tmp_path) == after, "it is complete now"
 
 
+def test_an_upgrade_that_is_interrupted_is_continued(small_demo, tmp_path, monkeypatch):
+    write_version_1(tmp_path, small_demo)
+    plans = dataset.plan_demo()
+    monkeypatch.setattr(dataset, "run_units", lambda work, plans, *_: [work(plan) for plan in plans[:-1]] + [1 / 0])
+    with pytest.raises(ZeroDivisionError):
+        dataset.make_demo(tmp_path, workers=1)
+    monkeypatch.undo()
+    monkeypatch.setattr(dataset, "plan_demo", lambda: plans)
+    dataset.make_demo(tmp_path, workers=1)
+    assert all(dataset.is_rendered(video, tmp_path) for video in plans)
+
+
 def test_a_demo_of_the_user_is_left_alone(small_demo, tmp_path):
     """With other videos, or a part of them, it is not one that this program made as a whole."""
     write_version_1(tmp_path, small_demo[:1])
