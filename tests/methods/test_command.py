@@ -205,3 +205,23 @@ def test_check_counts_each_kind(name, capsys):
     said = capsys.readouterr().out
     assert "takes part (videos with a micro-expression" in said and "takes part (videos with a macro-expression" in said
     assert "subjects/videos/expressions: here 2/2/2" in said and "2 macro-expressions that can be used" in said
+
+
+def test_a_run_is_continued_and_workers_do_not_matter(trained, tmp_path, monkeypatch):
+    """Two of six folds are gone, as after a kill. Two processes compute them again, and nothing else; same bytes."""
+    shutil.copytree(trained / "cache", tmp_path / "cache")
+    folds = sorted((tmp_path / "cache/DEMO/folds").glob("*/*"))
+    kept = {fold: (fold / "fold.json").stat().st_mtime_ns for fold in folds[1:5]}
+    for fold in (folds[0], folds[5]):
+        shutil.rmtree(fold)
+    monkeypatch.chdir(tmp_path)
+    tables_only(monkeypatch)
+    command = ["--method", "SOFTNet", "--train", "--epochs_spot", "1", "--expression", "both", "--workers", "2"]
+    assert main.main([*command, "--data_root", str(trained / "data")]) == 0
+    assert sorted((tmp_path / "cache/DEMO/folds").glob("*/*")) == folds
+    assert {fold: (fold / "fold.json").stat().st_mtime_ns for fold in kept} == kept
+    run, before = only_run(tmp_path, "DEMO-SOFTNet"), only_run(trained, "DEMO-SOFTNet-both-train")
+    for name in ("predictions.csv", "ground_truth.csv", "metrics.json"):
+        assert (run / name).read_bytes() == (before / name).read_bytes()
+    weights = [path.relative_to(run) for path in sorted(run.glob("SOFTNet_Weights/**/*.h5"))]
+    assert len(weights) == 6 and all((run / w).read_bytes() == (before / w).read_bytes() for w in weights)
