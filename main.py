@@ -18,7 +18,7 @@ from Utils.errors import InputError, shown
 from Utils.methods.table import METHODS, Method
 from Utils.parsing import parse_settings
 from Utils.records import PROTOCOLS
-from Utils.settings import Settings, is_default
+from Utils.settings import Settings
 
 # Exit codes
 DONE = 0
@@ -136,9 +136,8 @@ def compare_methods(settings: Settings) -> int:
     codes, figures = [], {}
     for name in names:
         method = METHODS[name]
-        own = {flag: value for flag, value in method.defaults.items() if is_default(settings, flag)}
         train = settings.train and method.trained
-        code, metrics = run(replace(settings, method=name, compare=None, train=train, **own))
+        code, metrics = run(replace(settings, method=name, compare=None, train=train, **method.defaults))
         codes.append(code)
         figures[name] = metrics[0]
         print()

@@ -79,6 +79,8 @@ def parse_settings(
     compared = [methods[name] for name in (settings.compare or "").split(",") if name in methods]
     if compared and (unused := [name for name in given if all(name in m.without for m in compared)]):
         parser.error(f"--{unused[0]} is for none of the methods of --compare: leave it out")
+    if own := [name for name in given if any(name in m.defaults for m in compared)]:
+        parser.error(f"--{own[0]}: with --compare each method has its own; leave it out")
     if problem := _flags_problem(settings, given) or _values_problem(settings):
         parser.error(problem)
     return settings.with_absolute_folders() if settings.scheduler else settings

@@ -342,8 +342,3 @@ class Settings:
         for name in ("video", "agreement"):
             values[name] = [str(path) for path in values[name]]
         return {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
-
-
-def is_default(settings: Settings, name: str) -> bool:
-    """Whether a flag has the value that it has if it is not given."""
-    return getattr(settings, name) == getattr(Settings, name)

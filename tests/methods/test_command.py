@@ -144,6 +144,10 @@ def refused(arguments: list[str], capsys) -> str:
         ),
         (["--compare", "flow,MEAN", "--expression", "both"], "--compare: MEAN has no weights in"),
         (["--expression", "both"], "MEAN_Weights/DEMO/macro: no such folder of weights"),
+        (
+            ["--compare", "MEAN,SOFTNet", "--train", "--batch_size", "32"],
+            "--batch_size: with --compare each method has",
+        ),
         (["--compare", "flow,displacement", "--train"], "--train is for none of the methods of --compare"),
         (["--method", "displacement", "--flow", "opencv"], "--flow is not for --method displacement"),
         ([*SOFTNET], "SOFTNet has no weights of its own here"),
