@@ -381,11 +381,18 @@ def feature_image(first: np.ndarray, second: np.ndarray, regions: tuple[slice, .
         Channels u, v, eps. Brows and eyes are above, the mouth is below.
     """
     u, v = through_polar(flow(first, second))
-    channels = np.dstack([normalise(c) for c in (u, v, optical_strain(u, v))])
+    return stacked_regions(np.dstack([normalise(c) for c in (u, v, optical_strain(u, v))]), regions)
+
+
+def stacked_regions(image: np.ndarray, regions: tuple[slice, ...]) -> np.ndarray:
+    """The two regions of an image (128, 128, 3), each resized to half a feature, brows and eyes above: (42, 42, 3).
+
+    `regions` are those of `face_regions`.
+    """
     brow_rows, brow_columns, mouth_rows, mouth_columns = regions
     half = (FEATURE_SIZE, FEATURE_SIZE // 2)  # OpenCV's order: width, height
     return np.vstack(
-        [cv2.resize(channels[brow_rows, brow_columns], half), cv2.resize(channels[mouth_rows, mouth_columns], half)]
+        [cv2.resize(image[brow_rows, brow_columns], half), cv2.resize(image[mouth_rows, mouth_columns], half)]
     )
 
 

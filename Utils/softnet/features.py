@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from feature_extraction import FEATURE_SIZE, N_CHANNELS, face_regions, normalise, through_polar
+from feature_extraction import N_CHANNELS, face_regions, normalise, stacked_regions, through_polar
 from Utils.faces.landmarks import detect_faces, predict_landmarks
 from Utils.faces.rectangles import CROP_SIZE
 
@@ -119,11 +119,7 @@ def raw_feature(flow: np.ndarray, places: Places) -> np.ndarray:
     image = np.ascontiguousarray(image)
     for eye in places.eyes:  # one by one: where polygons of one call overlap, nothing is filled
         cv2.fillPoly(image, [eye], (0, 0, 0))
-    brow_rows, brow_columns, mouth_rows, mouth_columns = places.regions
-    half = (FEATURE_SIZE, FEATURE_SIZE // 2)  # OpenCV's order: width, height
-    return np.vstack(
-        [cv2.resize(image[brow_rows, brow_columns], half), cv2.resize(image[mouth_rows, mouth_columns], half)]
-    )
+    return stacked_regions(image, places.regions)
 
 
 def forward_strain(u: np.ndarray, v: np.ndarray) -> np.ndarray:
