@@ -20,8 +20,8 @@ class Method:
 
     Attributes
     ----------
-    name, title : str
-        The name on the command line, and the name with its authors and year.
+    name : str
+        The name on the command line. Authors and years: docs/methods.md.
     module : str
         The module that has its `STEPS`. It is only imported when they are needed.
     weights_name : str
@@ -37,7 +37,6 @@ class Method:
     """
 
     name: str
-    title: str
     module: str
     weights_name: str
     recognises: bool
@@ -61,7 +60,6 @@ METHODS: dict[str, Method] = {
     for m in (
         Method(
             name="MEAN",
-            title="MEAN (Liong, See, Chan 2023)",
             module="Utils.methods.mean",
             weights_name="MEAN_Weights",
             recognises=True,
@@ -69,7 +67,6 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             name="SOFTNet",
-            title="SOFTNet (Liong, See, Wong 2021)",
             module="Utils.softnet.steps",
             weights_name="SOFTNet_Weights",
             recognises=False,
@@ -79,7 +76,6 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             name="flow",
-            title="SOFTNet's pipeline without its network",
             module="Utils.untrained.flow",
             weights_name="",
             recognises=False,
@@ -88,7 +84,6 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             name="displacement",
-            title="displacement curves, untrained",
             module="Utils.untrained.displacement",
             weights_name="",
             recognises=False,
