@@ -74,12 +74,13 @@ def parse_settings(
     method = methods.get(given.get("method", MEAN))
     values = {**(method.defaults if method else {}), **given}
     settings = Settings(**values | {name: tuple(given.get(name, ())) for name in ("video", "agreement")})
-    if method and (unused := [name for name in method.without if name in given]):
+    used = [name for name, value in given.items() if value is not False]  # a switch that is off is never idle
+    if method and (unused := [name for name in method.without if name in used]):
         parser.error(f"--{unused[0]} is not for --method {method.name}: leave it out")
-    compared = [methods[name] for name in (settings.compare or "").split(",") if name in methods]
-    if compared and (unused := [name for name in given if all(name in m.without for m in compared)]):
+    compared = [methods[name] for name in map(str.strip, (settings.compare or "").split(",")) if name in methods]
+    if compared and (unused := [name for name in used if all(name in m.without for m in compared)]):
         parser.error(f"--{unused[0]} is for none of the methods of --compare: leave it out")
-    if own := [name for name in given if any(name in m.defaults for m in compared)]:
+    if own := [name for name in used if any(name in m.defaults for m in compared)]:
         parser.error(f"--{own[0]}: with --compare each method has its own; leave it out")
     if problem := _flags_problem(settings, given) or _values_problem(settings):
         parser.error(problem)

@@ -15,8 +15,11 @@ import main
 from tests.support.command_line import QUICK, only_run
 from tests.support.layouts import shared_layout
 from tests.support.quicker import tables_only
+from Utils.datasets.table import DATASETS
 from Utils.evaluation.counts import precision_recall_f1
 from Utils.evaluation.metrics import match_intervals
+from Utils.methods.table import METHODS
+from Utils.parsing import parse_settings
 from Utils.records import KINDS
 
 SOFTNET = ["--method", "SOFTNet", "--workers", "1"]
@@ -149,6 +152,7 @@ def refused(arguments: list[str], capsys) -> str:
             "--batch_size: with --compare each method has",
         ),
         (["--compare", "flow,displacement", "--train"], "--train is for none of the methods of --compare"),
+        (["--compare", "flow, displacement", "--train"], "--train is for none of the methods of --compare"),
         (["--method", "displacement", "--flow", "opencv"], "--flow is not for --method displacement"),
         ([*SOFTNET], "SOFTNet has no weights of its own here"),
     ],
@@ -229,3 +233,8 @@ def test_a_run_is_continued_and_workers_do_not_matter(trained, tmp_path, monkeyp
         assert (run / name).read_bytes() == (before / name).read_bytes()
     weights = [path.relative_to(run) for path in sorted(run.glob("SOFTNet_Weights/**/*.h5"))]
     assert len(weights) == 6 and all((run / w).read_bytes() == (before / w).read_bytes() for w in weights)
+
+
+def test_a_switch_that_is_off_is_not_refused():
+    settings = parse_settings(["--method", "flow", "--train", "False"], tuple(DATASETS), METHODS)
+    assert (settings.method, settings.train, settings.mode) == ("flow", False, "untrained")
