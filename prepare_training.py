@@ -15,10 +15,11 @@ from Utils.records import ALL, Expression, Fold, Video
 Labels = Callable[[int, Iterable[Expression], int], np.ndarray]  # a function like `pseudo_labels`
 
 
-def average_half_length(expressions: Iterable[Expression]) -> int:
+def average_half_length(expressions: Iterable[Expression], from_median: bool = False) -> int:
     """k' = int((N + 1) / 2), where N is the mean of offset - onset over all expressions (paper section 3.3).
 
-    The held-out subject counts too: this is the paper's definition.
+    The held-out subject counts too: this is the paper's definition. With `from_median`, N is the median instead of the
+    mean: a few very long expressions do not change it.
 
     Returns
     -------
@@ -33,7 +34,8 @@ def average_half_length(expressions: Iterable[Expression]) -> int:
     lengths = [e.offset - e.onset for e in expressions]
     if not lengths:
         raise InputError("k' cannot be computed: no expression is annotated")
-    return max(1, int((np.mean(lengths) + 1) / 2))
+    average = np.median(lengths) if from_median else np.mean(lengths)
+    return max(1, int((average + 1) / 2))
 
 
 def pseudo_labels(n_features: int, expressions: Iterable[Expression], k_prime: int) -> np.ndarray:
