@@ -58,7 +58,7 @@ def connected(address: str, shared: Sequence[Path]) -> Iterator[Cluster]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is reported here, in one line
     with ExitStack() as stack:
         try:
-            client = stack.enter_context(Client(address, timeout=CONNECT_WITHIN))
+            client = stack.enter_context(_new_client(Client, address))
         # MemoryError: something else than a scheduler answers, and its bytes are read as the size of a message
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -73,6 +73,17 @@ def connected(address: str, shared: Sequence[Path]) -> Iterator[Cluster]:
             ) from None
         marks = [stack.enter_context(_mark(folder)) for folder in shared]
         yield Cluster(client, address, marks)
+
+
+def _new_client(kind: type, address: str):
+    """A `distributed.Client`. It is tried a second time if the machine was too busy to start the client's thread.
+
+    Dask waits 10 seconds for that thread and then ends with an AssertionError.
+    """
+    try:
+        return kind(address, timeout=CONNECT_WITHIN)
+    except AssertionError:
+        return kind(address, timeout=CONNECT_WITHIN)
 
 
 @contextmanager

@@ -247,6 +247,20 @@ def test_a_scheduler_without_workers(tmp_path, monkeypatch, capsys):
         started.stop()
 
 
+def test_a_client_whose_thread_starts_too_late_is_tried_again(tmp_path, monkeypatch, capsys):
+    """On a busy machine, Dask gives up after 10 s with an AssertionError. The second time, no scheduler answers."""
+    monkeypatch.chdir(tmp_path)
+    tried = []
+
+    def client(address, timeout):
+        tried.append(address)
+        raise AssertionError if len(tried) == 1 else OSError("refused")
+
+    monkeypatch.setattr(distributed, "Client", client)
+    assert "no Dask scheduler answers there (refused)" in refused(capsys, "--scheduler", "tcp://127.0.0.1:8786")
+    assert len(tried) == 2
+
+
 def test_dask_is_not_installed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "distributed", None)
