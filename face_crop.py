@@ -40,10 +40,13 @@ class CropRoots:
         a folder here, with the same name as its raw folder.
     read_only : Path or None
         A folder that cannot be written. Crops in it that this program did not make are used.
+    by_names : bool
+        Whether the folders are named by subject and video, wherever the raw frames are.
     """
 
     crops: Path
     read_only: Path | None = None
+    by_names: bool = False
 
     @property
     def upstream(self) -> Path:
@@ -68,10 +71,14 @@ class CropJob:
 
     video: Video  # with raw frames
     folder: Path  # where the crops go
-    crop_names: tuple[str, ...]  # file names of the crops, in the order of the frames
+    crop_names: tuple[str, ...]  # file names of the crops, in the order of the frames; see `names`
     fresh: bool = False  # make the crops again, even if they are finished
     upstream: UpstreamCut | None = None  # None under the paper's protocol
     upstream_folder: Path | None = None  # where the crops go if the rectangle of `upstream` is not the paper's
+
+    def names(self, record: dict) -> tuple[str, ...]:
+        """The file names of the crops that a record is about. How many frames a video file has is only known then."""
+        return self.crop_names if "n_frames" not in record else tuple(map(_numbered, range(record["n_frames"])))
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,8 @@ def crop_videos(
     for video, cut in zip(videos, cuts, strict=True):
         names = tuple(dataset.crop_file(f.name) for f in video.frames)
         folder = _folder_to_use(video, roots)
-        jobs.append(CropJob(video, folder, names, fresh, cut, crop_folder(video, roots.upstream) if cut else None))
+        second = crop_folder(video, roots.upstream, roots.by_names) if cut else None
+        jobs.append(CropJob(video, folder, names, fresh, cut, second))
     results = run_units(crop_video, jobs, workers, "face crop", "video")
     kept = [r.video for r in results if r.video is not None]
     remarks = [r.remark for r in results if r.remark]
@@ -142,8 +150,11 @@ def crop_videos(
 def choose_crop_roots(dataset: Dataset, data_root: Path, cache_dir: Path) -> CropRoots:
     """Where crops go: beside the raw frames, or into the cache if the data root cannot be written.
 
-    In the second case one line is printed. Raises InputError if the cache cannot be written either.
+    In the second case one line is printed. Raises InputError if the cache cannot be written either. The crops of a
+    dataset without `Dataset.crop_dir` always go into the cache.
     """
+    if not dataset.crop_dir:
+        return CropRoots(cache_dir / "crops" / dataset.name, by_names=True)
     beside, cached = data_root / dataset.crop_dir, cache_dir / "crops" / dataset.crop_dir
     try:
         require_writable(beside, "--data_root")
@@ -154,11 +165,14 @@ def choose_crop_roots(dataset: Dataset, data_root: Path, cache_dir: Path) -> Cro
     return CropRoots(beside)
 
 
-def crop_folder(video: Video, crop_root: Path) -> Path:
+def crop_folder(video: Video, crop_root: Path, by_names: bool = False) -> Path:
     """The folder of a video's crops: `<crop_root>/<subject>/<video>`, or `<crop_root>/<video>`.
 
-    The second is used where the raw folder is not in a folder of the subject's name. `video` has raw frames.
+    The second is used where the raw folder is not in a folder of the subject's name, unless `by_names`. `video` has raw
+    frames.
     """
+    if by_names:
+        return crop_root / video.subject / video.name
     raw = video.frames[0].parent
     if raw.parent.name == video.subject:
         return crop_root / raw.parent.name / raw.name
@@ -171,7 +185,7 @@ def _folder_to_use(video: Video, roots: CropRoots) -> Path:
         finished = crop_folder(video, roots.read_only)
         if _is_foreign(finished):
             return finished
-    return crop_folder(video, roots.crops)
+    return crop_folder(video, roots.crops, roots.by_names)
 
 
 def crop_video(job: CropJob) -> Crops:
@@ -180,7 +194,7 @@ def crop_video(job: CropJob) -> Crops:
     Raises InputError as `crop_videos` does, but not if the video shows no face.
     """
     if remark := _remark_on_users_crops(job):
-        return Crops(_with_crops(job), remark)
+        return Crops(_with_crops(job, {}), remark)
     if job.upstream is None or job.upstream.rectangle is None:
         crops = _crop(job, first_face)
         extra = job.upstream.remark if job.upstream else ""
@@ -189,7 +203,7 @@ def crop_video(job: CropJob) -> Crops:
         return _crop(job, first_face)
     second = replace(job, folder=job.upstream_folder)
     if remark := _remark_on_users_crops(second):
-        return Crops(_with_crops(second), remark)
+        return Crops(_with_crops(second, {}), remark)
     crops = _crop(second, lambda _: (0, job.upstream.rectangle), rectangle=job.upstream.rectangle)
     return replace(crops, remark=job.upstream.remark)
 
@@ -199,7 +213,7 @@ def _crop(job: CropJob, find, **key_parts) -> Crops:
 
     `find(video)` gives the number of the frame that shows the face, and its rectangle. `key_parts` go into the key.
     """
-    key = key_of(version=CROP_VERSION, frames=files_fingerprint(job.video.frames), **key_parts)
+    key = _crop_key(job, **key_parts)
     record = None if job.fresh else _finished(job, key)
     if record is None:
         record = _write_crops(job, key, *find(job.video))
@@ -207,17 +221,29 @@ def _crop(job: CropJob, find, **key_parts) -> Crops:
         return Crops(None, f"{job.video.label}: no face in any of its {len(job.video.frames)} frames, video left out")
     found_at = record["found_in_frame"]
     remark = f"{job.video.label}: first face in frame {found_at}, not in frame 0" if found_at else ""
-    return Crops(_with_crops(job), remark)
+    if problems := record.get("problems"):
+        remark = "; ".join(filter(None, [remark, *problems]))
+    return Crops(_with_crops(job, record), remark)
 
 
-def _with_crops(job: CropJob) -> Video:
-    """The video of a job, with its crops as frames."""
-    return replace(job.video, frames=tuple(job.folder / name for name in job.crop_names))
+def _crop_key(job: CropJob, **key_parts) -> str:
+    """The key of the crops of a job. `key_parts` go into it."""
+    return key_of(version=CROP_VERSION, frames=files_fingerprint(job.video.raw_files), **key_parts)
+
+
+def _numbered(number: int) -> str:
+    """The file name of a crop from a video file."""
+    return f"{number:06d}.jpg"
+
+
+def _with_crops(job: CropJob, record: dict) -> Video:
+    """The video of a job, with its crops as frames. `record` is that of the crops; {} if they are the user's."""
+    return replace(job.video, frames=tuple(job.folder / name for name in job.names(record)), source=None)
 
 
 def _paper_rectangle(job: CropJob) -> Rectangle | None:
     """The paper's rectangle: from the record of finished crops, or else detected. None if no frame shows a face."""
-    record = _finished(job, key_of(version=CROP_VERSION, frames=files_fingerprint(job.video.frames)))
+    record = _finished(job, _crop_key(job))
     rectangle = record["rectangle"] if record else first_face(job.video)[1]
     return tuple(rectangle) if rectangle else None
 
@@ -227,7 +253,7 @@ def _finished(job: CropJob, key: str) -> dict | None:
     record = read_json(job.folder / RECORD)
     if not isinstance(record, dict) or record.get("key") != key:
         return None
-    is_whole = record["rectangle"] is None or set(os.listdir(job.folder)).issuperset(job.crop_names)
+    is_whole = record["rectangle"] is None or set(os.listdir(job.folder)).issuperset(job.names(record))
     return record if is_whole else None
 
 
@@ -260,10 +286,26 @@ def _write_crops(job: CropJob, key: str, found_at: int | None, rectangle: Rectan
     record = {"key": key, "rectangle": rectangle, "found_in_frame": found_at}
     with atomic_folder(job.folder, lambda: not job.fresh and _finished(job, key) is not None) as scratch:
         if rectangle is not None:
-            for crop, name in zip(cut_faces(job.video, rectangle), job.crop_names, strict=True):
-                write_jpeg(scratch / name, crop)
+            crops, source = cut_faces(job.video, rectangle), job.video.source
+            if source is not None:
+                record["n_frames"] = 0
+                for i, crop in enumerate(crops):
+                    write_jpeg(scratch / _numbered(i), crop)
+                    record["n_frames"] = i + 1
+                record["problems"] = list(source.problems)
+            else:
+                for crop, name in zip(crops, job.crop_names, strict=True):
+                    write_jpeg(scratch / name, crop)
         write_json(scratch / RECORD, record)
     return record
+
+
+def raw_images(video: Video) -> Iterator[np.ndarray]:
+    """Read the raw frames of a video one by one: (height, width, 3) uint8 BGR.
+
+    Raises InputError if a frame cannot be read.
+    """
+    return iter(video.source) if video.source is not None else (read_image(path) for path in video.frames)
 
 
 def first_face(video: Video) -> tuple[int | None, Rectangle | None]:
@@ -271,8 +313,7 @@ def first_face(video: Video) -> tuple[int | None, Rectangle | None]:
 
     Both are None if no frame shows a face. Raises InputError if a frame cannot be read.
     """
-    for i, path in enumerate(video.frames):
-        image = read_image(path)
+    for i, image in enumerate(raw_images(video)):
         faces = [clip_rectangle(face, image.shape) for face in detect_faces(image)]
         faces = [f for f in faces if f is not None]
         if faces:
@@ -290,7 +331,7 @@ class FirstFrame:
 
 def first_frame(video: Video) -> FirstFrame:
     """Detect the faces in a video's first frame. A unit of work. Raises InputError if the frame cannot be read."""
-    image = read_image(video.frames[0])
+    image = next(raw_images(video))
     return FirstFrame(tuple(detect_faces(image)), image.shape[:2])
 
 
@@ -356,12 +397,12 @@ def cut_faces(video: Video, rectangle: Rectangle) -> Iterator[np.ndarray]:
     Raises InputError if a frame cannot be read, or has another size than the frame before it.
     """
     shape = None
-    for path in video.frames:
-        image = read_image(path)
+    for i, image in enumerate(raw_images(video)):
         if shape is not None and image.shape != shape:
+            size, before = f"{image.shape[1]}x{image.shape[0]}", f"{shape[1]}x{shape[0]}"
             raise InputError(
-                f"{path}: is {image.shape[1]}x{image.shape[0]} pixels, the frames before it {shape[1]}x{shape[0]}; "
-                "all frames of a video must have the same size"
+                f"{video.frames[i]}: is {size} pixels, the frames before it {before}; all frames of a video must have "
+                "the same size"
             )
         shape = image.shape
         yield cut_face(image, rectangle)

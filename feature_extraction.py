@@ -20,7 +20,7 @@ from load_images import read_crop, read_crops
 from Utils.errors import InputError
 from Utils.faces.landmarks import landmark_model, predict_landmarks
 from Utils.faces.rectangles import CROP_SIZE
-from Utils.records import Video
+from Utils.records import Length, Video, frames_of
 from Utils.tvl1 import KERNEL_VERSION, compile_kernel, tvl1_flow
 from Utils.work.cache import (
     atomic_folder,
@@ -122,7 +122,7 @@ class FeatureJob:
 
 def extract_features(
     videos: list[Video],
-    k: int,
+    k: Length,
     flow: str,
     cache_dir: Path,
     workers: Workers | int,
@@ -136,7 +136,7 @@ def extract_features(
     ----------
     videos : list of Video
         Their frames are the crops.
-    k : int
+    k : Length
         Distance of the two frames of a spotting pair.
     flow : {"kernel", "opencv"}
         The TV-L1 of this project, or of the installed OpenCV.
@@ -148,7 +148,7 @@ def extract_features(
     method : FeatureMethod
         By default MEAN's.
     fps : float
-        Frames per second, for methods that need it.
+        Frames per second of the videos that have no rate of their own, for methods that need it.
 
     Returns
     -------
@@ -163,17 +163,19 @@ def extract_features(
         A crop cannot be read or has another size, or no video has enough frames.
     """
     method = method or MEAN_FEATURES
-    least = method.least_frames(k)
-    long_enough = [v for v in videos if len(v.frames) >= least]
-    remarks = [
-        f"{v.label}: {len(v.frames)} frames are too few for k = {k}, video left out"
-        for v in videos
-        if len(v.frames) < least
-    ]
-    if not long_enough:
-        raise InputError(f"no video has {least} or more frames (k = {k}); is the frame rate that of the dataset?")
-    folders = [cache_dir / "features" / v.subject / v.name for v in long_enough]
-    jobs = [FeatureJob(v, k, fps, flow, folder, method, fresh) for v, folder in zip(long_enough, folders, strict=True)]
+    jobs, remarks = [], []
+    for v in videos:
+        distance = frames_of(k, v.fps)
+        if len(v.frames) < method.least_frames(distance):
+            remarks.append(f"{v.label}: {len(v.frames)} frames are too few for k = {distance}, video left out")
+            continue
+        folder = cache_dir / "features" / v.subject / v.name
+        jobs.append(FeatureJob(v, distance, v.fps or fps, flow, folder, method, fresh))
+    if not jobs:
+        least, distance = min((method.least_frames(d), d) for d in (frames_of(k, v.fps) for v in videos))
+        raise InputError(
+            f"no video has {least} or more frames (k = {distance}); is the frame rate that of the dataset?"
+        )
     features = run_units(extract_video, jobs, workers, "features", "video")
     remarks += [f.remark for f in features if f.remark]
     for f in features if method.recognises else ():

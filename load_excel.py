@@ -147,7 +147,7 @@ def _frames_against_rows(video: Video, rows: Sequence[AnnotatedRow]) -> list[str
             beyond = getattr(row.expression, what) - (n - 1)
             remarks.append(f"{row.where}: {what} lies {beyond} frame(s) beyond the last of the {n} of {video.label}")
     number = re.search(r"(\d+)$", video.frames[0].stem)  # in every layout the frames' names end with the number
-    if rows and number and int(number[1]) != rows[0].first_frame:
+    if rows and video.source is None and number and int(number[1]) != rows[0].first_frame:
         remarks.append(
             f"{video.frames[0]}: is the first frame, but the annotations count from {rows[0].first_frame} "
             f"({rows[0].where}); it is used as number {rows[0].first_frame}"

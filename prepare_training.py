@@ -10,7 +10,7 @@ import numpy as np
 from feature_extraction import FEATURE_SIZE, N_CHANNELS, VideoFeatures
 from training_utils import thin
 from Utils.errors import InputError
-from Utils.records import ALL, Expression, Fold, Video
+from Utils.records import ALL, Expression, Fold, Length, Video, frames_of
 
 Labels = Callable[[int, Iterable[Expression], int], np.ndarray]  # a function like `pseudo_labels`
 
@@ -36,6 +36,21 @@ def average_half_length(expressions: Iterable[Expression], from_median: bool = F
         raise InputError("k' cannot be computed: no expression is annotated")
     average = np.median(lengths) if from_median else np.mean(lengths)
     return max(1, int((average + 1) / 2))
+
+
+def half_length(videos: Sequence[Video], from_median: bool = False) -> Length:
+    """k' of videos: `average_half_length` of all their expressions.
+
+    If the videos have different frame rates, N is the average in seconds, and k' is given for each rate.
+    """
+    rates = {v.fps for v in videos}
+    if len(rates) <= 1:
+        return average_half_length((e for v in videos for e in v.expressions), from_median)
+    seconds = [(e.offset - e.onset) / v.fps for v in videos for e in v.expressions]
+    if not seconds:
+        raise InputError("k' cannot be computed: no expression is annotated")
+    average = np.median(seconds) if from_median else np.mean(seconds)
+    return {fps: max(1, int((average * fps + 1) / 2)) for fps in sorted(rates)}
 
 
 def pseudo_labels(n_features: int, expressions: Iterable[Expression], k_prime: int) -> np.ndarray:
@@ -218,7 +233,7 @@ class ThinnedFrames:
 
 
 def spotting_training_set(
-    fold: Fold, features: Sequence[VideoFeatures], k_prime: int, ratio: int, seed: int
+    fold: Fold, features: Sequence[VideoFeatures], k_prime: Length, ratio: int, seed: int
 ) -> ThinnedFrames:
     """The features of a fold's training videos, thinned (see `training_utils.thin`).
 
@@ -227,8 +242,8 @@ def spotting_training_set(
     fold : Fold
     features : sequence of VideoFeatures
         Those of all videos.
-    k_prime : int
-        Half the length of an expression, frames.
+    k_prime : Length
+        Half the length of an expression.
     ratio : int
         How many non-expression frames are kept for each expression frame.
     seed : int
@@ -244,7 +259,7 @@ def spotting_training_set(
 
 
 def thinned_frames(
-    fold: Fold, features: Sequence[VideoFeatures], k_prime: int, label: Labels, choose: Callable
+    fold: Fold, features: Sequence[VideoFeatures], k_prime: Length, label: Labels, choose: Callable
 ) -> ThinnedFrames:
     """The features of a fold's training videos that `choose` keeps.
 
@@ -258,7 +273,7 @@ def thinned_frames(
         All labels, (n,) float32 -> the indices of those that are kept, ascending.
     """
     videos = [features[i] for i in fold.spot_train]
-    of_videos = [label(v.n_features, v.video.expressions, k_prime) for v in videos]
+    of_videos = [label(v.n_features, v.video.expressions, frames_of(k_prime, v.video.fps)) for v in videos]
     if not any(labels.any() for labels in of_videos):
         raise InputError(
             f"fold {fold.number} ({fold.held_out} held out): no other subject has an annotated expression to "
@@ -288,7 +303,7 @@ def recognition_training_set(
 
 
 def spotting_validation_set(
-    fold: Fold, features: Sequence[VideoFeatures], k_prime: int, label: Labels | None = None
+    fold: Fold, features: Sequence[VideoFeatures], k_prime: Length, label: Labels | None = None
 ) -> tuple[list[np.ndarray], np.ndarray] | None:
     """The data on which the authors' procedure validates: all features of the held-out subject, not thinned.
 
@@ -307,7 +322,8 @@ def spotting_validation_set(
     if not videos:
         return None
     images = np.concatenate([np.load(v.spotting, mmap_mode="r", allow_pickle=False) for v in videos])
-    labels = [(label or pseudo_labels)(v.n_features, v.video.expressions, k_prime) for v in videos]
+    label = label or pseudo_labels
+    labels = [label(v.n_features, v.video.expressions, frames_of(k_prime, v.video.fps)) for v in videos]
     return as_inputs(images), np.concatenate(labels)
 
 

@@ -30,7 +30,7 @@ from Utils.evaluation.evaluate import compare
 from Utils.evaluation.kinds import by_kind, spotting_only
 from Utils.evaluation.result import Evaluation
 from Utils.networks.weights import FoldWeights
-from Utils.records import MICRO, Fold
+from Utils.records import MICRO, Fold, Length, frames_of
 from Utils.settings import Settings
 from Utils.work.cache import atomic_folder, file_hash, is_array, key_of, read_json, write_array, write_json
 from Utils.work.machine import keras_backend
@@ -65,7 +65,8 @@ class Networks:
     Attributes
     ----------
     predictor : callable
-        The features of a video, (n, ...) float32 -> [scores (n, 1)], or [scores, probabilities (n, C)].
+        The features of a video, (n, ...) float32, and k' in frames, which networks do not need -> [scores (n, 1)], or
+        [scores, probabilities (n, C)].
     recognised : bool
         Whether it gives probabilities.
     trained : dict of str to keras.Model
@@ -74,7 +75,7 @@ class Networks:
         See `train_fold`. Empty if weights were loaded.
     """
 
-    predictor: Callable[[np.ndarray], list[np.ndarray]]
+    predictor: Callable[[np.ndarray, int], list[np.ndarray]]
     recognised: bool
     trained: dict = field(default_factory=dict)
     history: dict = field(default_factory=dict)
@@ -114,7 +115,7 @@ class FoldJob:
     features: tuple[VideoFeatures, ...]
     samples: tuple[RecognitionSample, ...]
     n_classes: int
-    k_prime: int
+    k_prime: Length
     folder: Path
     hyperparameters: Hyperparameters | None = None
     weights: FoldWeights | None = None
@@ -159,7 +160,7 @@ def run_folds(
     features: Sequence[VideoFeatures],
     samples: Sequence[RecognitionSample],
     n_classes: int,
-    k_prime: int,
+    k_prime: Length,
     cache_dir: Path,
     workers: Workers | int,
     hyperparameters: Hyperparameters | None = None,
@@ -172,7 +173,7 @@ def run_folds(
     """Train every fold, or load its weights, and predict its videos. Finished folds are taken from the cache.
 
     To train, `hyperparameters` is given; to load, `weights`, one for each of `folds`. `fresh` computes finished folds
-    again. `k_prime` is in frames. `method` is MEAN's by default. Results go to `<cache_dir>/folds/<held-out
+    again. `method` is MEAN's by default. Results go to `<cache_dir>/folds/<held-out
     subject>/<key>`.
 
     Returns
@@ -308,7 +309,7 @@ def _compute_fold(job: FoldJob, folder: Path) -> dict:
         network.save_weights(folder / f"{name}.weights.h5")
     for i, video in enumerate(job.fold.test):
         features = np.load(job.features[video].spotting, mmap_mode="r", allow_pickle=False)
-        scores, *probabilities = networks.predictor(features)
+        scores, *probabilities = networks.predictor(features, frames_of(job.k_prime, job.features[video].video.fps))
         _require_finite((scores, *probabilities), job)
         write_array(folder / f"scores-{i}.npy", np.asarray(scores, np.float32)[:, 0])
         if probabilities:
@@ -410,8 +411,11 @@ def load_mean(job: FoldJob) -> Networks:
     return Networks(partial(predict_features, joint_network(spotting, recognition)), True)
 
 
-def predict_features(network, features: np.ndarray) -> list[np.ndarray]:
-    """The outputs of a network for features, (n, 42, 42, 3) float32: a list of arrays, each (n, ...)."""
+def predict_features(network, features: np.ndarray, k_prime: int | None = None) -> list[np.ndarray]:
+    """The outputs of a network for features, (n, 42, 42, 3) float32: a list of arrays, each (n, ...).
+
+    `k_prime` is not used: the function is a `Networks.predictor`.
+    """
     from Utils.networks.compiled import predict
 
     return predict(network, as_inputs(features))
@@ -444,7 +448,7 @@ def evaluate_folds(
     results: Sequence[FoldResult],
     features: Sequence[VideoFeatures],
     dataset: Dataset,
-    k_prime: int,
+    k_prime: Length,
     settings: Settings,
     protocol: str,
     not_analysed: Container[str] = (),
@@ -458,7 +462,7 @@ def evaluate_folds(
     results : sequence of FoldResult
     features : sequence of VideoFeatures
     dataset : Dataset
-    k_prime : int
+    k_prime : Length
     settings : Settings
         Only p, mode and seed are used.
     protocol : {"paper", "upstream"}
@@ -490,7 +494,7 @@ def evaluate_folds(
 def collect_scores(
     results: Sequence[FoldResult],
     features: Sequence[VideoFeatures],
-    k_prime: int,
+    k_prime: Length,
     protocol: str = "paper",
     not_analysed: Container[str] = (),
     method: SpottingMethod = MEAN_SPOTTING,
@@ -503,7 +507,7 @@ def collect_scores(
         VideoScores(
             features[video].video,
             result.scores(i),
-            method.smooth(result.scores(i), k_prime, protocol),
+            method.smooth(result.scores(i), frames_of(k_prime, features[video].video.fps), protocol),
             None if protocol == "paper" and result.fold.held_out in not_analysed else result.probabilities(i),
         )
         for result in results

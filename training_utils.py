@@ -15,7 +15,7 @@ from scipy.signal import find_peaks
 
 from Utils.datasets.table import Dataset
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS, SEARCHED_APEX
-from Utils.records import Video
+from Utils.records import Length, Video, frames_of
 
 TIME_DIGITS = 4  # decimal places of seconds in tables: 0.1 ms
 
@@ -253,7 +253,7 @@ MEAN_SPOTTING = SpottingMethod(_smooth_as_mean, spot_video)
 def predict_expressions(
     scores: Sequence[VideoScores],
     dataset: Dataset,
-    k_prime: int,
+    k_prime: Length,
     p: float,
     protocol: str = "paper",
     method: SpottingMethod = MEAN_SPOTTING,
@@ -264,7 +264,7 @@ def predict_expressions(
     ----------
     scores : sequence of VideoScores
     dataset : Dataset
-    k_prime : int
+    k_prime : Length
     p : float, in [0, 1]
         See `threshold`.
     protocol : {"paper", "upstream"}
@@ -278,9 +278,10 @@ def predict_expressions(
     """
     rows = []
     for s in scores:
-        for found in method.spot(s.smoothed, s.probabilities, k_prime, p, dataset.one_per_video, protocol):
+        half = frames_of(k_prime, s.video.fps)
+        for found in method.spot(s.smoothed, s.probabilities, half, p, dataset.one_per_video, protocol):
             emotion = "" if found.class_index is None else dataset.classes[found.class_index]
-            row = _shared_columns(s.video, found.onset, found.apex, found.offset, dataset.fps)
+            row = _shared_columns(s.video, found.onset, found.apex, found.offset, dataset)
             rows.append(row | dict(score=found.score, emotion=emotion, confidence=found.confidence))
     return pd.DataFrame(rows, columns=list(PREDICTION_COLUMNS))
 
@@ -291,7 +292,7 @@ def annotated_expressions(videos: Sequence[Video], dataset: Dataset) -> pd.DataF
     If any apex was searched, there is also the column `SEARCHED_APEX`. An apex that is not known is empty (NA).
     """
     rows = [
-        _shared_columns(video, e.onset, e.apex, e.offset, dataset.fps)
+        _shared_columns(video, e.onset, e.apex, e.offset, dataset)
         | {"emotion": e.emotion, SEARCHED_APEX: e.searched_apex}
         for video in videos
         for e in video.expressions
@@ -302,8 +303,9 @@ def annotated_expressions(videos: Sequence[Video], dataset: Dataset) -> pd.DataF
     return pd.DataFrame(rows, columns=columns).astype(whole)
 
 
-def _shared_columns(video: Video, onset: int, apex: int | None, offset: int, fps: int) -> dict:
+def _shared_columns(video: Video, onset: int, apex: int | None, offset: int, dataset: Dataset) -> dict:
     """The columns that predictions and annotations share."""
+    fps = video.fps or dataset.fps
     return dict(
         subject=video.subject,
         video=video.name,

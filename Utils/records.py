@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,8 @@ ALL = "all"  # name of the fold that holds nobody out; its networks are used on 
 # How samples and figures are counted: as the paper says, or as its published code does
 PROTOCOLS = ("paper", "upstream")
 MICRO, MACRO = KINDS = ("micro", "macro")  # kinds of expressions: involuntary and short, or ordinary ones
+# k or k', frames. If the videos have different frame rates: frames per second -> frames.
+Length = int | Mapping[float, int]
 OTHERS = "others"  # emotion of an expression that belongs to no evaluated class: it is spotted but not recognised
 
 
@@ -52,12 +55,25 @@ class Video:
         The image files in frame order: raw frames before the face crop, 128x128 crops after it.
     expressions : tuple of Expression
         In order of onset; under the upstream protocol in the workbook's order.
+    fps : float or None
+        Frames per second. None: that of the dataset.
+    source : object or None
+        A video that is one file: `source.path` is the file, and every iteration over `source` gives its raw frames,
+        (height, width, 3) uint8 BGR, from the start. `frames` are then only names, and their number is an estimate
+        until the crops are made. None: `frames` are image files.
     """
 
     subject: str
     name: str
     frames: tuple[Path, ...]
     expressions: tuple[Expression, ...] = ()
+    fps: float | None = None
+    source: Iterable[np.ndarray] | None = None
+
+    @property
+    def raw_files(self) -> tuple[Path, ...]:
+        """The files in which the raw frames are."""
+        return self.frames if self.source is None else (self.source.path,)
 
     @property
     def label(self) -> str:
@@ -93,6 +109,11 @@ class Fold:
     def weights_name(self) -> str:
         """`s<number>` or `all`. The fold's weights are stored as `<weights_name>.weights.h5`."""
         return f"s{self.number}" if self.number else ALL
+
+
+def frames_of(length: Length, fps: float | None) -> int:
+    """A length in a video of `fps` frames per second (None: the dataset's rate, which all videos then have)."""
+    return length[fps] if isinstance(length, Mapping) else length
 
 
 def natural_key(text: str) -> tuple:

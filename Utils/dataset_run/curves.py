@@ -13,7 +13,7 @@ from Utils.datasets.table import Dataset
 from Utils.evaluation.eaf_writer import EafAbout, eaf_template
 from Utils.faces.images import read_image
 from Utils.methods.table import METHODS
-from Utils.records import MICRO, Video
+from Utils.records import MICRO, Length, Video, frames_of
 from Utils.report.clip import clip_data, frames_of_clip
 from Utils.report.contents import Curve
 from Utils.report.figures import VideoFigure
@@ -23,7 +23,7 @@ from Utils.settings import Settings
 def run_curves(
     run: RunEvaluation,
     dataset: Dataset,
-    k_prime: int,
+    k_prime: Length,
     settings: Settings,
     reviewed: bool = False,
     kind: str = MICRO,
@@ -31,20 +31,21 @@ def run_curves(
 ) -> Iterator[Curve]:
     """A curve for each tested video. Each is only made when it is asked for.
 
-    `k_prime` is in frames. Of `settings`, p is used. `reviewed`: the curves are for a page in which they can be
+    Of `settings`, p is used. `reviewed`: the curves are for a page in which they can be
     reviewed and saved for ELAN. `kind` is that of the expressions. If the page has curves of both kinds, `other` is the
     other kind with its run.
     """
     others = {(s.video.subject, s.video.name): (other[0], s.smoothed) for s in other[1].scores} if other else {}
     threshold = METHODS[settings.method].steps.spotting.threshold
     for s in run.scores:
+        fps = s.video.fps or dataset.fps
         rows = run.evaluation.of_video(s.video.subject, s.video.name)
         tables = {"predicted": rows.predictions, "annotated": rows.annotations}
 
-        def clip(which: str, i: int, video=s.video, tables=tables) -> dict | None:
-            return clip_of(video, *tables[which].loc[i, ["onset", "apex", "offset"]], dataset.fps)
+        def clip(which: str, i: int, video=s.video, tables=tables, fps=fps) -> dict | None:
+            return clip_of(video, *tables[which].loc[i, ["onset", "apex", "offset"]], fps)
 
-        about = EafAbout(s.video.subject, s.video.name, dataset.fps, len(s.video.frames), dataset.classes)
+        about = EafAbout(s.video.subject, s.video.name, fps, len(s.video.frames), dataset.classes)
         yield Curve(
             subject=s.video.subject,
             video=s.video.name,
@@ -52,11 +53,11 @@ def run_curves(
             kind=kind,
             several_kinds=other is not None,
             companion=others.get((s.video.subject, s.video.name)),
-            fps=dataset.fps,
+            fps=fps,
             raw=s.raw,
             smoothed=s.smoothed[: len(s.raw)],
             threshold=None if dataset.one_per_video else threshold(s.smoothed, settings.p),
-            k_prime=k_prime,
+            k_prime=frames_of(k_prime, s.video.fps),
             predictions=rows.predictions,
             annotations=rows.annotations,
             matches=rows.matches,
@@ -66,7 +67,7 @@ def run_curves(
 
 
 def video_figures(
-    run: RunEvaluation, dataset: Dataset, k_prime: int, settings: Settings, folder: Path
+    run: RunEvaluation, dataset: Dataset, k_prime: Length, settings: Settings, folder: Path
 ) -> list[VideoFigure]:
     """A figure for each tested video. They are to be drawn into `folder`. Other parameters: see `run_curves`."""
     figures = []
@@ -78,8 +79,8 @@ def video_figures(
                 raw=curve.raw,
                 smoothed=curve.smoothed,
                 threshold=curve.threshold,
-                k_prime=k_prime,
-                fps=dataset.fps,
+                k_prime=curve.k_prime,
+                fps=curve.fps,
                 predictions=curve.predictions,
                 annotations=curve.annotations,
                 classes=dataset.classes,

@@ -15,8 +15,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from Utils.datasets.workbooks import CellError, Row
+from Utils.errors import InputError
 from Utils.records import Expression
 
 Emotions = Mapping[str, str | None]  # a workbook's word, in lower case -> class, "others", or None: not evaluated
@@ -39,6 +41,8 @@ class AnnotatedRow:
     apex_number : int or None
         The number in the workbook's apex cell, even if it means "unknown" (SAMM's -1). None if the dataset's workbook
         marks no apex as unknown by a number, or has no apex.
+    exact : bool
+        Whether names are compared as they are written, and not by `match_key`.
     """
 
     subject: str
@@ -47,11 +51,26 @@ class AnnotatedRow:
     where: str
     first_frame: int = 1
     apex_number: int | None = None
+    exact: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
         """The names by which folders are matched: see `match_key`."""
-        return match_key(self.subject, self.video)
+        return (self.subject, self.video) if self.exact else match_key(self.subject, self.video)
+
+
+class Workbooks(dict[str, Path]):
+    """What a workbook holds -> its path. Those that were not found are in `missing`, with the error that says so.
+
+    Looking one of these up raises its error.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.missing: dict[str, InputError] = {}
+
+    def __missing__(self, what: str) -> Path:
+        raise self.missing[what]
 
 
 def match_key(subject: str, video: str) -> tuple[str, str]:
@@ -81,6 +100,9 @@ class Annotations:
         Keys of the videos that any row names, whether the row is used or not.
     workbook_order : bool
         True: the expressions of a video stay in the workbook's order (upstream). False: they are sorted by onset.
+    by_number : bool
+        True: the frame numbers of the workbook are those in the names of the frames' files (`Dataset.index_is_number`).
+        False: they are positions of files.
     """
 
     rows: list[AnnotatedRow] = field(default_factory=list)
@@ -89,6 +111,7 @@ class Annotations:
     remarks: list[str] = field(default_factory=list)
     named: set[tuple[str, str]] = field(default_factory=set)
     workbook_order: bool = False
+    by_number: bool = False
     _places: dict[tuple, str] = field(default_factory=dict, repr=False)  # (key, expression) -> where it stood first
 
     @contextmanager

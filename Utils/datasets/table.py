@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from Utils.datasets.annotations import Annotations, Emotions
+from Utils.datasets.casme3 import read_casme3
+from Utils.datasets.facts import MEAN_LENGTH, MEDIAN_LENGTH, Classes, PublishedCount
 from Utils.datasets.readers import read_casme2, read_casme_sq, read_sammlv, read_smic
-from Utils.records import KINDS, MICRO, OTHERS
+from Utils.errors import InputError
+from Utils.records import KINDS, MACRO, MICRO, OTHERS, Length
 
 CAUTION_DEMO = (
     "These weights were trained on the eight rendered faces of DEMO: they show that the program works, and say nothing "
@@ -37,6 +40,19 @@ SAMM_EMOTIONS: Emotions = {
     "others": OTHERS,
 }
 
+# CAS(ME)^3 has seven emotions. With 3 and 4 classes, four of them are negative. With 3, "others" is no class.
+CASME3_EMOTIONS: Emotions = {
+    **dict.fromkeys(("disgust", "fear", "anger", "sad"), "negative"),
+    "happy": "positive",
+    "surprise": "surprise",
+    "others": OTHERS,
+}
+CASME3_CLASSES = {
+    "3": Classes(THREE_CLASSES, CASME3_EMOTIONS),
+    "4": Classes((*THREE_CLASSES, OTHERS), CASME3_EMOTIONS),
+    "7": Classes(tuple(CASME3_EMOTIONS), {name: name for name in CASME3_EMOTIONS}),
+}
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -49,7 +65,7 @@ class Dataset:
     raw_dirs : tuple of str
         Where the raw frames may be.
     crop_dir : str
-        Where the 128x128 crops are written.
+        Where the 128x128 crops are written. "": into the cache.
     workbooks : dict of str to tuple of str
         What the reader needs ("annotations", for SAMM-LV also "emotions") -> where it may be (glob patterns).
     read_annotations : callable
@@ -68,7 +84,7 @@ class Dataset:
         Name of a crop: `{stem}` is the raw frame's name without its suffix, `{number}` its number as written there.
     fps : int
         Frames per second.
-    k : int
+    k : Length
         Distance of the two frames of a pair: fps x 0.1, halves rounded up.
     classes : tuple of str
         The emotions that are recognised. A class's index is its position.
@@ -88,6 +104,26 @@ class Dataset:
         section 2): 1-based numbers.
     folds_without_recognition : tuple of int
         Published folds without a recognition file: the recognition part of their joint file is untrained. 1-based.
+    scan : callable or None
+        The data root -> the videos (`load_images.RawVideos`), if they are not in folders as `video_folder` says.
+    class_choices : dict of str to Classes
+        What --classes may be -> the classes and emotions that are then used. `classes` and `emotions` are the default.
+        Empty if there is no choice.
+    half_length_from : {"mean", "median"}
+        From which average of offset - onset k' is made, if --half_length_from is not given.
+    released : tuple of PublishedCount
+        What the dataset's authors and others count in it.
+    index_is_number : bool
+        True: frame i is the file of number i. If that file is missing, frame i is the nearest one before it, or at the
+        beginning the first one. A file that is no readable image is replaced in the same way. False: frame i is the
+        i-th file, and an unreadable one stops the run.
+    any_depth : bool
+        Whether video folders may be at any depth in the raw folder, and workbooks at any depth in the folder of their
+        pattern. The names of the workbooks are then compared without case.
+    frames_folder : str
+        The folder with the frames in a video's folder; its name is compared without case. "": the video's folder.
+    workbooks_optional : bool
+        Whether workbooks may be missing. The reader then raises the error for those that it needs.
     generated : bool
         True for the embedded dataset, which is generated on first use.
     caution : str
@@ -104,7 +140,7 @@ class Dataset:
     video_folder: str
     frame_name: str
     fps: int
-    k: int
+    k: Length
     crop_name: str = "{stem}.jpg"
     classes: tuple[str, ...] = THREE_CLASSES
     kinds: tuple[str, ...] = (MICRO,)
@@ -114,8 +150,31 @@ class Dataset:
     k_prime: int | None = None
     leaking_folds: tuple[int, ...] = ()
     folds_without_recognition: tuple[int, ...] = ()
+    scan: Callable[[Path], object] | None = None
+    class_choices: Mapping[str, Classes] = field(default_factory=dict)
+    half_length_from: str = MEAN_LENGTH
+    released: tuple[PublishedCount, ...] = ()
+    index_is_number: bool = False
+    any_depth: bool = False
+    frames_folder: str = ""
+    workbooks_optional: bool = False
     generated: bool = False
     caution: str = ""
+
+    def with_classes(self, choice: str | None) -> Dataset:
+        """This dataset with one of its choices of classes. None: with its default.
+
+        Raises InputError if there is no such choice.
+        """
+        if choice is None:
+            return self
+        if not self.class_choices:
+            raise InputError(
+                f"--classes: {self.title} has one set of classes ({', '.join(self.classes)}); leave --classes out"
+            )
+        if choice not in self.class_choices:
+            raise InputError(f"--classes: {choice!r} is none of {', '.join(self.class_choices)}, as {self.title} has")
+        return replace(self, classes=self.class_choices[choice].classes, emotions=self.class_choices[choice].emotions)
 
     def frame_number(self, file_name: str) -> int | None:
         """The number in a frame's file name. None if the file is not named as a frame."""
@@ -235,6 +294,34 @@ DATASETS: dict[str, Dataset] = {
             classes=CASME2_CLASSES,
             one_per_video=True,
             published=(26, 244, 244),
+        ),
+        Dataset(
+            name="CASME3",
+            title="CAS(ME)^3",
+            raw_dirs=("CASME3/part_A", "CASME3/Part_A"),
+            crop_dir="CASME3/part_A_crop",
+            workbooks={
+                "micro": ("CASME3/cas(me)3_part_A_ME_label_JpgIndex_v2.xls*",),
+                "annotations": ("CASME3/CAS(ME)3_part_A_v2.xls*",),
+            },
+            read_annotations=read_casme3,
+            emotions=CASME3_EMOTIONS,
+            video_folder=r"(?:.+/)?(?P<subject>(?i:spno)\.\d+)/(?P<video>[A-Za-z])",
+            frame_name=r"(?P<number>\d+)" + _IMAGE,
+            fps=30,
+            k=3,
+            kinds=KINDS,
+            class_choices=CASME3_CLASSES,
+            half_length_from=MEDIAN_LENGTH,
+            released=(
+                PublishedCount("the dataset's authors", 860, 463, 94),
+                PublishedCount("others, without onset 0", 858, 462, least_onset=1),
+                PublishedCount("the dataset's authors", 3346, kind=MACRO),
+            ),
+            index_is_number=True,
+            any_depth=True,
+            frames_folder="color",
+            workbooks_optional=True,
         ),
         _smic("SMIC_HS", "HS", fps=100, k=10, published=(16, 157, 157)),
         _smic("SMIC_VIS", "VIS", fps=25, k=3, published=(8, 71, 71)),

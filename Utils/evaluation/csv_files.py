@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def read_table(path: str | Path, *, ground_truth: bool = False) -> pd.DataFrame:
         The file or one of its fields cannot be used. The message names file, line and column, and what to do.
     """
     path = Path(path)
-    header, lines, rows = _read_fields(path)
+    header, lines, rows = read_fields(path)
     if repeated := sorted({name for name in header if name and header.count(name) > 1}):
         raise InputError(f"{path}, line 1: column {', '.join(repeated)} is there more than once; keep one")
     optional = ("subject",) if "face" in header else ()
@@ -106,8 +106,12 @@ def read_table(path: str | Path, *, ground_truth: bool = False) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(values, dtype=_dtype(name)) for name, values in columns.items()})
 
 
-def _read_fields(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
-    """Header, line number of each row (its first one, if a quoted field has several lines), and the rows' fields."""
+def read_fields(path: Path, needed: Sequence[str] = REQUIRED_COLUMNS) -> tuple[list[str], list[int], list[list[str]]]:
+    """The header of a CSV file, the line number of each row, and the rows' fields, without blanks around them.
+
+    If a quoted field has several lines, the row's number is that of the first one. `needed` are the columns that the
+    message about an empty file names. Raises InputError if the file cannot be read or is not CSV.
+    """
     lines: list[int] = []
     rows: list[list[str]] = []
     try:
@@ -134,7 +138,7 @@ def _read_fields(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: is not CSV ({error}); save it as CSV in UTF-8") from error
     if not any(header):
-        raise InputError(f"{path}: is empty; its first line must name the columns {', '.join(REQUIRED_COLUMNS)}")
+        raise InputError(f"{path}: is empty; its first line must name the columns {', '.join(needed)}")
     if "\0" in "".join(header):
         raise InputError(f"{path}: is not a text file; save it as CSV in UTF-8")
     if any(len(name) > MAX_NAME or UNPRINTABLE.search(name) for name in header):

@@ -9,7 +9,6 @@ later; their bound of 1.6 pixels is for crops of 256 pixels, so here it is half 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 import cv2
 import numpy as np
@@ -90,7 +89,7 @@ def movement(features: np.ndarray, k_prime: int) -> list[np.ndarray]:
 
 def load(job: FoldJob) -> Networks:
     """There is no network."""
-    return Networks(partial(movement, k_prime=job.k_prime), False)
+    return Networks(movement, False)
 
 
 def smooth(scores: np.ndarray, k_prime: int, protocol: str) -> np.ndarray:

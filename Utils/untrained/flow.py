@@ -29,8 +29,8 @@ def feature_image(first: np.ndarray, second: np.ndarray, places: Places, flow: C
     return raw_feature(flow(first, second), places)
 
 
-def mean_of_features(features: np.ndarray) -> list[np.ndarray]:
-    """Features, (n, 42, 42, 3) float32 -> [scores (n, 1) float32]: the mean of each, in pixels."""
+def mean_of_features(features: np.ndarray, k_prime: int | None = None) -> list[np.ndarray]:
+    """Features, (n, 42, 42, 3) float32 -> [scores (n, 1) float32]: the mean of each, in pixels. k' is not used."""
     return [np.array([[feature.mean()] for feature in features], np.float32)]
 
 
