@@ -1,8 +1,7 @@
-"""Several methods on one dataset: their figures side by side, with bootstrap intervals over subjects.
+"""Several methods on one dataset: their figures side by side, with bootstrap intervals over subjects (bootstrap.py).
 
-Subjects differ more from one another than videos of one subject do. So whole subjects are drawn, with replacement, and
-F1 is computed from the counts of those that were drawn. Differences between methods are computed from the same draws,
-which makes their intervals narrower than those of the two figures suggest.
+Differences between methods are computed from the same draws, which makes their intervals narrower than those of the two
+figures suggest.
 """
 
 from __future__ import annotations
@@ -12,8 +11,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-DRAWS = 10_000
-COVERED = (2.5, 97.5)  # percentiles: 95 % intervals
+from Utils.evaluation.bootstrap import SEED, draw_subjects, interval
+from Utils.evaluation.intervals import count_figures
+
+DRAWS = 10_000  # more than an evaluation has: F1 alone takes little time, and docs/methods.md prints what they gave
 COLUMNS = (
     "method", "kind", "tp", "fp", "fn", "precision", "recall", "f1", "f1_low", "f1_high", "ap", "difference",
     "difference_low", "difference_high",
@@ -51,7 +52,7 @@ def compare_methods(figures: Mapping[str, Mapping[str, Mapping]]) -> pd.DataFram
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def resampled_f1(tables: Sequence[Sequence[Mapping]], seed: int = 0) -> np.ndarray:
+def resampled_f1(tables: Sequence[Sequence[Mapping]], seed: int = SEED) -> np.ndarray:
     """F1 of random draws of subjects, (tables, `DRAWS`) float64; NaN where a draw has no annotation.
 
     Parameters
@@ -66,16 +67,8 @@ def resampled_f1(tables: Sequence[Sequence[Mapping]], seed: int = 0) -> np.ndarr
     for i, table in enumerate(tables):
         for row in table:
             counts[i, subjects.index(row["subject"])] = [row[key] for key in ("tp", "fp", "fn")]
-    draws = np.random.default_rng(seed).multinomial(len(subjects), np.full(len(subjects), 1 / len(subjects)), DRAWS)
-    tp, fp, fn = np.moveaxis(draws @ counts, -1, 0)
-    with np.errstate(invalid="ignore"):
-        return np.where(tp + fn > 0, 2 * tp / (2 * tp + fp + fn), np.nan)
-
-
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of resampled values. NaN if there are none."""
-    known = values[np.isfinite(values)]
-    return tuple(float(x) for x in np.percentile(known, COVERED)) if len(known) else (np.nan, np.nan)
+    draws = draw_subjects(len(subjects), DRAWS, seed)
+    return np.array([count_figures(draws @ of_table)["f1"] for of_table in counts])
 
 
 def format_comparison(table: pd.DataFrame) -> str:

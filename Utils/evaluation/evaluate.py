@@ -9,10 +9,12 @@ Importing this module loads neither TensorFlow nor OpenCV.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from Utils.evaluation.intervals import intervals_of
 from Utils.evaluation.metrics import Evaluation, compare_paper
 from Utils.evaluation.upstream import compare_upstream
 from Utils.records import PROTOCOLS
@@ -66,13 +68,16 @@ def compare(
         raise ValueError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
     common = dict(one_per_video=one_per_video, videos=videos)
     if protocol == "paper":
-        return compare_paper(predictions, ground_truth, classes, **common)
-    if k_prime is None:
+        evaluation = compare_paper(predictions, ground_truth, classes, **common)
+    elif k_prime is None:
         raise ValueError("the upstream protocol needs k_prime")
-    return compare_upstream(
-        predictions, ground_truth, classes, k_prime=k_prime, recognition_subjects=recognition_subjects,
-        ap_order=ap_order, **common,
-    )  # fmt: skip
+    else:
+        evaluation = compare_upstream(
+            predictions, ground_truth, classes, k_prime=k_prime, recognition_subjects=recognition_subjects,
+            ap_order=ap_order, **common,
+        )  # fmt: skip
+    intervals = intervals_of(evaluation.metrics, evaluation.sums)
+    return replace(evaluation, metrics=evaluation.metrics | {"intervals": intervals})
 
 
 def evaluate(predictions: pd.DataFrame, ground_truth: pd.DataFrame, classes: Sequence[str], **options) -> dict:
@@ -82,8 +87,8 @@ def evaluate(predictions: pd.DataFrame, ground_truth: pd.DataFrame, classes: Seq
     -------
     dict
         "protocol", "spotting", "analysis", "recognition" (None unless `one_per_video`), "strs", "per_subject",
-        "per_video" and "notes". All values are plain Python values, so it can be written as JSON. A metric that cannot
-        be computed is None, and "notes" has the reason.
+        "per_video", "notes" and "intervals" (95 %, see `intervals.intervals_of`). All values are plain Python values,
+        so it can be written as JSON. A metric that cannot be computed is None, and "notes" has the reason.
 
         The upstream protocol adds "ap_greedy" to "spotting" (AP at IoU 0.5 with greedy matching), and "pairs", which
         are the class indices [annotated, predicted] of each analysed pair. None there: not an evaluated class.

@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from Utils.evaluation.counts import per_subject, precision_recall_f1, total_row
+from Utils.evaluation.intervals import intervals_of
 from Utils.evaluation.metrics import classification, spotting_scores, strs
 from Utils.evaluation.result import Evaluation, Matches
-from Utils.evaluation.upstream import classification_with_nan
+from Utils.evaluation.sums import pooled_sums
+from Utils.evaluation.upstream_scores import classification_with_nan
 
 OVERALL = "overall"
 NO_EMOTIONS = "analysis: this method spots expressions and recognises no emotions"
@@ -37,7 +39,9 @@ def by_kind(metrics: Mapping[str, Mapping]) -> dict[str, dict]:
 def spotting_only(metrics: Mapping) -> dict:
     """The metrics of a method that recognises no emotions: "analysis" and "strs" are None, and so are their notes."""
     notes = [note for note in metrics["notes"] if not note.startswith(("analysis", "strs"))]
-    return {**metrics, "analysis": None, "strs": None, "notes": [*notes, NO_EMOTIONS]}
+    about_intervals = [note for note in metrics["intervals"]["notes"] if "analysis" not in note]
+    intervals = metrics["intervals"] | {"analysis": None, "strs": None, "notes": about_intervals}
+    return {**metrics, "analysis": None, "strs": None, "notes": [*notes, NO_EMOTIONS], "intervals": intervals}
 
 
 def pooled(evaluations: Mapping[str, Evaluation], classes: Sequence[str]) -> Evaluation:
@@ -45,6 +49,9 @@ def pooled(evaluations: Mapping[str, Evaluation], classes: Sequence[str]) -> Eva
 
     Its tables have the column "kind". Its "spotting" is that of both together, and its "analysis" that of the pairs of
     both. ASR and MAE are None: they look at the first expression of a video, which is of one kind.
+
+    Its "intervals" have "by_kind": kind -> the intervals of the figures of "by_kind". Those of each kind come from the
+    subjects of this kind, as if it were alone, and those of "overall" from all subjects.
     """
     parts = evaluations.values()
     tables = [
@@ -76,7 +83,12 @@ def pooled(evaluations: Mapping[str, Evaluation], classes: Sequence[str]) -> Eva
         "per_video": counts,
         "notes": [f"{kind}: {note}" for kind, e in evaluations.items() for note in e.metrics["notes"]],
     }
-    return Evaluation(*tables, metrics, _joined_matches(list(parts)), pairs)
+    sums = pooled_sums([e.sums for e in parts])
+    intervals = intervals_of(metrics, sums)
+    of_kinds = {kind: e.metrics["intervals"]["spotting"] for kind, e in evaluations.items()}
+    of_kinds[OVERALL] = intervals["spotting"]
+    intervals["by_kind"] = {kind: {key: found[key] for key in KEYS[3:]} for kind, found in of_kinds.items()}
+    return Evaluation(*tables, metrics | {"intervals": intervals}, _joined_matches(list(parts)), pairs, sums)
 
 
 def _joined_matches(evaluations: Sequence[Evaluation]) -> dict[tuple[str, str], Matches]:

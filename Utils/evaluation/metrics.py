@@ -11,8 +11,8 @@ Metrics
 -------
 - Spotting: a prediction is a true positive if it is matched to an annotation with an intersection over union (IoU) of
   at least 0.5. The matching is one to one. The metrics are precision, recall, F1 (`spotting_scores`), AP@[.5:.95]
-  (`ranked_ap`), the apex spotting rate ASR (`apex_spotting_rate`) and the mean absolute error of the apex MAE
-  (`apex_error`).
+  (`ranked_ap`), the apex spotting rate ASR (the mean of `apex_hits`) and the mean absolute error of the apex MAE (the
+  mean of `apex_errors`).
 - Analysis (`classification`): the emotions of the true positives whose annotated class is evaluated. A true positive
   without a predicted emotion is wrong. But if no prediction of a subject has an emotion, its fold had no recognition,
   and the subject is left out. Precision and recall are means over the classes that occur as a label or as a prediction
@@ -47,6 +47,7 @@ from Utils.evaluation.notes import (
     unannotated_notes,
 )
 from Utils.evaluation.result import Evaluation, Matches, table_rows
+from Utils.evaluation.sums import sums_of
 from Utils.evaluation.tables import VideoIntervals, bounds, group_by_video, only_searched_apexes
 
 IOU_THRESHOLD = 0.5  # least IoU of a true positive, in the paper and in the Micro-Expression Grand Challenge
@@ -74,15 +75,21 @@ def compare_paper(
     n_left_out = sum(map(len, pairs_of_video)) - sum(map(len, analysed))
     counts = [count_row(v, len(m), pairs) for v, m, pairs in zip(grouped, matches, analysed, strict=True)]
     pairs = [pair for of_video in analysed for pair in of_video]
+    owned = {
+        "analysis": [(v.subject, *pair) for v, of_video in zip(grouped, analysed, strict=True) for pair in of_video]
+    }
+    if one_per_video:
+        owned["recognition"] = _first_pairs(grouped, classes, recognised)
 
+    ranked, hits, errors = ranked_ious(grouped, matches), apex_hits(grouped), apex_errors(grouped)
     spotting = {
         **spotting_scores(counts),
-        "ap": ranked_ap(grouped, matches),
-        "asr": apex_spotting_rate(grouped),
-        "mae": apex_error(grouped),
+        "ap": _mean_ap(ranked, grouped),
+        "asr": sum(hit for _, hit in hits) / len(hits) if hits else None,
+        "mae": float(np.mean([error for _, error in errors])) if errors else None,
     }
     analysis = classification(pairs, classes)
-    recognition = classification(_first_pairs(grouped, classes, recognised), classes) if one_per_video else None
+    recognition = classification([pair[1:] for pair in owned["recognition"]], classes) if one_per_video else None
     notes = [
         *(unannotated_notes(grouped) if videos is None else []),
         *recognition_notes(n_left_out),
@@ -104,7 +111,16 @@ def compare_paper(
         "per_video": counts,
         "notes": notes,
     }
-    return Evaluation(predictions, ground_truth, metrics, table_rows(grouped, matches), pairs)
+    numbers = {name: i for i, name in enumerate(classes)}
+    sums = sums_of(
+        "paper",
+        counts,
+        rankings={"ap": ([subject for subject, _ in ranked], _ious(ranked)[:, None] >= AP_THRESHOLDS)},
+        terms={"asr": hits, "mae": errors},
+        pairs={k: [(s, numbers[label], numbers.get(guess)) for s, label, guess in of] for k, of in owned.items()},
+        n_classes=len(classes),
+    )
+    return Evaluation(predictions, ground_truth, metrics, table_rows(grouped, matches), pairs, sums)
 
 
 # Spotting
@@ -190,48 +206,56 @@ def spotting_scores(counts: Sequence[Mapping]) -> dict:
 
 
 def ranked_ap(videos: Sequence[VideoIntervals], matches: Sequence[Matches]) -> float | None:
-    """AP@[.5:.95], in [0, 1]. None if nothing is annotated.
+    """AP@[.5:.95], in [0, 1], of the predictions as `ranked_ious` ranks them. None if nothing is annotated."""
+    return _mean_ap(ranked_ious(videos, matches), videos)
+
+
+def ranked_ious(videos: Sequence[VideoIntervals], matches: Sequence[Matches]) -> list[tuple[str, float]]:
+    """Subject of each prediction, and IoU with the annotation that it is matched to (0: none), as AP ranks them.
 
     The predictions of all videos are ranked by falling score, and those with equal scores in the order of the table. If
     any prediction has no score, all are ranked in the order of the table. `matches` are those of each video.
     """
-    annotated = sum(len(video.annotated) for video in videos)
-    if annotated == 0:
-        return None
     ranked = []
     for video, matched in zip(videos, matches, strict=True):
         overlap = interval_iou(bounds(video.predicted), bounds(video.annotated))
         reached = {i: overlap[i, j] for i, j in matched}
-        ranked += [(-p.score, p.row, reached.get(i, 0.0)) for i, p in enumerate(video.predicted)]
-    if any(math.isnan(score) for score, _, _ in ranked):
-        ranked = [(0.0, row, iou) for _, row, iou in ranked]
-    best = np.array([iou for _, _, iou in sorted(ranked)])
+        ranked += [(-p.score, p.row, video.subject, reached.get(i, 0.0)) for i, p in enumerate(video.predicted)]
+    if any(math.isnan(score) for score, *_ in ranked):
+        ranked = [(0.0, *of_prediction) for _, *of_prediction in ranked]
+    return [(subject, iou) for _, _, subject, iou in sorted(ranked)]
+
+
+def _mean_ap(ranked: Sequence[tuple[str, float]], videos: Sequence[VideoIntervals]) -> float | None:
+    annotated, best = sum(len(video.annotated) for video in videos), _ious(ranked)
+    if annotated == 0:
+        return None
     return float(np.mean([average_precision(best >= threshold, annotated) for threshold in AP_THRESHOLDS]))
 
 
-def apex_spotting_rate(videos: Sequence[VideoIntervals]) -> float | None:
-    """ASR: the share of the annotated videos whose first predicted apex is between onset and offset, both excluded.
+def _ious(ranked: Sequence[tuple[str, float]]) -> np.ndarray:
+    return np.array([iou for _, iou in ranked], float)
 
-    They are those of the video's first annotation. A video without a prediction counts as missed. None if no video is
-    annotated.
+
+def apex_hits(videos: Sequence[VideoIntervals]) -> list[tuple[str, bool]]:
+    """For ASR: whether the first predicted apex of each annotated video is between onset and offset, both excluded.
+
+    With the video's subject. Onset and offset are those of the video's first annotation. A video without a prediction
+    counts as missed.
     """
     annotated = [video for video in videos if video.annotated]
-    if not annotated:
-        return None
-    hits = sum(
-        video.annotated[0].onset < video.predicted[0].peak < video.annotated[0].offset
-        for video in annotated
-        if video.predicted
-    )
-    return hits / len(annotated)
+    return [
+        (v.subject, bool(v.predicted) and v.annotated[0].onset < v.predicted[0].peak < v.annotated[0].offset)
+        for v in annotated
+    ]
 
 
-def apex_error(videos: Sequence[VideoIntervals]) -> float | None:
-    """MAE: the mean of |predicted apex - annotated apex|, frames, of the first prediction and annotation of each video.
+def apex_errors(videos: Sequence[VideoIntervals]) -> list[tuple[str, float]]:
+    """For MAE: |predicted apex - annotated apex|, frames, of the first prediction and annotation of each video.
 
-    Only videos count that have both and whose annotated apex is known. A negative apex is unknown (SAMM writes -1). If
-    no annotation in any video has an apex (SMIC), the apexes that the program searched are used. None if no video is
-    left.
+    With the video's subject. Only videos count that have both and whose annotated apex is known. A negative apex is
+    unknown (SAMM writes -1). If no annotation in any video has an apex (SMIC), the apexes that the program searched are
+    used.
     """
     searched = only_searched_apexes(videos)
     errors = []
@@ -240,8 +264,8 @@ def apex_error(videos: Sequence[VideoIntervals]) -> float | None:
             first = video.annotated[0]
             apex = first.searched_apex if searched else first.apex
             if apex >= 0:  # false for NaN, which is an unknown apex
-                errors.append(abs(video.predicted[0].peak - apex))
-    return float(np.mean(errors)) if errors else None
+                errors.append((video.subject, abs(video.predicted[0].peak - apex)))
+    return errors
 
 
 # Recognition
@@ -312,13 +336,15 @@ def _analysis_pairs(video: VideoIntervals, matched: Matches, classes: Sequence[s
     return [pair for pair in pairs if pair[0] in classes]
 
 
-def _first_pairs(videos: list[VideoIntervals], classes: Sequence[str], recognised: set[str]) -> list[Pair]:
-    """(label, predicted emotion) of each video of the subjects `recognised`, if its label is evaluated.
+def _first_pairs(
+    videos: list[VideoIntervals], classes: Sequence[str], recognised: set[str]
+) -> list[tuple[str, str, str | None]]:
+    """(subject, label, predicted emotion) of each video of the subjects `recognised`, if its label is evaluated.
 
     The predicted emotion is None if the video has no prediction. It is then wrong.
     """
     return [
-        (video.annotated[0].emotion, video.predicted[0].emotion if video.predicted else None)
+        (video.subject, video.annotated[0].emotion, video.predicted[0].emotion if video.predicted else None)
         for video in videos
         if video.annotated and video.annotated[0].emotion in classes and video.subject in recognised
     ]

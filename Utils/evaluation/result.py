@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from Utils.evaluation.sums import SubjectSums
 from Utils.evaluation.tables import VideoIntervals
 
 Matches = list[tuple[int, int]]  # (prediction, annotation): positions in two lists or rows of two tables
@@ -27,6 +28,8 @@ class Evaluation:
         (subject, video) -> the true positives, each as a row of `predictions` and a row of `ground_truth`.
     pairs : list of (str or None, str or None)
         (annotated, predicted emotion) of the pairs that are analysed.
+    sums : SubjectSums
+        What each subject adds to the metrics, for their intervals.
     """
 
     predictions: pd.DataFrame
@@ -34,6 +37,7 @@ class Evaluation:
     metrics: dict
     matches: Mapping[tuple[str, str], Matches]
     pairs: Sequence[tuple[str | None, str | None]]
+    sums: SubjectSums
 
     def of_video(self, subject: str, video: str) -> VideoRows:
         """The rows of one video in both tables, numbered from 0, and its matches with these numbers."""

@@ -15,9 +15,9 @@ What differs from the paper's protocol
 - Predictions take annotations one after the other. Greedy: a prediction only looks at the annotation with the best IoU.
   Soft: it takes the best one that is still free. (`match_in_order`)
 - For AP, predictions count in the order of the list. They are not ranked by score. It is computed in single precision.
-  (`list_order_ap`)
+  (`list_order_hits`, `hits_ap`)
 - The predicted apex is the first onset + k'. The annotated apex is used as it is, even if it is -1 (unknown).
-  (`apex_scores`)
+  (`apex_terms`)
 - The predicted and the annotated emotions are two lists that are joined by position. A true positive whose class is not
   evaluated shifts one list against the other. (`analysis_lists`)
 - A class is left out of the averages if it does not occur, or if all labels and all predictions are this class. 0/0 is
@@ -52,11 +52,13 @@ from Utils.evaluation.metrics import (
 )
 from Utils.evaluation.notes import missed_notes, spotting_notes, strs_notes, unannotated_notes
 from Utils.evaluation.result import Evaluation, table_rows
+from Utils.evaluation.sums import sums_of
 from Utils.evaluation.tables import VideoIntervals, bounds, group_by_video
+from Utils.evaluation.upstream_scores import classification_with_nan, nan_notes
 
 FALSE_POSITIVE = -1  # stands in the list of annotated classes for a prediction that is a false positive
 NOT_MATCHED = -1  # stands for the annotation of a prediction that takes none
-NOT_EVALUATED = -1  # stands for the class index of a predicted emotion that is not among the classes
+SHIFTED = "its pairs join predictions and annotations of different subjects, so no subject can be drawn with its own"
 
 
 class UpstreamVideo(NamedTuple):
@@ -99,32 +101,43 @@ def compare_upstream(
             last = n_features.get((video.subject, video.video), math.inf)
             guesses_of_video, labels_of_video = analysis_lists(video, of_video, classes, last)
             guesses += [(guess, index) for guess in guesses_of_video]
-            labels += labels_of_video
-    joined = [(g, *p) for g, p in zip(labels, guesses, strict=False) if g != FALSE_POSITIVE]  # G can be shorter
+            labels += [(label, index) for label in labels_of_video]
+    lists = list(zip(labels, guesses, strict=False))  # G can be shorter
+    joined = [(label, *p) for (label, _), p in lists if label != FALSE_POSITIVE]
     pairs = [(label, guess) for label, guess, _ in joined]
     pairs_of_video: list[list[tuple]] = [[] for _ in grouped]
     for label, guess, index in joined:
         pairs_of_video[index].append((label, guess))
     counts = [count_row(*row) for row in zip(grouped, map(len, matches), pairs_of_video, strict=True)]
+    owned = {"analysis": [((grouped[i].subject, label), (grouped[j].subject, g)) for (label, i), (g, j) in lists]}
 
     n_annotated = sum(len(video.annotated) for video in grouped)
+    rankings = {
+        "ap": list_order_hits(overlaps, AP_THRESHOLDS, soft=True, order=ap_order),
+        "ap_greedy": list_order_hits(overlaps, [IOU_THRESHOLD], soft=False, order=ap_order),
+    }
+    terms = apex_terms(grouped, k_prime)
     spotting = {
         **spotting_scores(counts),
-        "ap": list_order_ap(overlaps, n_annotated, AP_THRESHOLDS, soft=True, order=ap_order),
-        **apex_scores(grouped, k_prime),
-        "ap_greedy": list_order_ap(overlaps, n_annotated, [IOU_THRESHOLD], soft=False, order=ap_order),
+        "ap": hits_ap(rankings["ap"][1], n_annotated),
+        **{name: sum(v for _, v in of_name) / len(of_name) if of_name else None for name, of_name in terms.items()},
+        "ap_greedy": hits_ap(rankings["ap_greedy"][1], n_annotated),
     }
     analysis = classification_with_nan(pairs, len(classes))
     recognition, recognition_notes = None, []
     if one_per_video:
         truth = recognition_labels(grouped, classes, recognised)
-        recognition, recognition_notes = _recognition_all(truth, [guess for guess, _ in guesses], len(classes))
+        recognition, recognition_notes = _recognition_all(
+            [label for _, label in truth], [guess for guess, _ in guesses], len(classes)
+        )
+        of_subjects = [(grouped[index].subject, guess) for guess, index in guesses]
+        owned["recognition"] = list(zip(truth, of_subjects, strict=True)) if recognition["classes"] is not None else []
     notes = [
         *(unannotated_notes(grouped) if records is None else []),
         *spotting_notes(spotting),
         *missed_notes(grouped),
         *([] if spotting["mae"] is not None else ["mae: no video has both a prediction and an annotated apex"]),
-        *_nan_notes(analysis, "analysis"),
+        *nan_notes(analysis, "analysis"),
         *recognition_notes,
         *strs_notes(spotting["f1"], analysis["f1"]),
     ]
@@ -140,7 +153,24 @@ def compare_upstream(
         "notes": notes,
     }
     named = [tuple(None if i is None else classes[i] for i in pair) for pair in pairs]
-    return Evaluation(predictions, ground_truth, metrics, table_rows(grouped, matches), named)
+    ranked = {name: ([grouped[i].subject for i in of_hits], hits) for name, (of_hits, hits) in rankings.items()}
+    sums = sums_of("upstream", counts, ranked, terms, *_owned_pairs(owned), n_classes=len(classes))
+    return Evaluation(predictions, ground_truth, metrics, table_rows(grouped, matches), named, sums)
+
+
+def _owned_pairs(lists: Mapping[str, Sequence[tuple]]) -> tuple[dict[str, list[tuple]], dict[str, str]]:
+    """The pairs of each subject, and why there are none, as `sums.sums_of` takes them.
+
+    `lists` has "analysis" and perhaps "recognition": ((subject, label), (subject, guess)) by position. A false positive
+    counts in the shift of the lists, although it makes no pair.
+    """
+    shifted = {name for name, pairs in lists.items() if any(label[0] != guess[0] for label, guess in pairs)}
+    owned = {
+        name: [(subject, label, guess) for (subject, label), (_, guess) in pairs if label != FALSE_POSITIVE]
+        for name, pairs in lists.items()
+        if name not in shifted
+    }
+    return owned, dict.fromkeys(shifted, SHIFTED)
 
 
 # Spotting
@@ -201,14 +231,23 @@ def list_order_ap(
     soft: bool,
     order: Callable[[int], np.ndarray] | None = None,
 ) -> float | None:
-    """Average precision without ranking, averaged over the thresholds. None if nothing is annotated.
+    """Average precision without ranking: `hits_ap` of `list_order_hits`, which have the parameters."""
+    return hits_ap(list_order_hits(overlaps, thresholds, soft=soft, order=order)[1], annotated)
+
+
+def list_order_hits(
+    overlaps: Sequence[np.ndarray],
+    thresholds: Iterable[float],
+    *,
+    soft: bool,
+    order: Callable[[int], np.ndarray] | None = None,
+) -> tuple[list[int], np.ndarray]:
+    """Which predictions are hits at which thresholds, in the order in which AP counts them.
 
     Parameters
     ----------
     overlaps : sequence of array, shape (predictions, annotations)
         IoU, for each video.
-    annotated : int
-        Number of annotations in all videos.
     thresholds : iterable of float
     soft : bool
         See `match_in_order`.
@@ -218,43 +257,55 @@ def list_order_ap(
 
     Returns
     -------
-    float or None
-        In [0, 1]. It is rounded to single precision where upstream rounds.
+    videos : list of int
+        The index of each prediction's video.
+    hits : ndarray, (predictions, thresholds) bool
     """
-    if annotated == 0:
-        return None
     thresholds = list(thresholds)
-    candidates = [
-        [(iou, (video, j)) for iou, j in of_prediction]
+    listed = [
+        (video, [(iou, (video, j)) for iou, j in of_prediction])
         for video, overlap in enumerate(overlaps)
         for of_prediction in _candidates(overlap, min(thresholds), soft)
     ]
     if order is not None:
-        candidates = [candidates[i] for i in order(len(candidates))]
-    areas = []
-    for threshold in thresholds:
-        hits = [annotation != NOT_MATCHED for annotation in _first_free(candidates, threshold)]
-        areas.append(average_precision(hits, annotated))
-    return float(np.mean(np.array(areas, dtype=np.float32)))
+        listed = [listed[i] for i in order(len(listed))]
+    candidates = [of_prediction for _, of_prediction in listed]
+    hits = [[found != NOT_MATCHED for found in _first_free(candidates, threshold)] for threshold in thresholds]
+    return [video for video, _ in listed], np.array(hits, bool).reshape(len(thresholds), len(listed)).T
 
 
-def apex_scores(videos: Sequence[VideoIntervals], k_prime: int) -> dict:
-    """ASR ("asr") and MAE ("mae", frames) of the first prediction and the first annotation of each annotated video.
+def hits_ap(hits: np.ndarray, annotated: int) -> float | None:
+    """Average precision of predictions in their order, averaged over the thresholds. None if nothing is annotated.
+
+    `hits` has (predictions, thresholds) bool, `annotated` is the number of annotations in all videos. The result is in
+    [0, 1], and rounded to single precision where upstream rounds.
+    """
+    if annotated == 0:
+        return None
+    return float(np.mean(np.array([average_precision(column, annotated) for column in hits.T], dtype=np.float32)))
+
+
+def apex_terms(videos: Sequence[VideoIntervals], k_prime: int) -> dict[str, list[tuple[str, float]]]:
+    """For ASR ("asr") and MAE ("mae"): (subject, value) of each value that is averaged; MAE in frames.
+
+    They compare the first prediction and the first annotation of each annotated video.
 
     The predicted apex is onset + k'. The annotated apex is the number in the table, even if no frame has it, or the
     searched one if there is none (SMIC). In upstream's own tables, every video has a prediction and every annotation
     has an apex. In other tables, a video without a prediction counts as missed in ASR, and a video without a prediction
-    or an apex is left out of MAE. Each metric is None if no video is left.
+    or an apex is left out of MAE.
     """
-    annotated = [video for video in videos if video.annotated]
-    first = [(video.predicted[0].onset + k_prime, video.annotated[0]) for video in annotated if video.predicted]
-    apexes = [a.searched_apex if math.isnan(a.apex) else a.apex for _, a in first]
-    errors = [abs(peak - apex) for (peak, _), apex in zip(first, apexes, strict=True) if not math.isnan(apex)]
-    hits = sum(annotation.onset < peak < annotation.offset for peak, annotation in first)
-    return {
-        "asr": hits / len(annotated) if annotated else None,
-        "mae": sum(errors) / len(errors) if errors else None,
-    }
+    hits, errors = [], []
+    for video in videos:
+        if not video.annotated:
+            continue
+        first = video.annotated[0]
+        peak = video.predicted[0].onset + k_prime if video.predicted else math.nan
+        apex = first.searched_apex if math.isnan(first.apex) else first.apex
+        hits.append((video.subject, first.onset < peak < first.offset))
+        if not math.isnan(abs(peak - apex)):
+            errors.append((video.subject, abs(peak - apex)))
+    return {"asr": hits, "mae": errors}
 
 
 # Recognition
@@ -300,63 +351,17 @@ def analysis_lists(
     return guesses, labels
 
 
-def recognition_labels(videos: list[VideoIntervals], classes: Sequence[str], recognised: set[str]) -> list[int]:
-    """The class indices of all annotations of an evaluated class, in order, of the subjects `recognised`."""
-    labels = [_index(a.emotion, classes) for video in videos if video.subject in recognised for a in video.annotated]
-    return [label for label in labels if label is not None]
-
-
-def classification_with_nan(pairs: Sequence[tuple], n_classes: int) -> dict:
-    """Scores of pairs (annotated, predicted class index), with the keys of `metrics.classification`.
-
-    Each class is compared with all others together, and the scores are averaged over the classes. For "precision" and
-    "recall", NaN counts as 0. "f1" is the harmonic mean of these two; None if that is 0/0. "uf1" and "uar" are the
-    means of F1 and recall; "uar" is None if the recall of any class is NaN. If no class can be counted, all scores
-    except "accuracy" are None.
-
-    Parameters
-    ----------
-    pairs : sequence of (int, int or None)
-        Indices below `n_classes`. None: the predicted emotion is not among the classes.
-    n_classes : int
-    """
-    correct = sum(label == guess for label, guess in pairs)
-    scores = dict.fromkeys(CLASSIFICATION_KEYS) | {"evaluated": len(pairs), "correct": correct}
-    counted = _counted_classes(pairs, n_classes)
-    scores |= {"classes": len(counted), "accuracy": correct / len(pairs) if pairs else None}
-    if not counted:
-        return scores
-    from sklearn.metrics import precision_recall_fscore_support  # here, because the import takes half a second
-
-    sides = zip(*pairs, strict=True)
-    labels, guesses = ([NOT_EVALUATED if index is None else index for index in side] for side in sides)
-    per_class = precision_recall_fscore_support(labels, guesses, labels=counted, average=None, zero_division=np.nan)
-    precision, recall = (float(np.mean(np.nan_to_num(values))) for values in per_class[:2])
-    uar, uf1 = (float(np.mean(values)) for values in per_class[1:3])
-    scores |= {"precision": precision, "recall": recall, "uf1": uf1}
-    if precision + recall:
-        scores["f1"] = 2 * precision * recall / (precision + recall)
-    if not math.isnan(uar):
-        scores["uar"] = uar
-    return scores
-
-
-def _counted_classes(pairs: Sequence[tuple], n_classes: int) -> list[int]:
-    """The classes that upstream averages over: those that occur, unless all labels and predictions are one class."""
-    counts = [sum((label == c) + (guess == c) for label, guess in pairs) for c in range(n_classes)]
-    return [c for c, count in enumerate(counts) if 0 < count < 2 * len(pairs)]
-
-
-def _nan_notes(scores: Mapping, name: str) -> list[str]:
-    """Notes on why scores of `classification_with_nan` are None. A note calls these scores `name`."""
-    if not scores["classes"]:
-        return [f"{name}: no class has pairs both of it and of another, so upstream's averages are not defined"]
-    notes = []
-    if scores["f1"] is None:
-        notes.append(f"{name}: F1 is not defined: precision and recall are 0 (upstream gives NaN)")
-    if scores["uar"] is None:
-        notes.append(f"{name}: UAR is not defined: a class is predicted and never annotated (upstream gives NaN)")
-    return notes
+def recognition_labels(
+    videos: list[VideoIntervals], classes: Sequence[str], recognised: set[str]
+) -> list[tuple[str, int]]:
+    """(subject, class index) of all annotations of an evaluated class, in order, of the subjects `recognised`."""
+    labels = [
+        (video.subject, _index(a.emotion, classes))
+        for video in videos
+        if video.subject in recognised
+        for a in video.annotated
+    ]
+    return [(subject, label) for subject, label in labels if label is not None]
 
 
 def _recognition_all(labels: Sequence[int], guesses: Sequence[int | None], n_classes: int) -> tuple[dict, list[str]]:
@@ -369,7 +374,7 @@ def _recognition_all(labels: Sequence[int], guesses: Sequence[int | None], n_cla
         return dict.fromkeys(CLASSIFICATION_KEYS), [note]
     pairs = list(zip(labels, guesses, strict=True))
     scores = classification_with_nan(pairs, n_classes)
-    return scores, _nan_notes(scores, "recognition")
+    return scores, nan_notes(scores, "recognition")
 
 
 def _index(emotion: str | None, classes: Sequence[str]) -> int | None:

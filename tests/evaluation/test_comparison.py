@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from Utils.evaluation.comparison import DRAWS, compare_methods, format_comparison, interval, resampled_f1
+from Utils.evaluation.bootstrap import interval
+from Utils.evaluation.comparison import DRAWS, compare_methods, format_comparison, resampled_f1
 from Utils.evaluation.counts import precision_recall_f1
 
 
