@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from load_images import existing_paths
-from Utils.datasets.annotations import AnnotatedRow, Annotations, as_upstream
+from Utils.datasets.annotations import AnnotatedRow, Annotations, Workbooks, as_upstream
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError
 from Utils.records import MACRO, MICRO, PROTOCOLS, Video
@@ -58,11 +58,18 @@ def read_annotations(
     require_kind(dataset, kind)
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
-    paths, remarks = {}, []
+    paths, remarks = Workbooks(), []
     for what, candidates in dataset.workbooks.items():
         if what == "emotions" and (kind == MACRO or spotting_only):
             continue  # macro-expressions have none there
-        paths[what], *others = existing_paths(data_root, candidates, dataset, f"workbook of {what}")
+        try:
+            found = existing_paths(data_root, candidates, dataset, f"workbook of {what}", dataset.any_depth)
+        except InputError as error:
+            if not dataset.workbooks_optional:
+                raise
+            paths.missing[what] = error
+            continue
+        paths[what], *others = found
         if others:
             names = ", ".join(str(p.relative_to(data_root)) for p in others)
             remarks.append(f"{paths[what]}: used for the {what}; not used: {names}")
@@ -117,7 +124,7 @@ def match_expressions(
         rows = by_video.get(key, [])
         if not annotations.workbook_order:
             rows = sorted(rows, key=lambda r: (r.expression.onset, r.expression.offset))
-        remarks += _frames_against_rows(video, rows)
+        remarks += _frames_against_rows(video, rows, annotations.by_number)
         if rows or which == "all":
             matched.append(replace(video, expressions=tuple(r.expression for r in rows)))
     if not any(v.expressions for v in matched):
@@ -135,10 +142,11 @@ def _absent_video(rows: Sequence[AnnotatedRow]) -> str:
     return f"{first.where}: no frames of video {first.video} of subject {first.subject}, {left_out}"
 
 
-def _frames_against_rows(video: Video, rows: Sequence[AnnotatedRow]) -> list[str]:
+def _frames_against_rows(video: Video, rows: Sequence[AnnotatedRow], by_number: bool) -> list[str]:
     """Remarks on one video: annotations beyond its last frame, and a first frame with an unexpected number.
 
-    The annotations count from a certain number (`AnnotatedRow.first_frame`), and the first frame should have it.
+    The annotations count from a certain number (`AnnotatedRow.first_frame`), and the first frame should have it. If
+    frames are found by their number (`Annotations.by_number`), the remark is on annotated frames without a file.
     """
     n, remarks = len(video.frames), []
     for row in rows:
@@ -146,6 +154,8 @@ def _frames_against_rows(video: Video, rows: Sequence[AnnotatedRow]) -> list[str
             what = "onset" if row.expression.onset >= n else "offset"
             beyond = getattr(row.expression, what) - (n - 1)
             remarks.append(f"{row.where}: {what} lies {beyond} frame(s) beyond the last of the {n} of {video.label}")
+    if by_number:
+        return remarks + _frames_without_file(video, rows)
     number = re.search(r"(\d+)$", video.frames[0].stem)  # in every layout the frames' names end with the number
     if rows and video.source is None and number and int(number[1]) != rows[0].first_frame:
         remarks.append(
@@ -153,6 +163,24 @@ def _frames_against_rows(video: Video, rows: Sequence[AnnotatedRow]) -> list[str
             f"({rows[0].where}); it is used as number {rows[0].first_frame}"
         )
     return remarks
+
+
+def _frames_without_file(video: Video, rows: Sequence[AnnotatedRow]) -> list[str]:
+    """A remark on the annotated frames of one video for which there is no file, if there are any."""
+    absent = []
+    for row in rows:
+        for what in ("onset", "apex", "offset"):
+            index = getattr(row.expression, what)
+            if index is None or index >= len(video.frames):
+                continue  # beyond the last frame: another remark
+            if int(re.search(r"\d+$", video.frames[index].stem)[0]) != index:
+                absent.append(f"{what} {index} ({row.where})")
+    if not absent:
+        return []
+    return [
+        f"{video.label}: {len(absent)} annotated frame(s) without a file, the first is {absent[0]}; "
+        "the nearest frame before is used, at the beginning the first one"
+    ]
 
 
 def _unnamed_folders(videos: dict[tuple[str, str], Video], annotations: Annotations) -> list[str]:

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from Utils.work.cache import LONGEST_NAME
 
 WORKBOOK_SUFFIXES = (".xls", ".xlsx", ".xlsm")
 ADDED_TO_NAME = 55  # bytes that the name of a result may have in addition to that of its video: the subject, `.png`
+MOST_MISSING = 10_000  # frame numbers of a video, if frames are found by number: more than 5 minutes at 30 a second
 LONGEST_VIDEO_NAME = LONGEST_NAME - ADDED_TO_NAME  # bytes
 
 
@@ -88,21 +90,28 @@ def scan_videos(dataset: Dataset, data_root: Path) -> RawVideos:
 
     Raises InputError if there is no raw folder.
     """
+    if dataset.scan is not None:
+        return dataset.scan(data_root)
     raw = RawVideos(existing_paths(data_root, dataset.raw_dirs, dataset, "raw frames")[0])
-    skipped = []
-    for folder in _folders(raw.root, depth=dataset.video_folder.count("/") + 1):
+    skipped, subjects = [], {}
+    folders = _folders(raw.root, depth=dataset.video_folder.count("/") + 1)
+    if dataset.any_depth:
+        folders = (folder for folder, below, _ in _folders_at_any_depth(raw.root, dataset) if not below)
+    for folder in folders:
         match = re.fullmatch(dataset.video_folder, folder.relative_to(raw.root).as_posix())
         if match is None:
             skipped.append(folder)
             continue
-        key = match_key(match["subject"], match["video"])
+        key, subject = match_key(match["subject"], match["video"]), match["subject"]
+        if dataset.any_depth:  # a subject can be in several places, and must be written in one way
+            subject = subjects.setdefault(key[0], subject)
         try:
             if UNPRINTABLE.search(match.string) or len(os.fsencode(folder.name)) > LONGEST_VIDEO_NAME:
                 raise InputError(
                     f"{shown(folder)}: the name has characters that cannot be shown, or more than {LONGEST_VIDEO_NAME} "
                     "bytes; rename the folder"
                 )
-            frames, remarks = _frames(folder, dataset)
+            frames, remarks = _frames(_frames_folder(folder, dataset), dataset)
             if key in raw.videos:
                 raise InputError(f"{folder}: the same video as {raw.videos[key].frames[0].parent}; remove one of them")
         except InputError as error:
@@ -111,14 +120,18 @@ def scan_videos(dataset: Dataset, data_root: Path) -> RawVideos:
         except OSError as error:
             raw.problems.append(f"{folder}: cannot be read ({error.strerror})")
             continue
-        raw.videos[key] = Video(subject=match["subject"], name=folder.name, frames=frames)
+        raw.videos[key] = Video(subject=subject, name=folder.name, frames=frames)
         raw.remarks += remarks
+    if dataset.any_depth:  # folders in other folders are in the order of these
+        raw.videos = dict(sorted(raw.videos.items(), key=lambda video: tuple(map(natural_key, video[0]))))
     if skipped:
         raw.remarks.append(f"{shown(skipped[0])}: not named as a video, skipped{_and_more(skipped, 'folder(s)')}")
     return raw
 
 
-def existing_paths(data_root: Path, candidates: tuple[str, ...], dataset: Dataset, what: str) -> list[Path]:
+def existing_paths(
+    data_root: Path, candidates: tuple[str, ...], dataset: Dataset, what: str, any_depth: bool = False
+) -> list[Path]:
     """The folders and workbooks in `data_root` that match given patterns. The one to use comes first.
 
     Parameters
@@ -131,6 +144,8 @@ def existing_paths(data_root: Path, candidates: tuple[str, ...], dataset: Datase
     dataset : Dataset
     what : str
         What is looked for, for the message.
+    any_depth : bool
+        Whether files are looked for at any depth below the folder of their pattern, by their name in any case.
 
     Raises
     ------
@@ -144,7 +159,11 @@ def existing_paths(data_root: Path, candidates: tuple[str, ...], dataset: Datase
     found = [
         path
         for pattern in candidates
-        for path in sorted(data_root.glob(pattern), key=lambda p: natural_key(p.name), reverse=True)
+        for path in sorted(
+            _files_at_any_depth(data_root, pattern, dataset) if any_depth else data_root.glob(pattern),
+            key=lambda p: natural_key(p.name),
+            reverse=True,
+        )
         if path.is_dir() or path.suffix.lower() in WORKBOOK_SUFFIXES
     ]
     if not found:
@@ -166,9 +185,47 @@ def _folders(root: Path, depth: int) -> Iterator[Path]:
             yield from below or [entry]
 
 
+def _folders_at_any_depth(root: Path, dataset: Dataset) -> Iterator[tuple[Path, list[Path], list[Path]]]:
+    """`root` and every folder below it in natural order, each with its folders and its files.
+
+    Hidden folders are skipped. What is in the folder of a video is not looked at: it is given without folders and
+    files. Each folder is visited once, also if links lead to it.
+    """
+    visited, waiting = set(), [root]
+    while waiting:
+        folder = waiting.pop()
+        if (real := folder.resolve()) in visited:
+            continue
+        visited.add(real)
+        below, files = [], []
+        if not re.fullmatch(dataset.video_folder, folder.relative_to(root).as_posix()):
+            for entry in sorted(folder.iterdir(), key=lambda e: natural_key(e.name)):
+                (below if _is_folder(entry) else files).append(entry)
+        waiting += reversed(below)
+        yield folder, below, files
+
+
+def _files_at_any_depth(data_root: Path, pattern: str, dataset: Dataset) -> Iterator[Path]:
+    """The files that match the last part of a pattern, in any case, below the folder that its other parts name."""
+    root, _, name = pattern.rpartition("/")
+    if (data_root / root).is_dir():
+        for _, _, files in _folders_at_any_depth(data_root / root, dataset):
+            yield from (file for file in files if fnmatchcase(file.name.lower(), name.lower()))
+
+
 def _is_folder(path: Path) -> bool:
     """Whether this is a folder, and neither hidden nor what macOS adds to ZIP files."""
     return path.is_dir() and not path.name.startswith((".", "__MACOSX"))
+
+
+def _frames_folder(folder: Path, dataset: Dataset) -> Path:
+    """The folder with the frames of the video in `folder`. Raises InputError if there is none."""
+    if not dataset.frames_folder:
+        return folder
+    for below in sorted(folder.iterdir()):
+        if below.name.lower() == dataset.frames_folder.lower() and below.is_dir():
+            return below
+    raise InputError(f"{folder}: no folder {dataset.frames_folder} with the frames; copy it there, or remove {folder}")
 
 
 def _frames(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[str]]:
@@ -200,6 +257,9 @@ def _frames(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[str]
     remarks = []
     if skipped:
         remarks.append(f"{shown(folder / skipped[0])}: not named as a frame, skipped{_and_more(skipped, 'file(s)')}")
+    if dataset.index_is_number:
+        frames, about_gaps = _frames_by_number(folder, by_number)
+        return frames, remarks + about_gaps
     numbers = sorted(by_number)
     missing = numbers[-1] - numbers[0] + 1 - len(numbers)
     if missing:
@@ -209,6 +269,33 @@ def _frames(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[str]
             "the frames are used as if none were missing"
         )
     return tuple(by_number[n] for n in numbers), remarks
+
+
+def _frames_by_number(folder: Path, by_number: dict[int, Path]) -> tuple[tuple[Path, ...], list[str]]:
+    """Frame i is the file of number i. Where it is missing, it is the nearest file before it, or else the first one.
+
+    Also returned is a remark on missing numbers. Raises InputError if more than `MOST_MISSING` are missing: one file
+    with a wrong number would otherwise make a video of any length.
+    """
+    numbers = sorted(by_number)
+    first, last = numbers[0], numbers[-1]
+    missing = last + 1 - len(numbers)
+    if missing > MOST_MISSING:
+        _, stray = max((b - a, b) for a, b in pairwise([-1, *numbers]))
+        raise InputError(
+            f"{by_number[stray]}: {missing} frame numbers of this video are missing, most of them before this one, "
+            f"more than {MOST_MISSING}; rename or remove the file if it is no frame of the video"
+        )
+    frames, file = [], by_number[first]
+    for number in range(last + 1):
+        file = by_number.get(number, file)
+        frames.append(file)
+    if not missing:
+        return tuple(frames), []
+    return tuple(frames), [
+        f"{folder}: {missing} frame number(s) missing, {first} of them before {by_number[first].name}; the nearest "
+        "frame before a missing one is used for it, at the beginning the first one"
+    ]
 
 
 def _and_more(things: list, unit: str) -> str:

@@ -1,5 +1,7 @@
 """The readers of the datasets' annotation workbooks: one function per layout, as each dataset's authors released it.
 
+That of CAS(ME)^3 is in `casme3.py`.
+
 Layouts and quirks: docs/method.md, section 3. What becomes of a row: `annotations.py`. Every reader takes
 
 - `workbooks`, a mapping of what a workbook holds ("annotations", for SAMM-LV also "emotions") to its path,
@@ -59,7 +61,7 @@ def read_casme_sq(
     found = Annotations()
     for row in sheets[0].rows:
         with found.reading(row, place):
-            if _is_text(row, name_column, r".+_\d+", column.values()):
+            if is_text(row, name_column, r".+_\d+", column.values()):
                 found.skip(row.where, LINE_OF_TEXT)
                 continue
             of_row = KIND_OF_TYPE.get(plain(row.text(type_column, "type")))
@@ -75,7 +77,7 @@ def read_casme_sq(
             if kind == MACRO or spotting_only:
                 emotion = emotions.get(plain(row.value(emotion_column))) or OTHERS
             else:
-                emotion = _emotion(row, emotion_column, emotions)
+                emotion = emotion_of(row, emotion_column, emotions)
             expression = Expression(onset - 1, _index(apex), offset - 1, emotion, kind=kind)
             # `zfill`: a code that was typed as a number has lost its leading zero
             found.add(AnnotatedRow(subject, video.zfill(4), expression, row.where, apex_number=apex), row, column)
@@ -144,7 +146,7 @@ def read_sammlv(
     recognised = kind == MICRO and not spotting_only
     words = _samm_emotions(workbooks["emotions"]) if recognised else {}
     table = _first_sheet(workbooks["annotations"]).below_header(("Filename", "Onset", "Apex", "Offset", "Type"))
-    column, name_pattern = _frame_columns(table), r"(\d+)_(\d+)_\d+"
+    column, name_pattern = frame_columns(table), r"(\d+)_(\d+)_\d+"
     name_column, type_column = table.column["Filename"], table.column["Type"]
 
     def place(row: Row) -> tuple[str, str]:
@@ -156,7 +158,7 @@ def read_sammlv(
     found = Annotations()
     for row in table.rows:
         with found.reading(row, place):
-            if _is_text(row, name_column, name_pattern, column.values()):
+            if is_text(row, name_column, name_pattern, column.values()):
                 found.skip(row.where, LINE_OF_TEXT)
                 continue
             type_ = plain(row.text(type_column, "Type"))
@@ -180,7 +182,7 @@ def read_sammlv(
                     here = f"{row.value(name_column)}, {row.value(type_column)}"
                     fault = "more than one emotion" if word_rows else "no emotion"
                     raise row.fault(name_column, f"{fault} for ({here}) in {workbooks['emotions'].name}")
-                emotion = _emotion(*word_rows[0], emotions)
+                emotion = emotion_of(*word_rows[0], emotions)
             expression = Expression(onset - 1, None if apex == -1 else _index(apex), offset - 1, emotion, kind=kind)
             found.add(AnnotatedRow(subject, video, expression, row.where, apex_number=apex), row, column)
     return found
@@ -206,7 +208,7 @@ def read_casme2(workbooks: Mapping[str, Path], emotions: Emotions) -> Annotation
     table = _first_sheet(workbooks["annotations"]).below_header(
         ("Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "Estimated Emotion")
     )
-    column, name_column = _frame_columns(table), table.column["Filename"]
+    column, name_column = frame_columns(table), table.column["Filename"]
     subject_column, emotion_column = table.column["Subject"], table.column["Estimated Emotion"]
 
     def place(row: Row) -> tuple[str, str]:
@@ -215,11 +217,11 @@ def read_casme2(workbooks: Mapping[str, Path], emotions: Emotions) -> Annotation
     found = Annotations()
     for row in table.rows:
         with found.reading(row, place):
-            if _is_text(row, name_column, r"EP\w+", column.values()):
+            if is_text(row, name_column, r"EP\w+", column.values()):
                 found.skip(row.where, LINE_OF_TEXT)
                 continue
             subject, video = place(row)
-            emotion = _emotion(row, emotion_column, emotions)
+            emotion = emotion_of(row, emotion_column, emotions)
             if emotion is None:
                 found.skip(row.where, f"{plain(row.value(emotion_column))} (not evaluated)")
                 continue
@@ -261,7 +263,7 @@ def read_smic(workbooks: Mapping[str, Path], emotions: Emotions) -> Annotations:
     found = Annotations()
     for row in table.rows:
         with found.reading(row, place):
-            if _is_text(row, name_column, name_pattern, column.values()):
+            if is_text(row, name_column, name_pattern, column.values()):
                 found.skip(row.where, LINE_OF_TEXT)
                 continue
             subject, video = place(row)
@@ -271,7 +273,7 @@ def read_smic(workbooks: Mapping[str, Path], emotions: Emotions) -> Annotations:
                 found.remarks.append(f"{fault}; the Subject cell counts")
             first = row.frame(table.column["FirstF"], "FirstF")
             onset, offset = row.frame(column["onset"], "OnsetF"), row.frame(column["offset"], "OffsetF")
-            emotion = _emotion(row, table.column["Emotion"], emotions)
+            emotion = emotion_of(row, table.column["Emotion"], emotions)
             expression = Expression(onset - first, None, offset - first, emotion)
             found.add(AnnotatedRow(subject, video, expression, row.where, first), row, column)
             for j in further:
@@ -280,19 +282,19 @@ def read_smic(workbooks: Mapping[str, Path], emotions: Emotions) -> Annotations:
     return found
 
 
-def _frame_columns(table: Table) -> dict[str, int]:
+def frame_columns(table: Table) -> dict[str, int]:
     """Indices of the onset, apex and offset columns, under these names."""
     by_name = {column_name(name): index for name, index in table.column.items()}
     return {what: by_name[what] for what in ("onset", "apex", "offset")}
 
 
-def _is_text(row: Row, name_column: int, name_pattern: str, frame_columns: Iterable[int]) -> bool:
+def is_text(row: Row, name_column: int, name_pattern: str, columns: Iterable[int]) -> bool:
     """Whether a row is a remark beside or below the table: it names no video and holds no frame number."""
     name = re.fullmatch(name_pattern, str(row.value(name_column) or ""))
-    return name is None and not row.holds_number(frame_columns)
+    return name is None and not row.holds_number(columns)
 
 
-def _emotion(row: Row, column: int, emotions: Emotions) -> str | None:
+def emotion_of(row: Row, column: int, emotions: Emotions) -> str | None:
     """What the word in a cell stands for. CellError if the dataset does not use that word."""
     word = plain(row.text(column, "emotion"))
     if word not in emotions:

@@ -17,6 +17,7 @@ from Utils.errors import UNPRINTABLE, InputError, reason_of
 
 LARGEST_FRAME = 100_000_000  # far above any real frame number: a larger one is a typing error
 LONGEST_FAULT = 300  # characters of a message about a cell, which itself may hold 32,767
+SHEETS_NAMED = 5  # in a message
 HEADER_WITHIN = 40  # rows that are not blank in which the header is looked for; SAMM's is near row 14
 XLSX_START, XLS_START = b"PK", b"\xd0\xcf\x11\xe0"  # first bytes: of a ZIP archive, of an OLE2 file
 
@@ -124,10 +125,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One sheet: its place (`book.xlsx, sheet 'Sheet1'`) and its rows, without the blank ones."""
+    """One sheet: its place (`book.xlsx, sheet 'Sheet1'`), its rows without the blank ones, and its name."""
 
     where: str
     rows: tuple[Row, ...]
+    name: str = ""
 
     def below_header(self, columns: Sequence[str], search: int = HEADER_WITHIN) -> Table:
         """Find the header row that names all `columns`, among the first `search` rows.
@@ -173,7 +175,19 @@ def open_workbook(path: Path) -> list[Sheet]:
         raise InputError(
             f"{path}: is not an Excel workbook (.xls or .xlsx); get the file from the dataset's release again"
         )
-    return [Sheet(where, rows) for where, rows in sheets]
+    return [Sheet(_where(path, name), rows, name) for name, rows in sheets]
+
+
+def sheet_named(path: Path, name: str) -> Sheet:
+    """The sheet of this name, compared without case and blanks. InputError as `open_workbook`, or if there is none."""
+    sheets = open_workbook(path)
+    found = next((sheet for sheet in sheets if plain(sheet.name) == plain(name)), None)
+    if found is None:
+        there = ", ".join(repr(sheet.name) for sheet in sheets[:SHEETS_NAMED])
+        raise InputError(
+            f"{path}: has no sheet {name!r} (there are: {there}); use the workbook as the dataset's authors released it"
+        )
+    return found
 
 
 class _Size:
@@ -213,8 +227,8 @@ def _read_xlsx(path: Path) -> list[tuple[str, tuple[Row, ...]]]:
             sheets, size = [], _Size()
             for sheet in book.worksheets:
                 sheet.reset_dimensions()  # some programs write wrong dimensions into the file
-                where = _where(path, sheet.title)
-                sheets.append((where, _rows(sheet.iter_rows(values_only=True), where, size)))
+                rows = _rows(sheet.iter_rows(values_only=True), _where(path, sheet.title), size)
+                sheets.append((sheet.title, rows))
             return sheets
     except (
         zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, EOFError,
@@ -251,8 +265,7 @@ def _read_xls(path: Path) -> list[tuple[str, tuple[Row, ...]]]:
         sheets, size = [], _Size()
         for sheet in book.sheets():
             cells = (tuple(_xls_values(sheet.row(i), book.datemode)) for i in range(sheet.nrows))
-            where = _where(path, sheet.name)
-            sheets.append((where, _rows(cells, where, size)))
+            sheets.append((sheet.name, _rows(cells, _where(path, sheet.name), size)))
         return sheets
     except Exception as error:  # on a broken file xlrd raises struct, assertion, index and decoding errors, and more
         raise InputError(
