@@ -8,15 +8,17 @@ authors' code takes (docs/method.md, section 5). Where this is a different one, 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError
-from Utils.faces.images import read_image, write_jpeg
+from Utils.faces.images import ReadableImages, read_image, write_jpeg
 from Utils.faces.landmarks import detect_faces
 from Utils.faces.rectangles import Rectangle, area, clip_rectangle, cut_face
 from Utils.records import Video
@@ -75,6 +77,7 @@ class CropJob:
     fresh: bool = False  # make the crops again, even if they are finished
     upstream: UpstreamCut | None = None  # None under the paper's protocol
     upstream_folder: Path | None = None  # where the crops go if the rectangle of `upstream` is not the paper's
+    replace_damaged: bool = False  # replace images that cannot be read by the frame before, instead of an error
 
     def names(self, record: dict) -> tuple[str, ...]:
         """The file names of the crops that a record is about. How many frames a video file has is only known then."""
@@ -119,8 +122,8 @@ def crop_videos(
     videos : list of Video
         Their frames are the crops. Videos without any face are left out.
     remarks : list of str
-        Videos that were left out, faces that are not yet in the first frame, rectangles that are not the paper's, and
-        crops that this program did not make.
+        Videos that were left out, faces that are not yet in the first frame, rectangles that are not the paper's,
+        crops that this program did not make, and images that were replaced (`Dataset.index_is_number`).
 
     Raises
     ------
@@ -130,16 +133,18 @@ def crop_videos(
     """
     cuts: Sequence[UpstreamCut | None] = [None] * len(videos)
     if protocol == "upstream":
-        cuts = upstream_cuts(videos, all_videos or videos, workers)
+        cuts = upstream_cuts(videos, all_videos or videos, workers, dataset.index_is_number)
     jobs = []
     for video, cut in zip(videos, cuts, strict=True):
         names = tuple(dataset.crop_file(f.name) for f in video.frames)
         folder = _folder_to_use(video, roots)
         second = crop_folder(video, roots.upstream, roots.by_names) if cut else None
-        jobs.append(CropJob(video, folder, names, fresh, cut, second))
+        jobs.append(CropJob(video, folder, names, fresh, cut, second, dataset.index_is_number))
     results = run_units(crop_video, jobs, workers, "face crop", "video")
     kept = [r.video for r in results if r.video is not None]
     remarks = [r.remark for r in results if r.remark]
+    if not kept and dataset.index_is_number:
+        raise InputError(f"none of the {len(videos)} videos can be used; the first: {remarks[0]}")
     if not kept:
         raise InputError(
             f"no face in any of the {len(videos)} videos, first {videos[0].frames[0].parent}; are the frames upright?"
@@ -156,13 +161,14 @@ def choose_crop_roots(dataset: Dataset, data_root: Path, cache_dir: Path) -> Cro
     if not dataset.crop_dir:
         return CropRoots(cache_dir / "crops" / dataset.name, by_names=True)
     beside, cached = data_root / dataset.crop_dir, cache_dir / "crops" / dataset.crop_dir
+    by_names = bool(dataset.frames_folder)
     try:
         require_writable(beside, "--data_root")
     except InputError:
         print(f"  {data_root} cannot be written: crops go to {cached}")
         require_writable(cached, "--cache_dir")
-        return CropRoots(cached, read_only=beside)
-    return CropRoots(beside)
+        return CropRoots(cached, beside, by_names)
+    return CropRoots(beside, by_names=by_names)
 
 
 def crop_folder(video: Video, crop_root: Path, by_names: bool = False) -> Path:
@@ -182,7 +188,7 @@ def crop_folder(video: Video, crop_root: Path, by_names: bool = False) -> Path:
 def _folder_to_use(video: Video, roots: CropRoots) -> Path:
     """The video's folder in `roots.crops`; if the folder that cannot be written has crops of the user, those."""
     if roots.read_only is not None:
-        finished = crop_folder(video, roots.read_only)
+        finished = crop_folder(video, roots.read_only, roots.by_names)
         if _is_foreign(finished):
             return finished
     return crop_folder(video, roots.crops, roots.by_names)
@@ -195,16 +201,19 @@ def crop_video(job: CropJob) -> Crops:
     """
     if remark := _remark_on_users_crops(job):
         return Crops(_with_crops(job, {}), remark)
+    find = partial(first_face, replace_damaged=job.replace_damaged)
     if job.upstream is None or job.upstream.rectangle is None:
-        crops = _crop(job, first_face)
+        crops = _crop(job, find)
         extra = job.upstream.remark if job.upstream else ""
         return replace(crops, remark="; ".join(filter(None, (crops.remark, extra))))
     if _paper_rectangle(job) == job.upstream.rectangle:
-        return _crop(job, first_face)
+        return _crop(job, find)
     second = replace(job, folder=job.upstream_folder)
     if remark := _remark_on_users_crops(second):
         return Crops(_with_crops(second, {}), remark)
     crops = _crop(second, lambda _: (0, job.upstream.rectangle), rectangle=job.upstream.rectangle)
+    if job.replace_damaged:
+        return replace(crops, remark="; ".join(filter(None, (crops.remark, job.upstream.remark))))
     return replace(crops, remark=job.upstream.remark)
 
 
@@ -217,10 +226,16 @@ def _crop(job: CropJob, find, **key_parts) -> Crops:
     record = None if job.fresh else _finished(job, key)
     if record is None:
         record = _write_crops(job, key, *find(job.video))
+    damaged = record.get("damaged", [])
+    if record["rectangle"] is None and len(damaged) == len(set(job.video.frames)):
+        return Crops(None, f"{job.video.label}: none of its {len(damaged)} images can be read, video left out")
     if record["rectangle"] is None:
         return Crops(None, f"{job.video.label}: no face in any of its {len(job.video.frames)} frames, video left out")
     found_at = record["found_in_frame"]
     remark = f"{job.video.label}: first face in frame {found_at}, not in frame 0" if found_at else ""
+    if damaged:
+        replaced = f"{len(damaged)} image(s) cannot be read, the first is {damaged[0]}; the frame before is used"
+        remark = "; ".join(filter(None, [remark, f"{job.video.label}: {replaced}"]))
     if problems := record.get("problems"):
         remark = "; ".join(filter(None, [remark, *problems]))
     return Crops(_with_crops(job, record), remark)
@@ -244,7 +259,7 @@ def _with_crops(job: CropJob, record: dict) -> Video:
 def _paper_rectangle(job: CropJob) -> Rectangle | None:
     """The paper's rectangle: from the record of finished crops, or else detected. None if no frame shows a face."""
     record = _finished(job, _crop_key(job))
-    rectangle = record["rectangle"] if record else first_face(job.video)[1]
+    rectangle = record["rectangle"] if record else first_face(job.video, job.replace_damaged)[1]
     return tuple(rectangle) if rectangle else None
 
 
@@ -285,8 +300,9 @@ def _write_crops(job: CropJob, key: str, found_at: int | None, rectangle: Rectan
     """Cut and write all crops of one video. Returns the record, which is also written."""
     record = {"key": key, "rectangle": rectangle, "found_in_frame": found_at}
     with atomic_folder(job.folder, lambda: not job.fresh and _finished(job, key) is not None) as scratch:
+        images = raw_images(job.video, job.replace_damaged)
         if rectangle is not None:
-            crops, source = cut_faces(job.video, rectangle), job.video.source
+            crops, source = cut_faces(job.video, rectangle, images), job.video.source
             if source is not None:
                 record["n_frames"] = 0
                 for i, crop in enumerate(crops):
@@ -294,26 +310,39 @@ def _write_crops(job: CropJob, key: str, found_at: int | None, rectangle: Rectan
                     record["n_frames"] = i + 1
                 record["problems"] = list(source.problems)
             else:
-                for crop, name in zip(crops, job.crop_names, strict=True):
+                for crop, name in zip(crops, job.crop_names, strict=not job.replace_damaged):
                     write_jpeg(scratch / name, crop)
+        if isinstance(images, ReadableImages):
+            if rectangle is None:
+                deque(images, maxlen=0)  # only read: is any of them an image?
+            record["damaged"] = [path.name for path in images.damaged]
+            if len(images.damaged) == len(set(images.paths)):
+                record |= {"rectangle": None, "found_in_frame": None}
         write_json(scratch / RECORD, record)
     return record
 
 
-def raw_images(video: Video) -> Iterator[np.ndarray]:
-    """Read the raw frames of a video one by one: (height, width, 3) uint8 BGR.
+def raw_images(video: Video, replace_damaged: bool = False) -> Iterable[np.ndarray]:
+    """The raw frames of a video, which are read one by one: (height, width, 3) uint8 BGR.
 
-    Raises InputError if a frame cannot be read.
+    With `replace_damaged`, files that are no images are replaced (`ReadableImages`). Raises InputError if a frame
+    cannot be read.
     """
-    return iter(video.source) if video.source is not None else (read_image(path) for path in video.frames)
+    if video.source is not None:
+        return iter(video.source)
+    return ReadableImages(video.frames) if replace_damaged else (read_image(path) for path in video.frames)
 
 
-def first_face(video: Video) -> tuple[int | None, Rectangle | None]:
+def first_face(video: Video, replace_damaged: bool = False) -> tuple[int | None, Rectangle | None]:
     """The number of the first frame that shows a face, and the largest face in it, clipped to the image.
 
-    Both are None if no frame shows a face. Raises InputError if a frame cannot be read.
+    Both are None if no frame shows a face. Raises InputError if a frame cannot be read; see `raw_images`.
     """
-    for i, image in enumerate(raw_images(video)):
+    before = None
+    for i, image in enumerate(raw_images(video, replace_damaged)):
+        if image is before:
+            continue  # a frame that stands in for a missing one
+        before = image
         faces = [clip_rectangle(face, image.shape) for face in detect_faces(image)]
         faces = [f for f in faces if f is not None]
         if faces:
@@ -329,21 +358,28 @@ class FirstFrame:
     shape: tuple[int, int]
 
 
-def first_frame(video: Video) -> FirstFrame:
-    """Detect the faces in a video's first frame. A unit of work. Raises InputError if the frame cannot be read."""
-    image = next(raw_images(video))
+def first_frame(video: Video, replace_damaged: bool = False) -> FirstFrame:
+    """Detect the faces in a video's first frame. A unit of work. Raises InputError if the frame cannot be read.
+
+    With `replace_damaged` it is the first one that can be read. If there is none, there is no face.
+    """
+    image = next(iter(raw_images(video, replace_damaged)), None)
+    if image is None:
+        return FirstFrame((), (0, 0))
     return FirstFrame(tuple(detect_faces(image)), image.shape[:2])
 
 
 def upstream_cuts(
-    videos: Sequence[Video], all_videos: Sequence[Video], workers: Workers | int = 1
+    videos: Sequence[Video], all_videos: Sequence[Video], workers: Workers | int = 1, replace_damaged: bool = False
 ) -> list[UpstreamCut]:
     """How the authors' code cuts each of `videos` (docs/method.md, section 5).
 
     That code takes the last of the faces that the detector finds in the first frame. If there is none, it keeps the
     rectangle of the video before, in natural order of subjects and videos (the order of `all_videos`).
+    `replace_damaged`: see `first_frame`.
     """
-    frames = run_units(first_frame, videos, workers, "first frames", "video")
+    detect = partial(first_frame, replace_damaged=replace_damaged)
+    frames = run_units(detect, videos, workers, "first frames", "video")
     found = {_video_key(video): frame for video, frame in zip(videos, frames, strict=True)}
     positions = {_video_key(video): i for i, video in enumerate(all_videos)}
     cuts = []
@@ -353,15 +389,15 @@ def upstream_cuts(
             if faces:
                 break
             source = before
-            faces = _remembered(before, found).faces
+            faces = _remembered(before, found, detect).faces
         cuts.append(_upstream_cut(video, faces, source, found[_video_key(video)].shape))
     return cuts
 
 
-def _remembered(video: Video, found: dict[tuple[str, str], FirstFrame]) -> FirstFrame:
-    """`first_frame(video)`, which is kept in `found` so that it is detected only once."""
+def _remembered(video: Video, found: dict[tuple[str, str], FirstFrame], detect) -> FirstFrame:
+    """`detect(video)`, its first frame, which is kept in `found` so that it is detected only once."""
     if _video_key(video) not in found:
-        found[_video_key(video)] = first_frame(video)
+        found[_video_key(video)] = detect(video)
     return found[_video_key(video)]
 
 
@@ -391,13 +427,13 @@ def _upstream_cut(video: Video, faces: Sequence[Rectangle], source: Video, shape
     return UpstreamCut(clipped, "")
 
 
-def cut_faces(video: Video, rectangle: Rectangle) -> Iterator[np.ndarray]:
-    """Cut the same rectangle from every frame of a video: (128, 128, 3) uint8 BGR.
+def cut_faces(video: Video, rectangle: Rectangle, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Cut the same rectangle from every frame of a video: (128, 128, 3) uint8 BGR. `images` are its `raw_images`.
 
     Raises InputError if a frame cannot be read, or has another size than the frame before it.
     """
     shape = None
-    for i, image in enumerate(raw_images(video)):
+    for i, image in enumerate(images):
         if shape is not None and image.shape != shape:
             size, before = f"{image.shape[1]}x{image.shape[0]}", f"{shape[1]}x{shape[0]}"
             raise InputError(

@@ -1,4 +1,4 @@
-"""Small types for facts of datasets that only some of them have: choices of classes, and counts that others published."""
+"""Small types for facts that only some datasets have: choices of classes, and counts that others published."""
 
 from __future__ import annotations
 
