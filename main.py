@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from Utils.datasets.table import DATASETS, WEIGHTS, Dataset
+from Utils.datasets.table import DATASETS, Dataset, weights_entry
 from Utils.errors import InputError, shown
 from Utils.methods.table import METHODS, Method
 from Utils.parsing import parse_settings
-from Utils.records import PROTOCOLS
-from Utils.settings import Settings
+from Utils.records import PROTOCOLS, Length, frames_of
+from Utils.settings import MEDIAN_LENGTH, Settings
 
 # Exit codes
 DONE = 0
@@ -49,11 +50,13 @@ def main(argv: list[str] | None = None) -> int:
             return compare_coders(settings)
         if settings.video:
             return check_videos(settings) if settings.check else analyse_videos(settings)
+        dataset = dataset_of(settings)
+        settings = replace(settings, half_length_from=settings.half_length_from or dataset.half_length_from)
         if settings.check:
-            return check(settings)
+            return check(settings, dataset)
         if settings.compare is not None:
-            return compare_methods(settings)
-        return run(settings)[0]
+            return compare_methods(settings, dataset)
+        return run(settings, dataset)[0]
     except InputError as error:
         print(f"main.py: {shown(error)}", file=sys.stderr)
         return BAD_INPUT
@@ -68,7 +71,21 @@ def main(argv: list[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def run(settings: Settings) -> tuple[int, list[dict]]:
+def dataset_of(settings: Settings) -> Dataset:
+    """The dataset of a run: an entry of the table, or the one that --annotations describes. With the flag's classes.
+
+    Raises InputError if there is no such dataset or choice of classes.
+    """
+    if not settings.annotations:
+        return DATASETS[settings.dataset_name].with_classes(settings.classes)
+    from Utils.study.dataset import study_dataset
+
+    return study_dataset(
+        settings.annotations, settings.data_root, settings.dataset_name, settings.frame_base, settings.fps
+    ).with_classes(settings.classes)
+
+
+def run(settings: Settings, dataset: Dataset) -> tuple[int, list[dict]]:
     """The six steps over one dataset. For every seed a folder is written and a table of metrics is printed.
 
     Returns the exit code, and for each seed kind ("micro", "macro" or "overall") -> metrics.
@@ -79,10 +96,10 @@ def run(settings: Settings) -> tuple[int, list[dict]]:
     from Utils.work.machine import cores
     from Utils.work.parallel import connect
 
-    dataset, method = DATASETS[settings.dataset_name], METHODS[settings.method]
+    method = METHODS[settings.method]
     settings = replace(settings, workers=settings.workers or cores())
     require_fit(settings, dataset, method)  # before anything is written
-    if len(settings.kinds) > 1 and (lacking := missing_weights(settings, method)):
+    if len(settings.kinds) > 1 and (lacking := missing_weights(settings, dataset, method)):
         raise InputError(f"{lacking}: no such folder of weights; train them with --train, or give --weights_dir")
     cache_dir = settings.cache_dir / dataset.name
     require_writable(settings.output_dir, "--output_dir")
@@ -111,18 +128,23 @@ def require_fit(settings: Settings, dataset: Dataset, method: Method) -> None:
     if dataset.one_per_video and not method.short_videos:
         others = ", ".join(d.name for d in DATASETS.values() if not d.one_per_video)
         raise InputError(f"{method.name} is for long videos; give one of these with --dataset_name: {others}")
+    if settings.protocol == "upstream" and isinstance(dataset.k, Mapping):
+        rates = " and ".join(f"{fps:g}" for fps in dataset.k)
+        raise InputError(
+            f"--protocol upstream: the authors' code has one frame rate, the videos of {dataset.title} have {rates}"
+        )
 
 
-def missing_weights(settings: Settings, method: Method) -> Path | None:
+def missing_weights(settings: Settings, dataset: Dataset, method: Method) -> Path | None:
     """A folder of weights that a run without training needs and that is not there. None if there is none."""
     if settings.train or not method.trained:
         return None
-    folder_of, dataset = method.steps.weights_folder, DATASETS[settings.dataset_name]
+    folder_of = method.steps.weights_folder
     folders = (folder_of(settings.weights_source, dataset, kind) for kind in settings.kinds)
     return next((folder for folder in folders if not folder.is_dir()), None)
 
 
-def compare_methods(settings: Settings) -> int:
+def compare_methods(settings: Settings, dataset: Dataset) -> int:
     """--compare: run several methods on one dataset, and print their figures side by side. Returns the exit code."""
     from Utils.dataset_run.folder import write_comparison
 
@@ -130,14 +152,15 @@ def compare_methods(settings: Settings) -> int:
     if unknown := [name for name in names if name not in METHODS]:
         raise InputError(f"--compare: no method is named {unknown[0]!r}; there are {', '.join(METHODS)}")
     for name in names:
-        require_fit(settings, DATASETS[settings.dataset_name], METHODS[name])
-        if lacking := missing_weights(settings, METHODS[name]):
+        require_fit(settings, dataset, METHODS[name])
+        if lacking := missing_weights(settings, dataset, METHODS[name]):
             raise InputError(f"--compare: {name} has no weights in {lacking}; add --train, or --weights_dir")
     codes, figures = [], {}
     for name in names:
         method = METHODS[name]
         train = settings.train and method.trained
-        code, metrics = run(replace(settings, method=name, compare=None, train=train, **method.defaults))
+        of_method = replace(settings, method=name, compare=None, train=train, **method.defaults)
+        code, metrics = run(of_method, dataset)
         codes.append(code)
         figures[name] = metrics[0]
         print()
@@ -156,8 +179,8 @@ class Prepared:
     subjects : list of str
         All annotated subjects, then the others (`--videos all`). The number of a fold is the position of its subject
         in this list, from 1.
-    k, k_prime : int
-        Distance of the two frames of a pair, and half the length of an expression, frames.
+    k, k_prime : Length
+        Distance of the two frames of a pair, and half the length of an expression.
     weights : list of FoldWeights or None
         One for each of `subjects`. None if the networks are trained.
     n_left_out : int
@@ -169,8 +192,8 @@ class Prepared:
     kind: str
     features: list
     subjects: list[str]
-    k: int
-    k_prime: int
+    k: Length
+    k_prime: Length
     weights: list | None
     n_left_out: int
     remarks: list[str]
@@ -182,7 +205,7 @@ def prepare(settings: Settings, dataset: Dataset, method: Method, kind: str, wor
     from feature_extraction import extract_features, prepare_flow
     from load_excel import load_annotations, match_expressions
     from load_images import find_videos
-    from prepare_training import average_half_length, require_two_subjects
+    from prepare_training import half_length, require_two_subjects
     from Utils.networks.weights import remarks_on_weights
     from Utils.synthetic.dataset import make_demo
     from Utils.work.cache import remove_leftovers
@@ -200,19 +223,21 @@ def prepare(settings: Settings, dataset: Dataset, method: Method, kind: str, wor
     n_videos = len(raw_videos)
     annotated = list(dict.fromkeys(v.subject for v in raw_videos if v.expressions))
     others = list(dict.fromkeys(v.subject for v in raw_videos if v.subject not in annotated))
-    k_prime = average_half_length(e for v in raw_videos for e in v.expressions)
+    k_prime = half_length(raw_videos, settings.half_length_from == MEDIAN_LENGTH)
     weights = None
     if not settings.train and method.trained:
         source, protocol = settings.weights_source, settings.protocol
         weights, others, more = steps.find_weights(source, dataset, annotated, others, protocol, kind)
         raw_videos = [v for v in raw_videos if v.subject in annotated or v.subject in others]
-        remarks += more + remarks_on_weights(steps.weights_folder(source, dataset, kind), dataset, k_prime, kind)
+        folder = steps.weights_folder(source, dataset, kind)
+        remarks += more + remarks_on_weights(folder, dataset, frames_of(k_prime, dataset.fps), kind)
     n_expressions = sum(len(v.expressions) for v in raw_videos)
     print(f"  {len(annotated + others)} subjects, {len(raw_videos)} videos, {n_expressions} {kind}-expressions")
     for line in annotations.summary():
         print(f"  {line}")
     k = steps.pair_distance(dataset, k_prime)
-    print(f"  k = {k} and k' = {k_prime} frames at {dataset.fps} frames per second")
+    for fps in k_prime if isinstance(k_prime, Mapping) else (dataset.fps,):
+        print(f"  k = {frames_of(k, fps)} and k' = {frames_of(k_prime, fps)} frames at {fps:g} frames per second")
 
     heading(f"Face crop{of_kind}")
     roots = choose_crop_roots(dataset, settings.data_root, settings.cache_dir)
@@ -292,6 +317,8 @@ def train_and_evaluate(settings: Settings, dataset: Dataset, method: Method, pre
     without_entry = {s for s, entry in zip(prepared.subjects, entries, strict=True) if entry is None}
     not_analysed = {"paper": leaking, "upstream": without_entry}  # subjects whose emotions do not count
     protocols = sorted(PROTOCOLS, key=lambda protocol: protocol != settings.protocol)  # the run's own comes first
+    if isinstance(k_prime, Mapping):
+        protocols.remove("upstream")  # the authors' code has one frame rate
     evaluated = {
         protocol: evaluate_folds(
             results, features, dataset, k_prime, settings, protocol, not_analysed[protocol], steps.spotting,
@@ -312,17 +339,16 @@ def kind_named(settings: Settings, kind: str) -> str:
     return f": {kind}-expressions" if len(settings.kinds) > 1 else ""
 
 
-def check(settings: Settings) -> int:
+def check(settings: Settings, dataset: Dataset) -> int:
     """--check: read a dataset and report what is there. Returns the exit code; `BAD_INPUT` if a run would stop."""
     from Utils.dataset_run.check import check_dataset
     from Utils.work.machine import cores
 
-    dataset = DATASETS[settings.dataset_name]
     problems = []
     for kind in settings.kinds:
         found = check_dataset(
             dataset, settings.data_root, settings.protocol, settings.videos, settings.workers or cores(), kind,
-            not METHODS[settings.method].recognises,
+            not METHODS[settings.method].recognises, settings.half_length_from,
         )  # fmt: skip
         print(found.report)
         problems += found.problems
@@ -346,7 +372,7 @@ def analyse_videos(settings: Settings) -> int:
     from Utils.work.machine import cores, git_revision, versions
     from Utils.work.parallel import connect
 
-    dataset = WEIGHTS[settings.dataset_name]
+    dataset = weights_entry(settings.dataset_name)
     settings = replace(settings, workers=settings.workers or cores())
     paths = find_videos_to_run(settings.video)
     weights = weights_for_videos(
@@ -384,7 +410,7 @@ def check_videos(settings: Settings) -> int:
     from Utils.own_video.weights import weights_for_videos
 
     paths = find_videos_to_run(settings.video)
-    weights = weights_for_videos(settings.weights_source, WEIGHTS[settings.dataset_name], settings.half_length)
+    weights = weights_for_videos(settings.weights_source, weights_entry(settings.dataset_name), settings.half_length)
     n_failed = 0
     for path in paths:
         try:

@@ -11,7 +11,9 @@ from Utils import __version__
 from Utils.errors import InputError
 from Utils.flags import GROUPS, TASKS
 from Utils.records import MICRO
-from Utils.settings import BOTH, FOR_VIDEOS, MEAN, PAPER_RULE, Settings
+from Utils.settings import BOTH, FOR_VIDEOS, MEAN, PAPER_RULE, REPEATED, Settings
+
+DATASET_NAME = r"[^\W_][\w.+-]{0,79}"  # of --dataset_name, where it is not in the table; it names folders
 
 EXAMPLES = """\
 examples:
@@ -63,17 +65,21 @@ def parse_settings(
         if f.default not in (None, ()) and "default:" not in text:
             text += f" (default: {f.default})"
         about = dict(f.metadata["argument"])
-        if f.name == "dataset_name" and datasets:
-            about["choices"] = (*datasets, FOR_VIDEOS)
         if f.name == "method" and methods:
             about["choices"] = tuple(methods)
         groups[f.metadata["group"]].add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=text, **about)
     given = vars(parser.parse_args(argv))
     if given.get("video"):
         given.setdefault("dataset_name", FOR_VIDEOS)
+    implied = {}
+    if tables := given.get("annotations"):
+        name = re.sub(r"[^\w.+-]+", "_", tables[0].stem).strip("_.")
+        implied = {"dataset_name": name or "study", "data_root": tables[0].parent}
     method = methods.get(given.get("method", MEAN))
-    values = {**(method.defaults if method else {}), **given}
-    settings = Settings(**values | {name: tuple(given.get(name, ())) for name in ("video", "agreement")})
+    values = {**(method.defaults if method else {}), **implied, **given}
+    settings = Settings(**values | {name: tuple(given.get(name, ())) for name in REPEATED})
+    if datasets and (problem := _name_problem(settings, (*datasets, FOR_VIDEOS))):
+        parser.error(problem)
     used = [name for name, value in given.items() if value is not False]  # a switch that is off is never idle
     if method and (unused := [name for name in method.without if name in used]):
         parser.error(f"--{unused[0]} is not for --method {method.name}: leave it out")
@@ -142,6 +148,11 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
         return "--compare names the methods: leave --method out"
     if settings.compare is not None and settings.runs > 1:
         return "--compare runs each method once: leave --runs out"
+    if not settings.annotations and task not in ("video", "footage"):
+        for name in ("frame_base", "fps"):
+            if name in given:
+                owners = "--annotations or --video" if name == "fps" else "--annotations"
+                return f"--{name} is for {owners}: add that flag, or leave --{name} out"
     if (settings.evaluate is None) != (settings.ground_truth is None):
         return "--evaluate and --ground_truth go together: two files"
     if settings.agreement and len(settings.agreement) != 2:
@@ -149,9 +160,25 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
     return ""
 
 
+def _name_problem(settings: Settings, known: Sequence[str]) -> str:
+    """What is wrong with --dataset_name; "" if nothing is. `known` are the names that have an entry in the table."""
+    name = settings.dataset_name
+    if settings.annotations or settings.video:
+        if not re.fullmatch(DATASET_NAME, name):
+            return (
+                f"--dataset_name {name!r}: use at most 80 letters, digits, -, _ and dots, and no dot at the beginning"
+            )
+        if settings.annotations and name in known:
+            return f"--dataset_name {name} is a dataset of this program: give the one of --annotations another name"
+        return ""
+    return "" if name in known else f"--dataset_name: invalid choice: {name!r} (choose from {', '.join(known)})"
+
+
 def _values_problem(settings: Settings) -> str:
     """What is wrong with the values of the flags; "" if nothing is. Single values are checked when they are parsed."""
-    folders = (settings.output_dir, settings.cache_dir, settings.weights_dir, *settings.video)
+    folders = (
+        settings.output_dir, settings.cache_dir, settings.weights_dir, *settings.video, *settings.annotations
+    )  # fmt: skip
     for path in map(str, folders):
         if re.search("[\ud800-\udfff]", path):  # Python reads bytes that are not UTF-8 as surrogates
             return f"{path!a} is not valid Unicode; rename the folder or file"

@@ -19,17 +19,20 @@ from Utils.flags import (
 )
 from Utils.records import KINDS, MICRO, PROTOCOLS
 
+REPEATED = ("video", "annotations", "agreement")  # flags that take several paths
 PROJECT = Path(__file__).resolve().parents[1]
 
 RUN = ("train", "predict")
 MEAN = "MEAN"  # value of --method
 UNTRAINED = ("flow", "displacement")  # values of --method that have nothing to train
 BOTH = "both"  # value of --expression
+MEAN_LENGTH, MEDIAN_LENGTH = "mean", "median"  # values of --half_length_from
 SECOND_LOOK, PAPER_RULE = "verified", "paper"  # values of --spotting
 FOR_VIDEOS = "SYNTH"  # weights that --video takes by default, and that are for nothing else
 
 # Limits of flags. Most are far above every sensible value, and only catch typing errors.
 MAX_RUNS = 1000
+MAX_FOLDS = 1000
 LOWEST_RATE, HIGHEST_RATE = 1, 1000  # frames per second; of video files, too
 FALSE_ALARMS = (0.01, 60)  # a minute
 MAX_SCORE = 100  # spotting scores are about 0 to 1
@@ -75,6 +78,34 @@ class Settings:
         "without training: flow (SOFTNet's pipeline without its network) and displacement (how far the face moves)",
         tasks=("video", "check", *RUN),
     )
+    annotations: tuple[Path, ...] = flag(
+        DATASETS,
+        (),
+        "use a dataset of your own, which these tables describe: CSV files (columns subject, video, onset, offset, and "
+        "where known apex, emotion, kind, path, fps; or onset_s, offset_s in seconds), reviewed.csv of your own "
+        "videos, or ELAN files; the videos are in --data_root (default: beside the first table); --dataset_name gives "
+        "it a name",
+        Path,
+        "FILE",
+        repeated=True,
+        tasks=("check", *RUN),
+    )
+    frame_base: int | None = flag(
+        DATASETS,
+        None,
+        "number of a video's first frame in the tables of --annotations, 0 or 1; needed if they do not say",
+        number(int, 0, 1),
+        "0|1",
+        tasks=("check", *RUN),
+    )
+    folds: int | None = flag(
+        TRAINING,
+        None,
+        "train N folds, each of which holds out several subjects, instead of leave-one-subject-out",
+        number(int, 2, MAX_FOLDS),
+        "N",
+        tasks=("train",),
+    )
     compare: str | None = flag(
         DATASETS,
         None,
@@ -87,9 +118,17 @@ class Settings:
         DATASETS,
         MICRO,
         "kind of the expressions: micro, macro, or both one after the other; the last two for datasets that annotate "
-        "macro-expressions (CASME_sq, SAMMLV, DEMO)",
+        "macro-expressions (CASME_sq, SAMMLV, CASME3, DEMO)",
         choices=(*KINDS, BOTH),
         tasks=("video", "check", *RUN),
+    )
+    half_length_from: str | None = flag(
+        DATASETS,
+        None,
+        "average of the expressions' lengths (offset - onset) from which k' is made: k' = int((average + 1) / 2) "
+        "(default: mean; CASME3: median, because very long expressions there distort the mean)",
+        choices=(MEAN_LENGTH, MEDIAN_LENGTH),
+        tasks=("check", *RUN),
     )
     videos: str = flag(
         DATASETS,
@@ -120,10 +159,10 @@ class Settings:
     fps: float | None = flag(
         VIDEOS,
         None,
-        "frames per second of the folders of images in --video",
+        "frames per second of the folders of images in --video, or of those in --annotations without a rate there",
         number(float, LOWEST_RATE, HIGHEST_RATE),
         "RATE",
-        tasks=("video", "footage"),
+        tasks=("video", "footage", "check", *RUN),
     )
     face: str = flag(
         VIDEOS,
@@ -194,8 +233,9 @@ class Settings:
     classes: str | None = flag(
         EVALUATION,
         None,
-        "emotions that --evaluate analyses, separated by commas (default: all that the ground truth has)",
-        tasks=("evaluate",),
+        "emotions that --evaluate analyses, separated by commas (default: all that the ground truth has); in a run on "
+        "a dataset with a choice of classes (CASME3), how many are recognised: 3, 4 or 7 (default: 3)",
+        tasks=("evaluate", "check", *RUN),
     )
     agreement: tuple[Path, ...] = flag(
         EVALUATION,
@@ -334,11 +374,12 @@ class Settings:
         """These settings with absolute paths, so that a process in another working folder finds the same files."""
         names = ("data_root", "weights_dir", "output_dir", "cache_dir")
         folders = {name: folder.absolute() for name in names if (folder := getattr(self, name))}
-        return replace(self, **folders, video=tuple(path.absolute() for path in self.video))
+        lists = {name: tuple(path.absolute() for path in getattr(self, name)) for name in ("video", "annotations")}
+        return replace(self, **folders, **lists)
 
     def as_json(self) -> dict:
         """Every flag's name -> its value, with paths as text."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("video", "agreement"):
+        for name in REPEATED:
             values[name] = [str(path) for path in values[name]]
         return {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}

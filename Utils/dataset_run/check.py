@@ -6,6 +6,7 @@ python main.py --dataset_name CASME_sq --data_root /path/to/datasets --check
 from __future__ import annotations
 
 import os
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,12 @@ from load_excel import match_expressions, read_annotations
 from load_images import RawVideos, scan_videos
 from prepare_training import average_half_length
 from Utils.datasets.annotations import Annotations
+from Utils.datasets.facts import PublishedCount
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError
 from Utils.faces.images import JPEG_END, JPEG_START, read_image
 from Utils.records import MICRO, OTHERS, Video
+from Utils.settings import MEAN_LENGTH, MEDIAN_LENGTH
 from Utils.work.parallel import Workers, run_units
 
 LINES_SHOWN = 40  # lines of each kind that the report lists
@@ -49,6 +52,7 @@ def check_dataset(
     workers: Workers | int = 1,
     kind: str = MICRO,
     spotting_only: bool = False,
+    half_length_from: str = MEAN_LENGTH,
 ) -> Check:
     """Read all of a dataset and report what is there.
 
@@ -69,6 +73,8 @@ def check_dataset(
         The expressions that are counted.
     spotting_only : bool
         Whether emotions do not matter.
+    half_length_from : {"mean", "median"}
+        From which average of offset - onset k' is made.
     """
     lines = [f"{dataset.title} in {data_root}, {protocol} protocol: checked, nothing computed"]
     raw = annotations = None
@@ -95,10 +101,11 @@ def check_dataset(
         except InputError as error:
             problems.append(str(error))
     faults = _frame_faults(raw, workers) if raw else {}
-    problems += [fault for video in matched for fault in faults[video.subject, video.name]]
+    stopping = [video for video in matched if _stops_a_run(video, dataset, faults)]
+    problems += [fault for video in stopping for fault in faults[video.subject, video.name]]
     problems = list(dict.fromkeys(problems))
     lines += _listed("cannot be used", problems)
-    lines += _counts(dataset, matched, kind)
+    lines += _counts(dataset, matched, kind, half_length_from)
     if annotations:
         lines += _rows(annotations, kind)
     lines += _listed("remarks on annotations and folders", remarks)
@@ -115,23 +122,31 @@ def _listed(title: str, items: Sequence[str]) -> list[str]:
     return ["", f"{title}: {len(items)}", *(f"  {item}" for item in items[:LINES_SHOWN]), *more]
 
 
-def _counts(dataset: Dataset, videos: Sequence[Video], kind: str) -> list[str]:
+def _counts(dataset: Dataset, videos: Sequence[Video], kind: str, half_length_from: str) -> list[str]:
     """Lines on what takes part, compared with the published numbers, and on the expressions of each class."""
     expressions = [e for v in videos for e in v.expressions]
     here = (len({v.subject for v in videos}), len(videos), len(expressions))
-    k_prime = average_half_length(expressions) if expressions else None
+    k_prime = average_half_length(expressions, half_length_from == MEDIAN_LENGTH) if expressions else None
     lines = ["", f"takes part (videos with a {kind}-expression; {dataset.fps} frames a second, k = {dataset.k})"]
     if dataset.published and kind == MICRO:
         published = "/".join(map(str, dataset.published))
         lines.append(f"  subjects/videos/expressions: {_compared(published, '/'.join(map(str, here)))}")
     else:
         lines.append(f"  subjects/videos/expressions: here {'/'.join(map(str, here))}")
+    lines += [_beside_published(count, videos) for count in dataset.released if count.kind == kind]
     if here[0] == 1:
         lines.append("  only one subject: leave-one-subject-out needs two, so a run would stop")
     if dataset.k_prime is not None and kind == MICRO:
         lines.append(f"  k': {_compared(dataset.k_prime, k_prime)}")
     elif k_prime is not None:
         lines.append(f"  k': here {k_prime}")
+    if expressions:
+        lengths = [e.offset - e.onset for e in expressions]
+        mean, median = statistics.fmean(lengths), statistics.median(lengths)
+        lines.append(
+            f"  k' is made from the {half_length_from} of offset - onset: mean {mean:.1f}, median {median:g}, longest "
+            f"{max(lengths)} frames"
+        )
     for name in dict.fromkeys((*dataset.classes, OTHERS)):
         in_videos = [v for v in videos if any(e.emotion == name for e in v.expressions)]
         count, subjects = sum(e.emotion == name for e in expressions), len({v.subject for v in in_videos})
@@ -143,6 +158,19 @@ def _counts(dataset: Dataset, videos: Sequence[Video], kind: str) -> list[str]:
     if without:
         lines.append(f"  subjects without an expression of an evaluated class: {', '.join(without)}")
     return lines
+
+
+def _beside_published(count: PublishedCount, videos: Sequence[Video]) -> str:
+    """A line with a published count and ours of the same."""
+    counted = [(v, e) for v in videos for e in v.expressions if e.onset >= count.least_onset]
+    ours = {
+        "subjects": (count.subjects, len({v.subject for v, _ in counted})),
+        "videos": (count.videos, len({v.label for v, _ in counted})),
+        "expressions": (count.expressions, len(counted)),
+    }
+    known = {what: pair for what, pair in ours.items() if pair[0] is not None}
+    published, here = ("/".join(str(pair[i]) for pair in known.values()) for i in (0, 1))
+    return f"  {'/'.join(known)} as counted by {count.who}: {_compared(published, here)}"
 
 
 def _compared(published, here) -> str:
@@ -167,10 +195,19 @@ def _frame_faults(raw: RawVideos, workers: Workers | int) -> dict[tuple[str, str
     return {(video.subject, video.name): lines for video, lines in zip(videos, found, strict=True)}
 
 
+def _stops_a_run(video: Video, dataset: Dataset, faults: Mapping[tuple[str, str], list[str]]) -> bool:
+    """Whether a run stops at the faulty frames of a video, if it has any.
+
+    If damaged images are replaced (`Dataset.index_is_number`), it only stops at files that it may not read.
+    """
+    faulty = bool(faults[video.subject, video.name])
+    return faulty and not (dataset.index_is_number and all(os.access(path, os.R_OK) for path in video.frames))
+
+
 def _frames(raw: RawVideos, faults: Mapping[tuple[str, str], list[str]]) -> list[str]:
     """Lines on the frames of all videos: their number, those that cannot be read, gaps and other files."""
     unreadable = [line for lines in faults.values() for line in lines]
-    n = sum(len(v.frames) for v in raw.videos.values())
+    n = sum(len(set(v.frames)) for v in raw.videos.values())
     lines = ["", f"frames: {n} in {len(raw.videos)} video folder(s) below {raw.root}"]
     if raw.videos and not unreadable:
         lines.append("  every file begins and ends as an image, and the first of each video can be decoded")
@@ -182,7 +219,8 @@ def check_frames(video: Video) -> list[str]:
 
     The start and the end of each file are looked at. If all are right, the first frame is decoded.
     """
-    faults = [f"{path}: {fault}" for path in video.frames if (fault := image_fault(path))]
+    paths = dict.fromkeys(video.frames)  # one file can stand in for missing ones
+    faults = [f"{path}: {fault}" for path in paths if (fault := image_fault(path))]
     if not faults:
         try:
             read_image(video.frames[0])

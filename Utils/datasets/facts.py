@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from Utils.datasets.annotations import Emotions
 from Utils.records import MICRO
 
-MEAN_LENGTH, MEDIAN_LENGTH = "mean", "median"  # from which average of offset - onset k' is made (--half_length_from)
-
 
 @dataclass(frozen=True)
 class Classes:

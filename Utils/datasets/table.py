@@ -12,10 +12,11 @@ from pathlib import Path
 
 from Utils.datasets.annotations import Annotations, Emotions
 from Utils.datasets.casme3 import read_casme3
-from Utils.datasets.facts import MEAN_LENGTH, MEDIAN_LENGTH, Classes, PublishedCount
+from Utils.datasets.facts import Classes, PublishedCount
 from Utils.datasets.readers import read_casme2, read_casme_sq, read_sammlv, read_smic
 from Utils.errors import InputError
 from Utils.records import KINDS, MACRO, MICRO, OTHERS, Length
+from Utils.settings import MEAN_LENGTH, MEDIAN_LENGTH
 
 CAUTION_DEMO = (
     "These weights were trained on the eight rendered faces of DEMO: they show that the program works, and say nothing "
@@ -347,3 +348,10 @@ SYNTH = Dataset(
     caution=CAUTION_SYNTH,
 )
 WEIGHTS = DATASETS | {SYNTH.name: SYNTH}  # what --dataset_name can name with --video
+
+
+def weights_entry(name: str) -> Dataset:
+    """The entry of weights for videos: of the table, or one whose facts are all in the `weights.json` of its folder."""
+    if name in WEIGHTS:
+        return WEIGHTS[name]
+    return replace(DATASETS["DEMO"], name=name, title=name, fps=0, k=0, classes=(), generated=False, caution="")

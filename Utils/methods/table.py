@@ -72,7 +72,7 @@ METHODS: dict[str, Method] = {
             recognises=False,
             short_videos=False,
             defaults={"batch_size": 12},
-            without=("ratio", "epochs_recog"),
+            without=("ratio", "epochs_recog", "classes"),
         ),
         Method(
             name="flow",
@@ -80,7 +80,7 @@ METHODS: dict[str, Method] = {
             weights_name="",
             recognises=False,
             short_videos=False,
-            without=NOTHING_TO_TRAIN,
+            without=(*NOTHING_TO_TRAIN, "classes"),
         ),
         Method(
             name="displacement",
@@ -88,7 +88,7 @@ METHODS: dict[str, Method] = {
             weights_name="",
             recognises=False,
             short_videos=False,
-            without=(*NOTHING_TO_TRAIN, "p", "flow"),
+            without=(*NOTHING_TO_TRAIN, "p", "flow", "classes"),
         ),
     )
 }
