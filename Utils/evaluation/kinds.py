@@ -87,8 +87,15 @@ def pooled(evaluations: Mapping[str, Evaluation], classes: Sequence[str]) -> Eva
     intervals = intervals_of(metrics, sums)
     of_kinds = {kind: e.metrics["intervals"]["spotting"] for kind, e in evaluations.items()}
     of_kinds[OVERALL] = intervals["spotting"]
+    notes = [f"{kind}: {note}" for kind, e in evaluations.items() for note in _new_notes(e, intervals["notes"])]
+    intervals["notes"] += notes
     intervals["by_kind"] = {kind: {key: found[key] for key in KEYS[3:]} for kind, found in of_kinds.items()}
     return Evaluation(*tables, metrics | {"intervals": intervals}, _joined_matches(list(parts)), pairs, sums)
+
+
+def _new_notes(evaluation: Evaluation, known: Sequence[str]) -> list[str]:
+    """The notes on the intervals of an evaluation that are not `known`."""
+    return [note for note in evaluation.metrics["intervals"]["notes"] if note not in known]
 
 
 def _joined_matches(evaluations: Sequence[Evaluation]) -> dict[tuple[str, str], Matches]:

@@ -31,6 +31,7 @@ from Utils.report.contents import CSV_COLUMNS, Curve, CurveContents, curve_conte
 from Utils.report.figures import GREY, emotion_colours
 from Utils.report.results import (
     SUBJECT_COLUMNS,
+    all_notes,
     confusion_tables,
     flattened,
     metric_groups,
@@ -115,6 +116,7 @@ def write_report(
         contents.append(content._replace(data={}, clips=[]))  # they need not be in memory twice
     rows = [row for content in contents for row in content.rows]
     counts = _counts(contents)
+    groups = metric_groups(metrics) if metrics else []
     plotly, scripts = Markup(get_plotlyjs()), [_asset(name) for name in SCRIPTS]
     _write(
         path,
@@ -144,10 +146,11 @@ def write_report(
         legend=_legend(rows, colours),
         counts=counts,
         protocols=[protocol_name(name) for name in metrics],
-        metric_groups=metric_groups(metrics) if metrics else [],
+        metric_groups=groups,
         subjects=[(protocol_name(name), table) for name, m in metrics.items() if (table := subject_table(m))],
         subject_columns=SUBJECT_COLUMNS,
-        notes=[(protocol_name(name), m["notes"]) for name, m in metrics.items() if m.get("notes")],
+        with_intervals=any(any(row["intervals"]) for group in groups for row in group["rows"]),
+        notes=[(protocol_name(name), texts) for name, m in metrics.items() if (texts := all_notes(m))],
         confusions=[t | {"name": protocol_name(t["protocol"])} for t in confusion_tables(evaluations, classes)],
         settings=[*flattened(settings), ("plotly.js", get_plotlyjs_version())],
         footage=footage,

@@ -51,15 +51,17 @@ def protocol_name(protocol: str) -> str:
 
 
 def metric_groups(metrics: Mapping[str, Mapping]) -> list[dict]:
-    """Groups of rows, each with a "title". A row has a "name" and "values", one text for each protocol.
+    """Groups of rows, each with a "title". A row has a "name", and a text for each protocol: "values", "intervals".
 
-    `metrics` has the metrics of each protocol. Rows that no protocol has are left out.
+    `metrics` has the metrics of each protocol. Rows that no protocol has are left out. An interval is "" if there is
+    none.
     """
     groups = []
     for section, title, names in SECTIONS:
         scores = [protocol.get(section) or {} for protocol in metrics.values()]
+        intervals = [_intervals(protocol, section) for protocol in metrics.values()]
         rows = [
-            {"name": name, "values": [cell(score.get(key)) for score in scores]}
+            {"name": name, "values": [cell(score.get(key)) for score in scores], "intervals": _texts(intervals, key)}
             for key, name in names.items()
             if any(key in score for score in scores)
         ]
@@ -68,13 +70,31 @@ def metric_groups(metrics: Mapping[str, Mapping]) -> list[dict]:
     groups[:0] = _kind_groups(metrics)
     if all(protocol.get("analysis") is None for protocol in metrics.values()):
         return groups
-    together = [cell(protocol.get("strs")) for protocol in metrics.values()]
-    return [*groups, {"title": "Both", "rows": [{"name": "STRS, spotting F1 × analysis F1", "values": together}]}]
+    together = {
+        "name": "STRS, spotting F1 × analysis F1",
+        "values": [cell(protocol.get("strs")) for protocol in metrics.values()],
+        "intervals": _texts([protocol.get("intervals", {}) for protocol in metrics.values()], "strs"),
+    }
+    return [*groups, {"title": "Both", "rows": [together]}]
+
+
+def _intervals(metrics: Mapping, section: str) -> Mapping:
+    """The intervals of one section of the metrics of one protocol: name -> (low, high) or None. Empty if unknown."""
+    return metrics.get("intervals", {}).get(section) or {}
+
+
+def _texts(intervals: Sequence[Mapping], key: str) -> list[str]:
+    """The interval of one figure under each protocol, as the table shows it."""
+    found = [of_protocol.get(key) for of_protocol in intervals]
+    return [
+        "" if bounds is None else "–".join(f"{x:.{3 if bounds[1] <= 1 else 1}f}" for x in bounds) for bounds in found
+    ]
 
 
 def _kind_groups(metrics: Mapping[str, Mapping]) -> list[dict]:
     """A group for each kind of expressions, if the run has both: see `metric_groups`."""
     of_protocols = [protocol.get("by_kind", {}) for protocol in metrics.values()]
+    intervals = [_intervals(protocol, "by_kind") for protocol in metrics.values()]
     kinds = [kind for kind in KINDS if all(kind in rows for rows in of_protocols)]
     if len(kinds) < 2:
         return []
@@ -82,11 +102,21 @@ def _kind_groups(metrics: Mapping[str, Mapping]) -> list[dict]:
         {
             "title": f"Spotting of {kind}-expressions",
             "rows": [
-                {"name": SPOTTING[key], "values": [cell(rows[kind][key]) for rows in of_protocols]} for key in KEYS
+                {
+                    "name": SPOTTING[key],
+                    "values": [cell(rows[kind][key]) for rows in of_protocols],
+                    "intervals": _texts([of_kinds.get(kind, {}) for of_kinds in intervals], key),
+                }
+                for key in KEYS
             ],
         }
         for kind in kinds
     ]
+
+
+def all_notes(metrics: Mapping) -> list[str]:
+    """The notes on the metrics of one protocol, and on their intervals."""
+    return [*metrics.get("notes", ()), *metrics.get("intervals", {}).get("notes", ())]
 
 
 def subject_table(metrics: Mapping) -> list[dict]:
