@@ -234,8 +234,9 @@ def _crop(job: CropJob, find, **key_parts) -> Crops:
     found_at = record["found_in_frame"]
     remark = f"{job.video.label}: first face in frame {found_at}, not in frame 0" if found_at else ""
     if damaged:
-        replaced = f"{len(damaged)} image(s) cannot be read, the first is {damaged[0]}; the frame before is used"
-        remark = "; ".join(filter(None, [remark, f"{job.video.label}: {replaced}"]))
+        bad = f"{job.video.label}: {len(damaged)} image(s) cannot be read, the first is {damaged[0]}"
+        used = "the nearest readable frame before is used, at the beginning the first one"
+        remark = "; ".join(filter(None, [remark, bad, used]))
     if problems := record.get("problems"):
         remark = "; ".join(filter(None, [remark, *problems]))
     return Crops(_with_crops(job, record), remark)

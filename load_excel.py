@@ -44,7 +44,8 @@ def load_annotations(
         reasons = annotations.summary()
         if annotations.left_out:
             reasons.append(f"the first: {annotations.left_out[0]}")
-        raise InputError("; ".join([f"{dataset.title}: the workbook has no usable {kind}-expression", *reasons]))
+        what = f"{dataset.title}: the {dataset.annotated_in} has no usable {kind}-expression"
+        raise InputError("; ".join([what, *reasons]))
     return annotations
 
 

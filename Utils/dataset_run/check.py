@@ -13,13 +13,13 @@ from pathlib import Path
 
 from load_excel import match_expressions, read_annotations
 from load_images import RawVideos, scan_videos
-from prepare_training import average_half_length
+from prepare_training import half_length
 from Utils.datasets.annotations import Annotations
 from Utils.datasets.facts import PublishedCount
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError
 from Utils.faces.images import JPEG_END, JPEG_START, read_image
-from Utils.records import MICRO, OTHERS, Video
+from Utils.records import MICRO, OTHERS, Video, shown_length
 from Utils.settings import MEAN_LENGTH, MEDIAN_LENGTH
 from Utils.work.parallel import Workers, run_units
 
@@ -89,7 +89,7 @@ def check_dataset(
     try:
         annotations = read_annotations(dataset, data_root, protocol, kind, spotting_only)
         if not annotations.rows:
-            problems.append(f"the workbook has no usable {kind}-expression")
+            problems.append(f"the {dataset.annotated_in} has no usable {kind}-expression")
     except InputError as error:
         problems.append(str(error))
 
@@ -107,7 +107,7 @@ def check_dataset(
     lines += _listed("cannot be used", problems)
     lines += _counts(dataset, matched, kind, half_length_from)
     if annotations:
-        lines += _rows(annotations, kind)
+        lines += _rows(annotations, kind, dataset.annotated_in)
     lines += _listed("remarks on annotations and folders", remarks)
     if raw:
         lines += _frames(raw, faults)
@@ -126,8 +126,12 @@ def _counts(dataset: Dataset, videos: Sequence[Video], kind: str, half_length_fr
     """Lines on what takes part, compared with the published numbers, and on the expressions of each class."""
     expressions = [e for v in videos for e in v.expressions]
     here = (len({v.subject for v in videos}), len(videos), len(expressions))
-    k_prime = average_half_length(expressions, half_length_from == MEDIAN_LENGTH) if expressions else None
-    lines = ["", f"takes part (videos with a {kind}-expression; {dataset.fps} frames a second, k = {dataset.k})"]
+    k_prime = half_length(videos, half_length_from == MEDIAN_LENGTH) if expressions else None
+    lines = [
+        "",
+        f"takes part (videos with a {kind}-expression; {_rates(videos, dataset)} frames a second, "
+        f"k = {shown_length(dataset.k)})",
+    ]
     if dataset.published and kind == MICRO:
         published = "/".join(map(str, dataset.published))
         lines.append(f"  subjects/videos/expressions: {_compared(published, '/'.join(map(str, here)))}")
@@ -139,8 +143,8 @@ def _counts(dataset: Dataset, videos: Sequence[Video], kind: str, half_length_fr
     if dataset.k_prime is not None and kind == MICRO:
         lines.append(f"  k': {_compared(dataset.k_prime, k_prime)}")
     elif k_prime is not None:
-        lines.append(f"  k': here {k_prime}")
-    if expressions:
+        lines.append(f"  k': here {shown_length(k_prime)}")
+    if expressions and not isinstance(k_prime, Mapping):
         lengths = [e.offset - e.onset for e in expressions]
         mean, median = statistics.fmean(lengths), statistics.median(lengths)
         lines.append(
@@ -173,15 +177,20 @@ def _beside_published(count: PublishedCount, videos: Sequence[Video]) -> str:
     return f"  {'/'.join(known)} as counted by {count.who}: {_compared(published, here)}"
 
 
+def _rates(videos: Sequence[Video], dataset: Dataset) -> str:
+    """The frame rates of videos: `30`, or `15 and 30`."""
+    return " and ".join(f"{fps:g}" for fps in sorted({v.fps or dataset.fps for v in videos} or {dataset.fps}))
+
+
 def _compared(published, here) -> str:
     """A published number and the one found here."""
     result = "equal" if published == here else "differs"
     return f"published {published}, here {here}: {result}"
 
 
-def _rows(annotations: Annotations, kind: str) -> list[str]:
-    """Lines on the workbook's rows: how many are used, how many are skipped for each reason, and each faulty one."""
-    lines = ["", f"workbook rows: {len(annotations.rows)} {kind}-expressions that can be used"]
+def _rows(annotations: Annotations, kind: str, where: str) -> list[str]:
+    """Lines on the annotated rows: how many are used, how many are skipped for each reason, and each faulty one."""
+    lines = ["", f"{where} rows: {len(annotations.rows)} {kind}-expressions that can be used"]
     for reason, places in annotations.skipped.items():
         shown = f": {'; '.join(places)}" if len(places) <= PLACES_SHOWN else ""
         lines.append(f"  {len(places)} skipped by the protocol, {reason}{shown}")
@@ -219,6 +228,8 @@ def check_frames(video: Video) -> list[str]:
 
     The start and the end of each file are looked at. If all are right, the first frame is decoded.
     """
+    if video.source is not None:
+        return []  # a file that was opened when it was found, and its first frame was decoded then
     paths = dict.fromkeys(video.frames)  # one file can stand in for missing ones
     faults = [f"{path}: {fault}" for path in paths if (fault := image_fault(path))]
     if not faults:

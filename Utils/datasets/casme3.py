@@ -18,7 +18,7 @@ from pathlib import Path
 
 from Utils.datasets.annotations import AnnotatedRow, Annotations, Emotions
 from Utils.datasets.readers import KIND_OF_TYPE, LINE_OF_TEXT, OTHER_KIND, emotion_of, frame_columns, is_text
-from Utils.datasets.workbooks import Row, Table, plain, sheet_named
+from Utils.datasets.workbooks import CellError, Row, Table, plain, sheet_named
 from Utils.errors import InputError
 from Utils.records import MACRO, MICRO, OTHERS, Expression
 
@@ -80,7 +80,8 @@ def _read(table: Table, kind: str, emotion: Callable[[Row], str | None], type_co
             if type_column is not None and (of_row := _kind(row, type_column)) != kind:
                 found.skip(row.where, OTHER_KIND[of_row])
                 continue
-            onset, apex, offset = (row.frame(column[what], what) for what in ("onset", "apex", "offset"))
+            onset, offset = (row.frame(column[what], what) for what in ("onset", "offset"))
+            apex = _apex(row, column["apex"], kind)
             if apex == onset:
                 same.append(row.where)
             expression = Expression(onset, None if apex == onset else apex, offset, emotion(row), kind=kind)
@@ -104,6 +105,16 @@ def _letter(row: Row, column: int) -> str:
     if not re.fullmatch(LETTER, letter):
         raise row.fault(column, f"Filename {row.value(column)!r} is not a letter from a to z")
     return letter.lower()
+
+
+def _apex(row: Row, column: int, kind: str) -> int | None:
+    """The number in the apex cell. Of macro-expressions it may be missing (None): only their interval matters."""
+    try:
+        return row.frame(column, "apex")
+    except CellError:
+        if kind == MICRO:
+            raise
+        return None
 
 
 def _kind(row: Row, column: int) -> str:

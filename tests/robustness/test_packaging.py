@@ -124,11 +124,18 @@ VIDEOS = {
     "CASME_sq": "s15/15_0101disgustingteeth",
     "SAMMLV": "006_1",
     "CASME2": "sub01/EP02_01f",
+    "CASME3": "spNO.1/a",
     "SMIC_HS": "s01/s1_ne_01",
     "SMIC_VIS": "s01/s1_ne_01",
     "SMIC_NIR": "s01/s1_ne_01",
 }
-FRAME_NAMES = {"SAMMLV": "006_1_0001.jpg", "SMIC_HS": "image000001.jpg", "SMIC_VIS": "image 1.jpg", "SMIC_NIR": "1.bmp"}
+FRAME_NAMES = {
+    "SAMMLV": "006_1_0001.jpg",
+    "CASME3": "1.jpg",
+    "SMIC_HS": "image000001.jpg",
+    "SMIC_VIS": "image 1.jpg",
+    "SMIC_NIR": "1.bmp",
+}
 ROOTS = (PureWindowsPath(r"D:\data sets"), PureWindowsPath(r"\\server\share\data"), PurePosixPath("/Volumes/data"))
 
 

@@ -106,7 +106,10 @@ NO_DATASET = "--dataset_name SYNTH: these weights are for --video, there is no s
         (["--agreement", "a.csv", "b.csv", "c.csv"], "--agreement compares two files; give two, not 3"),
         (["--agreement", "a.csv", "b.csv", *EVALUATE], "--evaluate and --agreement are two tasks; give one of them"),
         (["--agreement", "a.csv", "b.csv", "--seed", "1"], "--seed is for --train, not for --agreement: leave it out"),
-        (["--classes", "a"], "--classes is for --evaluate: add that flag, or leave --classes out"),
+        (
+            ["--classes", "3", "--agreement", "a.csv", "b.csv"],
+            "--classes is for --evaluate or --check or --train or a run on a dataset, not for --agreement: leave it out",
+        ),
         (["--fps", "25", "--check"], "--fps is for --video, not for --check: leave it out"),
         (
             ["--p", "0.5", "--check"],

@@ -14,12 +14,13 @@ def given(*flags: str) -> Callable[[Path], Sequence[str]]:
 
 CASME = ("--dataset_name", "CASME_sq", "--train", "True")
 VALUES = {
-    "dataset_name": ("CASME3", "casme_sq", "../DEMO", ""),
+    "dataset_name": ("CASME4", "casme_sq", "../DEMO", ""),
     "train": ("maybe", "2", ""),
     "protocol": ("mine", ""),
     "method": ("softnet", "MDMD", ""),
     "compare": ("MEAN,mine", "", "MEAN,,flow", "MEAN,SOFTNet"),
     "expression": ("both,micro", "Macro", ""),
+    "half_length_from": ("mode", "Mean", ""),
     "videos": ("some",),
     "runs": ("0", "-1", "1001", "1.5", "nan"),
     "check": ("maybe",),
@@ -81,7 +82,9 @@ FLAGS += [
 # Flags that the task does not use, or that contradict each other: (flags, texts that the line must have)
 IDLE = [
     (("--agreement", "a.csv", "b.csv", "--train"), ("--agreement and --train are two tasks",)),
-    (("--agreement", "a.csv", "b.csv", "--classes", "x"), ("--classes is for --evaluate, not for --agreement",)),
+    (("--agreement", "a.csv", "b.csv", "--classes", "x"), ("--classes is for --evaluate or", "not for --agreement")),
+    (("--video", "a.mp4", "--classes", "3"), ("--classes is for --evaluate or", "not for --video")),
+    (("--half_length_from", "mean", "--video", "a.mp4"), ("--half_length_from is for --check or --train", "--video")),
     (("--evaluate", "p.csv", "--ground_truth", "g.csv", "--train"), ("--evaluate and --train are two tasks",)),
     (("--evaluate", "p.csv", "--ground_truth", "g.csv", "--video", "a.mp4"), ("--evaluate and --video",)),
     (("--check", "--train"), ("--check and --train are two tasks",)),
@@ -92,8 +95,9 @@ IDLE = [
     (("--face", "all"), ("--face is for --video",)),
     (("--face", "largest"), ("--face is for --video",)),  # a flag is refused even if its value is the default
     (("--absolute_threshold", "0.4", "--train"), ("--absolute_threshold is for --video, not for --train",)),
-    (("--classes", "a,b"), ("--classes is for --evaluate",)),
-    (("--classes", "a,b", "--check"), ("--classes is for --evaluate, not for --check",)),
+    (("--classes", "a,b"), ("--classes: DEMO (synthetic faces) has one set of classes (negative, ",)),
+    (("--classes", "3", "--check"), ("--classes: DEMO (synthetic faces) has one set", "leave --classes out")),
+    (("--classes", "4", "--method", "SOFTNet", "--train"), ("--classes is not for --method SOFTNet",)),
     (("--seed", "3"), ("--seed is for --train",)),
     (("--epochs_spot", "3", "--check"), ("--epochs_spot is for --train, not for --check",)),
     (("--validate",), ("--validate is for --train",)),

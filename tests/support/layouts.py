@@ -68,7 +68,7 @@ def make_layout(
 @cache
 def shared_layout(name: str, second_spelling: bool = False, faults: bool = False) -> Path:
     """A data root to be read only (main.py writes crops into it), made once per process."""
-    root = _temporary_folder()
+    root = temporary_folder()
     make_layout(name, root, second_spelling, faults)
     return root
 
@@ -76,12 +76,12 @@ def shared_layout(name: str, second_spelling: bool = False, faults: bool = False
 @cache
 def rendered_clips() -> Path:
     """The clips, rendered once per process."""
-    folder = _temporary_folder()
+    folder = temporary_folder()
     render_clips(folder)
     return folder
 
 
-def _temporary_folder() -> Path:
+def temporary_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="mean-layouts-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -133,25 +133,25 @@ def place_frames(root: Path, clips: Path, videos: Sequence[Clip]) -> None:
                 shutil.copy(source, target)
 
 
-def write_xlsx(path: Path, sheets: Sequence[Sequence[Sequence]]) -> None:
-    """Write sheets of rows; None leaves a cell empty."""
+def write_xlsx(path: Path, sheets: Sequence[Sequence[Sequence]], names: Sequence[str] | None = None) -> None:
+    """Write sheets of rows; None leaves a cell empty. The names are Sheet1, Sheet2, ... if none are given."""
     book = Workbook()
     book.remove(book.active)
-    for i, rows in enumerate(sheets, start=1):
-        sheet = book.create_sheet(f"Sheet{i}")
+    for i, rows in enumerate(sheets):
+        sheet = book.create_sheet(names[i] if names else f"Sheet{i + 1}")
         for row in rows:
             sheet.append(list(row))
     path.parent.mkdir(parents=True, exist_ok=True)
     book.save(path)
 
 
-def write_xls(path: Path, sheets: Sequence[Sequence[Sequence]]) -> None:
+def write_xls(path: Path, sheets: Sequence[Sequence[Sequence]], names: Sequence[str] | None = None) -> None:
     """The same in the format before 2007."""
     import xlwt
 
     book, plain, date = xlwt.Workbook(), xlwt.easyxf(), xlwt.easyxf(num_format_str="YYYY-MM-DD")
-    for i, rows in enumerate(sheets, start=1):
-        sheet = book.add_sheet(f"Sheet{i}")
+    for i, rows in enumerate(sheets):
+        sheet = book.add_sheet(names[i] if names else f"Sheet{i + 1}")
         for r, row in enumerate(rows):
             for c, value in enumerate(row):
                 if value is not None:
