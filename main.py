@@ -284,17 +284,21 @@ def run_once(settings: Settings, dataset: Dataset, method: Method, prepared: lis
 
 def train_and_evaluate(settings: Settings, dataset: Dataset, method: Method, prepared: Prepared, workers):
     """Steps 5 and 6 with one seed for one kind of expressions. Returns a RunPart, and remarks on the folds."""
-    from prepare_training import fold_of_all, loso_folds, recognition_entries, recognition_samples
+    from prepare_training import fold_of_all, grouped_folds, loso_folds, recognition_entries, recognition_samples
     from train_evaluate import Hyperparameters, evaluate_folds, run_folds
     from Utils.dataset_run.folder import RunPart
 
     what = f"training, seed {settings.seed}" if settings.train else "prediction"
-    heading(f"Leave-one-subject-out {what}{kind_named(settings, prepared.kind)}")
+    splits = f"{settings.folds} folds of subjects:" if settings.folds else "Leave-one-subject-out"
+    heading(f"{splits} {what}{kind_named(settings, prepared.kind)}")
     features, k_prime, steps = prepared.features, prepared.k_prime, method.steps
     videos = [f.video for f in features]
     samples = recognition_samples(videos, dataset.classes) if method.recognises else []
     entries = recognition_entries(prepared.subjects, videos, samples)
-    folds = loso_folds(videos, samples, prepared.subjects, entries if settings.protocol == "upstream" else None)
+    if settings.folds:
+        folds = grouped_folds(videos, samples, settings.folds)
+    else:
+        folds = loso_folds(videos, samples, prepared.subjects, entries if settings.protocol == "upstream" else None)
     if settings.train:
         folds.append(fold_of_all(videos, samples))  # its networks are for videos of people outside the dataset
     weights = [prepared.weights[f.number - 1] for f in folds] if prepared.weights else None
@@ -430,47 +434,64 @@ def check_videos(settings: Settings) -> int:
 def evaluate_tables(settings: Settings) -> int:
     """--evaluate: compare a table of predictions with a table of annotations, from whatever program they come.
 
-    Returns the exit code.
+    With --against, compare a second table with the same annotations, and the two with each other. Returns the exit
+    code.
     """
     import pandas as pd
 
-    from prepare_training import average_half_length
-    from Utils.evaluation.evaluate import compare
-    from Utils.evaluation.kinds import by_kind, pooled
-    from Utils.evaluation.reviews import kinds_to_compare, read_intervals, under_same_keys
-    from Utils.evaluation.tables import classes_of
+    from Utils.evaluation.difference import differences, format_differences
+    from Utils.evaluation.kinds import together
+    from Utils.evaluation.reviews import comparable_tables, read_intervals
     from Utils.evaluation.text import format_metrics
 
-    names = (shown(settings.evaluate), shown(settings.ground_truth))
-    predictions, remarks = read_intervals(settings.evaluate, macro=True)
-    ground_truth, more = read_intervals(settings.ground_truth, ground_truth=True, macro=True)
-    predictions, ground_truth, about_keys = under_same_keys(predictions, ground_truth, names)
-    parts, about_kinds = kinds_to_compare(predictions, ground_truth, names)
-    print_lines(*remarks, *more, *about_kinds, *about_keys)
-    ground_truth = pd.concat([truth for _, truth in parts.values()])
-    classes = classes_of(ground_truth)
-    if settings.classes is not None:
-        named = [name.strip() for name in settings.classes.split(",")]
-        if unknown := [name for name in named if name not in classes]:
-            raise InputError(
-                f"--classes: no annotation has the emotion {unknown[0]!r}; the ground truth has {', '.join(classes)}"
-            )
-        classes = list(dict.fromkeys(named))
+    paths = [path for path in (settings.evaluate, settings.against, settings.ground_truth) if path]
+    names = tuple(map(shown, paths))
+    read = [read_intervals(path, ground_truth=path is settings.ground_truth, macro=True) for path in paths]
+    parts, remarks = comparable_tables([table for table, _ in read], names)
+    print_lines(*dict.fromkeys([*(remark for _, of_file in read for remark in of_file), *remarks]))
+    ground_truth = pd.concat([truth for _, truth in parts[0].values()])
+    classes = classes_to_analyse(settings, ground_truth)
     print(f"analysed classes: {', '.join(classes)}")
-    evaluations = {
+    evaluations = [evaluate_parts(of_table, ground_truth, classes, settings.protocol) for of_table in parts]
+    wholes = [together(of_table, classes) for of_table in evaluations]
+    for name, whole in zip(names, wholes, strict=False):
+        if settings.against:
+            print(f"\n{name}")
+        print(format_metrics(whole.metrics, subjects=True))
+    if settings.against:
+        one, other = evaluations
+        kinds = {kind: (one[kind], other[kind]) for kind in one} if len(one) > 1 else {}
+        print(f"\n{format_differences(differences(*wholes, kinds), names[:2])}")
+    return DONE
+
+
+def classes_to_analyse(settings: Settings, ground_truth) -> list[str]:
+    """The emotions of --classes, or all of the ground truth. Raises InputError if no annotation has one of them."""
+    from Utils.evaluation.tables import classes_of
+
+    classes = classes_of(ground_truth)
+    if settings.classes is None:
+        return classes
+    named = [name.strip() for name in settings.classes.split(",")]
+    if unknown := [name for name in named if name not in classes]:
+        raise InputError(
+            f"--classes: no annotation has the emotion {unknown[0]!r}; the ground truth has {', '.join(classes)}"
+        )
+    return list(dict.fromkeys(named))
+
+
+def evaluate_parts(parts: dict, ground_truth, classes: list[str], protocol: str) -> dict:
+    """Kind -> the evaluation of its (predictions, annotations). k' is that of the kind, or of all annotations."""
+    from prepare_training import average_half_length
+    from Utils.evaluation.evaluate import compare
+
+    return {
         kind: compare(
-            predicted, annotated, classes, protocol=settings.protocol,
+            predicted, annotated, classes, protocol=protocol,
             k_prime=average_half_length((annotated if len(annotated) else ground_truth).itertuples()),
         )
         for kind, (predicted, annotated) in parts.items()
     }  # fmt: skip
-    if len(evaluations) > 1:
-        metrics = pooled(evaluations, classes).metrics
-    else:
-        ((kind, evaluation),) = evaluations.items()
-        metrics = evaluation.metrics | {"by_kind": by_kind({kind: evaluation.metrics})}
-    print(format_metrics(metrics, subjects=True))
-    return DONE
 
 
 def compare_coders(settings: Settings) -> int:

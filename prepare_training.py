@@ -151,6 +151,28 @@ def loso_folds(
     ]
 
 
+def grouped_folds(videos: Sequence[Video], samples: Sequence[RecognitionSample], n: int) -> list[Fold]:
+    """`n` folds, each of which holds out several subjects (--folds), so that the groups have about as many videos.
+
+    Raises
+    ------
+    InputError
+        The videos show fewer than `n` subjects.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    of_video = np.array([v.subject for v in videos])
+    if (there := len(set(of_video))) < n:
+        raise InputError(f"--folds {n}: there are only {there} subjects; give at most {there}, or leave the flag out")
+    of_sample = np.array([s.subject for s in samples], dtype=of_video.dtype)
+    folds = []
+    for number, (train, test) in enumerate(GroupKFold(n).split(of_video, groups=of_video), start=1):
+        group = tuple(dict.fromkeys(map(str, of_video[test])))
+        kept = np.flatnonzero(~np.isin(of_sample, group))
+        folds.append(Fold(number, f"group-{number}-of-{n}", train, kept, test, group))
+    return folds
+
+
 def fold_of_all(videos: Sequence[Video], samples: Sequence[RecognitionSample]) -> Fold:
     """The fold that is trained on all subjects and tests none. Its networks are for videos of other people."""
     return Fold(0, ALL, np.arange(len(videos)), np.arange(len(samples)), np.array([], np.int64))

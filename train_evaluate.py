@@ -473,7 +473,7 @@ def evaluate_folds(
         The kind of the expressions.
     """
     scores = collect_scores(results, features, k_prime, protocol, not_analysed, method)
-    recognised = {r.fold.held_out for r in results if r.recognised and r.fold.held_out not in not_analysed}
+    recognised = {s for r in results if r.recognised for s in r.fold.subjects if s not in not_analysed}
     evaluation = compare(
         predict_expressions(scores, dataset, k_prime, settings.p, protocol, method),
         annotated_expressions([s.video for s in scores], dataset),
@@ -508,7 +508,7 @@ def collect_scores(
             features[video].video,
             result.scores(i),
             method.smooth(result.scores(i), frames_of(k_prime, features[video].video.fps), protocol),
-            None if protocol == "paper" and result.fold.held_out in not_analysed else result.probabilities(i),
+            None if protocol == "paper" and features[video].video.subject in not_analysed else result.probabilities(i),
         )
         for result in results
         for i, video in enumerate(result.fold.test)

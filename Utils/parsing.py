@@ -144,6 +144,8 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
         return "--expression both is not for --video: give micro or macro, one after the other"
     if task == "video" and settings.expression != MICRO and settings.spotting != PAPER_RULE:
         return f"--expression {settings.expression} with --video is for --spotting {PAPER_RULE}: add that flag"
+    if settings.folds and settings.protocol == "upstream":
+        return "--folds is not for --protocol upstream: the authors' code leaves out one subject"
     if settings.compare is not None and "method" in given:
         return "--compare names the methods: leave --method out"
     if settings.compare is not None and settings.runs > 1:

@@ -83,20 +83,22 @@ class Video:
 
 @dataclass(frozen=True)
 class Fold:
-    """One leave-one-subject-out split.
+    """One split into what is trained on and what is tested, usually leave-one-subject-out.
 
     Attributes
     ----------
     number : int
-        1-based index of the held-out subject in natural order. 0 if nobody is held out.
+        1-based index of the held-out subject in natural order, or of the group of subjects. 0 if nobody is held out.
     held_out : str
-        The subject whose videos are tested, or `ALL`.
+        The subject whose videos are tested, the name of a group of subjects, or `ALL`.
     spot_train : ndarray of int64, (n,)
         Indices of the videos on which the spotting network is trained.
     recog_train : ndarray of int64, (n,)
         Indices of the recognition samples on which the recognition network is trained.
     test : ndarray of int64, (n,)
         Indices of the held-out subject's videos.
+    group : tuple of str
+        The held-out subjects, if they are a group.
     """
 
     number: int
@@ -104,6 +106,12 @@ class Fold:
     spot_train: np.ndarray = field(repr=False)
     recog_train: np.ndarray = field(repr=False)
     test: np.ndarray = field(repr=False)
+    group: tuple[str, ...] = ()
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The held-out subjects."""
+        return self.group or (self.held_out,)
 
     @property
     def weights_name(self) -> str:
@@ -114,6 +122,13 @@ class Fold:
 def frames_of(length: Length, fps: float | None) -> int:
     """A length in a video of `fps` frames per second (None: the dataset's rate, which all videos then have)."""
     return length[fps] if isinstance(length, Mapping) else length
+
+
+def shown_length(length: Length) -> str:
+    """A length for people: `3`, or `2 at 15 fps, 3 at 30 fps`."""
+    if isinstance(length, Mapping):
+        return ", ".join(f"{frames} at {fps:g} fps" for fps, frames in length.items())
+    return str(length)
 
 
 def natural_key(text: str) -> tuple:

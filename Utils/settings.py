@@ -225,7 +225,16 @@ class Settings:
     ground_truth: Path | None = flag(
         EVALUATION,
         None,
-        "table of annotations for --evaluate (the same kinds of file)",
+        "table of annotations for --evaluate and --against (the same kinds of file)",
+        Path,
+        "FILE",
+        tasks=("evaluate",),
+    )
+    against: Path | None = flag(
+        EVALUATION,
+        None,
+        "a second table of predictions (the same kinds of file): print how far --evaluate is better or worse than it, "
+        "with 95 %% intervals over the subjects, and whether that is more than chance",
         Path,
         "FILE",
         tasks=("evaluate",),

@@ -25,7 +25,7 @@ from Utils.evaluation.result import Evaluation
 from Utils.evaluation.tables import megc_table
 from Utils.methods.table import Method
 from Utils.networks.weights import DESCRIPTION
-from Utils.records import MACRO, MICRO
+from Utils.records import MACRO, MICRO, Length, frames_of
 from Utils.report.figures import draw_video
 from Utils.report.losses import plot_losses
 from Utils.report.pages import write_report
@@ -49,16 +49,16 @@ class RunPart:
     Attributes
     ----------
     kind : {"micro", "macro"}
-    k, k_prime : int
-        Distance of the two frames of a pair, and half the length of an expression, frames.
+    k, k_prime : Length
+        Distance of the two frames of a pair, and half the length of an expression.
     results : sequence of FoldResult
     evaluated : dict of str to RunEvaluation
         Protocol -> the folds as this protocol counts them.
     """
 
     kind: str
-    k: int
-    k_prime: int
+    k: Length
+    k_prime: Length
     results: Sequence[FoldResult]
     evaluated: Mapping[str, RunEvaluation]
 
@@ -179,7 +179,7 @@ def _title(settings: Settings, dataset: Dataset) -> str:
 
 
 def _draw_figures(
-    folder: Path, settings: Settings, dataset: Dataset, k_prime: int, run: RunEvaluation, workers: Workers | int
+    folder: Path, settings: Settings, dataset: Dataset, k_prime: Length, run: RunEvaluation, workers: Workers | int
 ) -> None:
     """Draw a figure for each video."""
     folder.mkdir()
@@ -274,10 +274,13 @@ def save_weights(part: RunPart, dataset: Dataset, method: Method, protocol: str,
             trained = result.folder / f"{name}.weights.h5"
             if trained.is_file():
                 copy_whole(trained, folder / below / f"{result.fold.weights_name}.weights.h5")
-    description = {"k": part.k, "k_prime": part.k_prime, "fps": dataset.fps}
+    lengths = {name: getattr(part, name) for name in ("k", "k_prime")}
+    description = {name: frames_of(length, dataset.fps) for name, length in lengths.items()} | {"fps": dataset.fps}
+    if isinstance(part.k_prime, Mapping):
+        description["fps_of_videos"] = sorted(part.k_prime)
     if method.recognises:
         description["classes"] = list(dataset.classes)
-    subjects = {r.fold.weights_name: r.fold.held_out for r in part.results if r.fold.number}
+    subjects = {r.fold.weights_name: list(r.fold.group) or r.fold.held_out for r in part.results if r.fold.number}
     write_json(
         folder / DESCRIPTION, description | {"dataset": dataset.title, "protocol": protocol, "held_out": subjects}
     )

@@ -177,6 +177,11 @@ class Dataset:
             raise InputError(f"--classes: {choice!r} is none of {', '.join(self.class_choices)}, as {self.title} has")
         return replace(self, classes=self.class_choices[choice].classes, emotions=self.class_choices[choice].emotions)
 
+    @property
+    def annotated_in(self) -> str:
+        """Where the annotations are, as messages say it."""
+        return "workbook" if self.workbooks else "table"
+
     def frame_number(self, file_name: str) -> int | None:
         """The number in a frame's file name. None if the file is not named as a frame."""
         match = re.fullmatch(self.frame_name, file_name)

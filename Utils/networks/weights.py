@@ -17,7 +17,7 @@ import numpy as np
 
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError, reason_of
-from Utils.records import ALL, MICRO
+from Utils.records import ALL, MICRO, frames_of
 from Utils.work.cache import file_hash, read_json
 
 KINDS = ("spot", "recog", "spot_recog")
@@ -190,7 +190,8 @@ def number_folds(
     description = read_json(path)
     if not isinstance(description, dict):
         raise InputError(f"{path}: is not a description of weights; get the file again, or remove it")
-    for fact, ours in (("k", dataset.k), ("classes", list(dataset.classes))):
+    k = frames_of(dataset.k, dataset.fps)
+    for fact, ours in (("k", k), ("classes", list(dataset.classes))):
         if fact in description and description[fact] != ours:
             raise InputError(f"{path}: weights are for {fact} = {description[fact]}, {dataset.name} has {ours}")
     if description.get("protocol", protocol) == "upstream" != protocol:
@@ -212,7 +213,8 @@ def numbers_described(held_out, files: Iterable[Path], in_order: Mapping[str, in
     Parameters
     ----------
     held_out : object
-        Of the description: {"s<N>": subject}. If it is something else or empty, `in_order` is returned.
+        Of the description: {"s<N>": subject, or list of subjects}. If it is something else or empty, `in_order` is
+        returned.
     files : iterable of Path
         All files of weights.
     in_order : mapping
@@ -221,7 +223,12 @@ def numbers_described(held_out, files: Iterable[Path], in_order: Mapping[str, in
     """
     if not isinstance(held_out, dict):
         return dict(in_order)
-    numbers = {str(subject): int(name[1:]) for name, subject in held_out.items() if re.fullmatch(FILE_NAME, name)}
+    numbers = {
+        str(subject): int(name[1:])
+        for name, subjects in held_out.items()
+        if re.fullmatch(FILE_NAME, name)
+        for subject in (subjects if isinstance(subjects, list) else [subjects])
+    }
     if not numbers:
         return dict(in_order)
     named = (re.fullmatch(r"s(\d{1,9})\..*", file.name) for file in files)

@@ -27,7 +27,6 @@ COLUMNS = (
 FRAME_BASES = (0, 1)  # the number of a video's first frame
 LONGEST_NAME = 120  # bytes of a subject or a video, which become names of folders
 FORBIDDEN = re.compile(r'[/\\:*?"<>|]')  # in the names of folders, on one system or another
-LONGEST_SECONDS = 1_000_000  # 11 days: a larger time is a mistake
 QUOTED = 40  # characters of a cell that a message quotes
 NO_CLASS = ("", "other", OTHERS, "none", *NO_EMOTION)  # emotions that stand for no class
 
@@ -87,6 +86,8 @@ class StudyRow:
         Frames per second; None if the file does not say.
     frame_base : int or None
         The number of the first frame; None if the file does not say.
+    reviewed : bool
+        Whether a person accepted or added it in the report page.
     """
 
     where: str
@@ -98,6 +99,12 @@ class StudyRow:
     path: str
     fps: float | None
     frame_base: int | None
+    reviewed: bool = False
+
+    @property
+    def file(self) -> str:
+        """The file, as `where` names it."""
+        return self.where.rpartition(", ")[0]
 
 
 @dataclass
@@ -185,7 +192,7 @@ def _eaf_cells(path: Path) -> Iterator[tuple[str, dict[str, Cell]]]:
     for i, row in enumerate(table.to_dict("records"), start=1):
         where = f"{path}, expression {i}"
         texts = {name: "" if value is None or value != value else str(value) for name, value in row.items()}
-        texts["apex"] = texts["apex"].removesuffix(".0")
+        texts |= {"apex": texts["apex"].removesuffix(".0"), "frame_base": "0"}
         yield where, {name: Cell(texts[name], f"{where}, {name}") for name in COLUMNS if name in texts}
 
 
@@ -221,7 +228,7 @@ def _add(found: StudyRows, where: str, cells: Mapping[str, Cell]) -> None:
         StudyRow(
             where, subject, video,
             {name: cells[name] for name in (*FRAMES, *SECONDS) if name in cells},
-            OTHERS if emotion in NO_CLASS else emotion, kind, text("path"), fps, base,
+            OTHERS if emotion in NO_CLASS else emotion, kind, text("path"), fps, base, bool(status),
         )
     )  # fmt: skip
     return None

@@ -1,0 +1,119 @@
+"""Finds the videos of a study: video files, or folders of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from Utils.errors import InputError
+from Utils.own_video.image_folders import IMAGE_SUFFIXES, images_in, remark_on_numbers, require_files
+from Utils.own_video.paths import SUFFIXES
+from Utils.own_video.video_files import open_video
+from Utils.records import Video
+
+SAME_RATE = 0.01  # share by which a frame rate in a table may differ from that of the video file
+FRAME_NAME = "{:06d}.jpg"  # stands for a frame of a video file
+
+
+@dataclass
+class VideoFile:
+    """The frames of a video file, for `Video.source`.
+
+    Attributes
+    ----------
+    path : Path
+    problems : list of str
+        What the latest iteration found.
+    """
+
+    path: Path
+    problems: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        frames = open_video(self.path)
+        for frame in frames:
+            yield frame.image
+        self.problems = list(frames.problems)
+
+
+def find_path(path: str, subject: str, name: str, data_root: Path) -> Path | None:
+    """Where a video is: `path` if it is given, or else below `data_root`. None if it is not there.
+
+    Without a path, these are looked for: a folder or a video file `<subject>/<name>`, then `<name>`. A file may have
+    any ending of a video.
+
+    Raises
+    ------
+    InputError
+        There are several.
+    """
+    if path:
+        given = data_root / path  # an absolute path stays as it is
+        return given if given.exists() else None
+    for folder in (data_root / subject, data_root):
+        there = list(folder.iterdir()) if folder.is_dir() else []
+        found = [p for p in there if _is_named(p, name)]
+        if len(found) > 1:
+            names = " and ".join(sorted(p.name for p in found)[:2])
+            raise InputError(
+                f"{folder}: {names} are both video {name!r}; remove one, or name the right one in a column path"
+            )
+        if found:
+            return found[0]
+    return None
+
+
+def _is_named(path: Path, name: str) -> bool:
+    """Whether a path is a video of this name: a folder, or a video file with or without its ending in the name."""
+    if path.name.startswith("."):
+        return False
+    if path.is_dir():
+        return path.name == name
+    return path.suffix.lower() in SUFFIXES and name in (path.name, path.stem)
+
+
+def open_study_video(path: Path, subject: str, name: str, fps: float | None) -> tuple[Video, list[str]]:
+    """A video without expressions, and remarks on it.
+
+    Parameters
+    ----------
+    path : Path
+    subject, name : str
+    fps : float or None
+        Frames per second, as the user gives it. A folder needs it. A file has its own rate.
+
+    Raises
+    ------
+    InputError
+        The video cannot be read, or a folder has no images or no frame rate, or `fps` is not that of the file.
+    """
+    if path.is_dir():
+        try:
+            images = images_in(path)
+            if not images:
+                raise InputError(f"{path}: has no images ({', '.join(IMAGE_SUFFIXES)}); copy the frames there")
+            require_files(images)
+            remark = remark_on_numbers(images)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        if fps is None:
+            raise InputError(
+                f"{path}: is a folder of images; write their frames per second into a column fps, or give --fps"
+            )
+        return Video(subject, name, images, fps=_plain(fps)), [f"{path}: {remark}"] if remark else []
+    video = open_video(path)
+    if fps is not None and abs(fps - video.fps) > SAME_RATE * video.fps:
+        raise InputError(
+            f"{path}: has {video.fps:g} frames per second, but the table or --fps says {fps:g}; correct that, or leave "
+            "it out"
+        )
+    frames = tuple(path / FRAME_NAME.format(i) for i in range(max(1, video.n_estimated)))
+    return Video(subject, name, frames, fps=_plain(video.fps), source=VideoFile(path)), list(video.remarks)
+
+
+def _plain(fps: float) -> float:
+    """A frame rate as int where it is whole, so that it is shown as 30 and not as 30.0."""
+    return int(fps) if float(fps).is_integer() else fps
