@@ -7,6 +7,7 @@ those of the sums.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -91,6 +92,14 @@ def pooled(evaluations: Mapping[str, Evaluation], classes: Sequence[str]) -> Eva
     intervals["notes"] += notes
     intervals["by_kind"] = {kind: {key: found[key] for key in KEYS[3:]} for kind, found in of_kinds.items()}
     return Evaluation(*tables, metrics | {"intervals": intervals}, _joined_matches(list(parts)), pairs, sums)
+
+
+def together(evaluations: Mapping[str, Evaluation], classes: Sequence[str]) -> Evaluation:
+    """The evaluations of one or two kinds as one, with "by_kind" among its metrics."""
+    if len(evaluations) > 1:
+        return pooled(evaluations, classes)
+    ((kind, evaluation),) = evaluations.items()
+    return replace(evaluation, metrics=evaluation.metrics | {"by_kind": by_kind({kind: evaluation.metrics})})
 
 
 def _new_notes(evaluation: Evaluation, known: Sequence[str]) -> list[str]:

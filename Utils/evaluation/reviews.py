@@ -1,4 +1,4 @@
-"""Reads what --evaluate, --ground_truth and --agreement take, and brings two tables under the same keys.
+"""Reads what --evaluate, --against, --ground_truth and --agreement take, and brings tables under the same keys.
 
 Besides the tables of tables.py these are `expressions.csv` of an own video, `reviewed.csv` of the report page, and ELAN
 files (eaf.py). Of each, only the rows that count are kept:
@@ -27,7 +27,7 @@ import pandas as pd
 from Utils.errors import InputError
 from Utils.evaluation.csv_files import ACCEPTED, ADDED, REJECTED, UNREVIEWED, is_review, read_table
 from Utils.evaluation.eaf import NO_EMOTION, SUFFIX, read_eaf
-from Utils.evaluation.tables import FRAME_COLUMNS, MEGC_TYPES
+from Utils.evaluation.tables import FRAME_COLUMNS, KEY_COLUMNS, MEGC_TYPES
 from Utils.records import KINDS, MACRO, MICRO
 
 NOT_MICRO = (MACRO, "head", "blink", "speech", "occlusion", "light", "nothing")  # kinds that do not count as micro
@@ -35,6 +35,8 @@ KIND_OF_TYPE = {word: kind for kind, word in MEGC_TYPES.items()}
 SYNONYMS = KIND_OF_TYPE | {f"{kind}{ending}": kind for kind in KINDS for ending in ("", "-expression")}
 UNKNOWN_SUBJECT = "unknown"  # of an own video, if the other table does not name a subject either
 NAMES_SHOWN = 3  # videos of a table that a message names
+
+Parts = dict[str, tuple[pd.DataFrame, pd.DataFrame]]  # kind -> its predictions and annotations
 
 
 def read_intervals(
@@ -107,9 +109,28 @@ def _kinds(table: pd.DataFrame, path: Path) -> pd.Series:
     return pd.Series(words, index=table.index, dtype=object)
 
 
+def comparable_tables(tables: Sequence[pd.DataFrame], names: tuple[str, ...]) -> tuple[list[Parts], list[str]]:
+    """One or two tables of predictions and, last, their annotations, under the same keys; and remarks.
+
+    Returns for each table of predictions: kind -> (predictions, annotations). Raises InputError as `under_same_keys`
+    and `kinds_to_compare` do.
+    """
+    if len(tables) == 2:
+        predictions, ground_truth, about_keys = under_same_keys(*tables, names)
+        parts, about_kinds = kinds_to_compare(predictions, ground_truth, names)
+        return [parts], about_kinds + about_keys
+    (*predictions, ground_truth), about_keys = three_under_same_keys(*tables, names)
+    (first, one), (second, other) = (
+        kinds_to_compare(table, ground_truth, (name, names[-1]))
+        for table, name in zip(predictions, names[:-1], strict=True)
+    )
+    first, second, about_kinds = same_kinds(first, second, names[:-1])
+    return [first, second], one + other + about_kinds + about_keys
+
+
 def kinds_to_compare(
     predictions: pd.DataFrame, ground_truth: pd.DataFrame, names: tuple[str, str]
-) -> tuple[dict[str, tuple[pd.DataFrame, pd.DataFrame]], list[str]]:
+) -> tuple[Parts, list[str]]:
     """Kind -> the rows of both tables, and a remark on macro-expressions that are left out.
 
     Macro-expressions count if both tables have some, or if the annotations have some and the predictions of a dataset
@@ -128,6 +149,28 @@ def kinds_to_compare(
         return {MICRO: (predicted, annotated)}, remarks + more
     kinds = [kind for kind in KINDS if any((table["kind"] == kind).any() for table in tables)]
     return {kind: tuple(_of_kind(table, kind) for table in tables) for kind in kinds}, []
+
+
+def same_kinds(first: Parts, second: Parts, names: tuple[str, str]) -> tuple[Parts, Parts, list[str]]:
+    """The same kinds of two tables of predictions, and a remark on macro-expressions that only one of them can have.
+
+    `first` and `second` are what `kinds_to_compare` gives for each of them with the same ground truth. A table without
+    a row of a kind has an empty table there. `names` are the tables' names in messages.
+    """
+    both = (first, second)
+    kinds = [kind for kind in KINDS if any(kind in parts for parts in both)]
+    remarks = []
+    if MACRO in kinds and (lacking := [n for n, parts in zip(names, both, strict=True) if MACRO not in parts]):
+        kinds.remove(MACRO)
+        remarks.append(
+            f"macro-expressions are left out, because {lacking[0]} has none and does not say the kind of rows"
+        )
+    annotated = {kind: next(parts[kind][1] for parts in both if kind in parts) for kind in kinds}
+    aligned = [
+        {kind: parts.get(kind) or (next(iter(parts.values()))[0].iloc[:0], annotated[kind]) for kind in kinds}
+        for parts in both
+    ]
+    return *aligned, remarks
 
 
 def _only_micro(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
@@ -168,12 +211,36 @@ def under_same_keys(
         A table without subjects has a video that the other table has of several subjects. Or a table is of an own video
         and no video is in both.
     """
-    of_own_video = "face" in first or "face" in second
     first, second = _with_subjects(first, second, names), _with_subjects(second, first, names[::-1])
+    _require_common_video(first, second, names)
+    (first, second), remarks = _with_faces((first, second), names)
+    return first, second, remarks
+
+
+def three_under_same_keys(
+    first: pd.DataFrame, second: pd.DataFrame, ground_truth: pd.DataFrame, names: tuple[str, str, str]
+) -> tuple[list[pd.DataFrame], list[str]]:
+    """Two tables of predictions and their ground truth, as `under_same_keys` does it with two tables; and remarks.
+
+    The ground truth decides: where it has no subject, it gets that of either table, and both tables get theirs from it.
+    Faces are kept apart only if all three say them. `names` are the tables' names in messages.
+    """
+    predicted = [first, second]
+    with_subject = [table for table in predicted if "subject" in table]
+    either = pd.concat([table[list(KEY_COLUMNS)] for table in with_subject]) if with_subject else first
+    ground_truth = _with_subjects(ground_truth, either, (names[2], f"{names[0]} or {names[1]}"))
+    predicted = [_with_subjects(t, ground_truth, (n, names[2])) for t, n in zip(predicted, names[:2], strict=True)]
+    for table, name in zip(predicted, names[:2], strict=True):
+        _require_common_video(table, ground_truth, (name, names[2]))
+    return _with_faces((*predicted, ground_truth), names)
+
+
+def _require_common_video(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]) -> None:
+    """Raise InputError if a table is of an own video, and no video is in both."""
+    of_own_video = "face" in first or "face" in second
     if of_own_video and len(first) and len(second) and not _videos(first) & _videos(second):
         (one, other) = (", ".join("/".join(key) for key in sorted(_videos(t))[:NAMES_SHOWN]) for t in (first, second))
         raise InputError(f"no subject and video is in both tables: {names[0]} has {one}, {names[1]} has {other}")
-    return _with_faces(first, second, names)
 
 
 def _videos(table: pd.DataFrame) -> set[tuple[str, str]]:
@@ -200,21 +267,19 @@ def _with_subjects(table: pd.DataFrame, other: pd.DataFrame, names: tuple[str, s
     return table.assign(subject=pd.Series(filled, index=table.index, dtype=object))
 
 
-def _with_faces(
-    first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Both tables, with the face in the names of videos that have several; and a remark where this cannot be done."""
+def _with_faces(tables: Sequence[pd.DataFrame], names: Sequence[str]) -> tuple[list[pd.DataFrame], list[str]]:
+    """The tables, with the face in the names of videos that have several; and a remark where this cannot be done."""
     faces: dict[tuple[str, str], set[str]] = {}
-    for table in (first, second):
+    for table in tables:
         if "face" in table:
             for subject, video, face in zip(table["subject"], table["video"], table["face"], strict=True):
                 faces.setdefault((subject, video), set()).update({face} - {""})
     several = {key for key, found in faces.items() if len(found) > 1}
     if not several:
-        return first, second, []
-    for table, name in zip((first, second), names, strict=True):
+        return list(tables), []
+    for table, name in zip(tables, names, strict=True):
         if len(table) and ("face" not in table or (table["face"] == "").any()):
-            return first, second, [f"faces are not kept apart, because {name} does not say the face of each row"]
+            return list(tables), [f"faces are not kept apart, because {name} does not say the face of each row"]
 
     def named(table: pd.DataFrame) -> pd.DataFrame:
         if table.empty:
@@ -223,4 +288,4 @@ def _with_faces(
         videos = [f"{v}, face {face}" if (s, v) in several else v for s, v, face in keys]
         return table.assign(video=pd.Series(videos, index=table.index, dtype=object))
 
-    return named(first), named(second), []
+    return [named(table) for table in tables], []
