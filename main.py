@@ -111,9 +111,10 @@ def run(settings: Settings, dataset: Dataset) -> tuple[int, list[dict]]:
         print(f"{method.name} on {dataset.title}, {settings.mode}, {settings.protocol} protocol, {workers}")
         prepared = [prepare(settings, dataset, method, kind, workers) for kind in settings.kinds]
         seeds = range(settings.seed, settings.seed + settings.runs)
-        metrics = [run_once(replace(settings, seed=seed), dataset, method, prepared, workers) for seed in seeds]
+        evaluations = [run_once(replace(settings, seed=seed), dataset, method, prepared, workers) for seed in seeds]
+    metrics = [{kind: evaluation.metrics for kind, evaluation in of_seed.items()} for of_seed in evaluations]
     if settings.runs > 1:
-        summarise_runs(settings, [list(of_seed.values())[-1] for of_seed in metrics])
+        summarise_runs(settings, [list(of_seed.values())[-1] for of_seed in evaluations])
     print_remarks(remarks_of(prepared))
     print_memory(workers)
     return PARTLY_DONE if any(of_kind.n_left_out for of_kind in prepared) else DONE, metrics
@@ -263,7 +264,7 @@ def prepare(settings: Settings, dataset: Dataset, method: Method, kind: str, wor
 def run_once(settings: Settings, dataset: Dataset, method: Method, prepared: list[Prepared], workers) -> dict:
     """Steps 5 and 6 with one seed: write the run's folder, and print the metrics.
 
-    Returns kind -> metrics; if there are two kinds, "overall" is the last one.
+    Returns kind -> evaluation; if there are two kinds, "overall" is the last one.
     """
     from Utils.dataset_run.folder import evaluation_of, write_run
     from Utils.evaluation.kinds import OVERALL
@@ -273,13 +274,13 @@ def run_once(settings: Settings, dataset: Dataset, method: Method, prepared: lis
     parts, remarks = [part for part, _ in done], [remark for _, more in done for remark in more]
     heading("Evaluation")
     folder = write_run(settings, dataset, method, parts, remarks_of(prepared) + remarks, workers)
-    metrics = evaluation_of(parts, settings.protocol, dataset).metrics
-    print(format_metrics(metrics, subjects=True))
+    whole = evaluation_of(parts, settings.protocol, dataset)
+    print(format_metrics(whole.metrics, subjects=True))
     for remark in remarks:
         print(f"  - {remark}")
     print(f"\n  everything is in {folder}")
-    kinds = {part.kind: part.evaluated[settings.protocol].evaluation.metrics for part in parts}
-    return kinds if len(kinds) == 1 else kinds | {OVERALL: metrics}
+    kinds = {part.kind: part.evaluated[settings.protocol].evaluation for part in parts}
+    return kinds if len(kinds) == 1 else kinds | {OVERALL: whole}
 
 
 def train_and_evaluate(settings: Settings, dataset: Dataset, method: Method, prepared: Prepared, workers):

@@ -20,6 +20,7 @@ from Utils.dataset_run.curves import run_curves, video_figures
 from Utils.datasets.table import Dataset
 from Utils.evaluation.comparison import compare_methods, format_comparison
 from Utils.evaluation.csv_files import write_table
+from Utils.evaluation.intervals import spread_of_mean
 from Utils.evaluation.kinds import pooled
 from Utils.evaluation.result import Evaluation
 from Utils.evaluation.tables import megc_table
@@ -186,28 +187,36 @@ def _draw_figures(
     run_units(draw_video, video_figures(run, dataset, k_prime, settings, folder), workers, "figures", "video")
 
 
-def summarise_runs(settings: Settings, metrics: Sequence[dict]) -> Path:
-    """Print the mean and the standard deviation of every metric over repeated runs, and write them as two CSV files.
+def summarise_runs(settings: Settings, evaluations: Sequence[Evaluation]) -> Path:
+    """Print how every metric varies over repeated runs and over subjects, and write it as two CSV files.
 
-    `metrics` are those of each run, as in metrics.json. The standard deviation is that of a sample (n - 1). Returns the
-    folder with `runs.csv` and `summary.csv`.
+    Returns the folder with `runs.csv`, which has each run's metrics, and `summary.csv`. Its columns are the "mean" over
+    the runs; "sd", the standard deviation of the runs (n - 1), which only their seeds make; "sd_subjects", "low" and
+    "high", the standard deviation and the 95 % interval that the choice of subjects gives to this mean
+    (`intervals.spread_of_mean`); "n", the number of runs that define the metric.
     """
     rows = []
-    for m in metrics:
+    for m in (evaluation.metrics for evaluation in evaluations):
         row = {"seed": m["seed"], "strs": m["strs"]}
         for part in ("spotting", "analysis", "recognition"):
             row |= {f"{part}_{name}": value for name, value in (m[part] or {}).items()}
         rows.append(row)
     figures = pd.DataFrame(rows).set_index("seed").astype(float)
-    summary = pd.DataFrame({"mean": figures.mean(), "sd": figures.std(), "n": figures.count()})
+    spread = spread_of_mean([evaluation.sums for evaluation in evaluations])
+    of_subjects = pd.DataFrame.from_dict(spread, orient="index", columns=["sd_subjects", "low", "high"])
+    of_subjects = of_subjects.reindex(figures.columns[figures.notna().any()]).reindex(figures.columns)
+    summary = pd.DataFrame({"mean": figures.mean(), "sd": figures.std(), **of_subjects, "n": figures.count()})
 
     def write(folder: Path) -> None:
         figures.to_csv(folder / "runs.csv")
         summary.to_csv(folder / "summary.csv", index_label="figure")
 
-    final = write_new_folder(settings.output_dir / run_name(settings, f"-runs{len(metrics)}"), write)
-    print(f"\n{len(metrics)} runs, seeds {figures.index[0]} to {figures.index[-1]}: mean and standard deviation")
-    print(summary.to_string(float_format=lambda x: f"{x:.4f}", header=["mean", "sd", "runs"]))
+    final = write_new_folder(settings.output_dir / run_name(settings, f"-runs{len(rows)}"), write)
+    print(f"\n{len(rows)} runs, seeds {figures.index[0]} to {figures.index[-1]}: mean and standard deviations")
+    header = ["mean", "sd seeds", "sd subjects", "95 % from", "to", "runs"]
+    print(summary.to_string(float_format=lambda x: f"{x:.4f}", header=header, na_rep="-"))
+    n_subjects = len({subject for evaluation in evaluations for subject in evaluation.sums.subjects})
+    print(f"  sd subjects and 95 % interval: of the mean over the runs, by a bootstrap over {n_subjects} subjects")
     print(f"\n  the summary is in {final}")
     return final
 
