@@ -24,6 +24,7 @@ from Utils.evaluation.sums import Ranking, SubjectSums
 CLASSIFIED = ("accuracy", "precision", "recall", "f1", "uf1", "uar")
 SPOTTED = ("precision", "recall", "f1", "ap", "asr", "mae")
 DIGITS = 6  # decimal places of intervals: the same on every machine
+ABBREVIATION = 4  # letters of a name up to which it is an abbreviation and is written in capitals
 BLOCK = 2_000_000  # hits x draws that are worked on at once: 16 MB an array
 
 Figures = dict  # "spotting", "analysis", "recognition" -> name -> values, (draws,) float64; "strs" -> values
@@ -185,8 +186,10 @@ def _part_notes(part: str, scores: Mapping, values: Mapping, sums: SubjectSums, 
     if not any(undefined.values()):
         return []
     worst = max(undefined, key=undefined.__getitem__)
-    count = undefined[worst]
-    return [f"intervals: {count} of {resamples} draws do not define {part} {worst.upper()} and are left out of it"]
+    name = worst.upper() if len(worst) <= ABBREVIATION else worst
+    return [
+        f"intervals: {undefined[worst]} of {resamples} draws do not define the {part} {name} and are left out of it"
+    ]
 
 
 def _bounds(point: float | None, values: np.ndarray | None) -> list[float] | None:
