@@ -32,6 +32,7 @@ from tests.support.bad_input import (
     lines_of,
     make_dataset,
 )
+from tests.support.bad_input_casme3 import CASME3
 from tests.support.bad_input_data import FACES, FRAMES, PLACES, WEIGHTS
 from tests.support.bad_input_flags import FLAGS
 from tests.support.bad_input_results import RESULTS
@@ -44,7 +45,20 @@ from tests.support.video_clips import numbered, write_video
 from Utils.settings import PROJECT, Settings
 
 NOBODY = 65534
-CASES = [*WORKBOOKS, *FRAMES, *FACES, *WEIGHTS, *FLAGS, *CSV_FILES, *PLACES, *VIDEOS, *RESULTS, *VERIFIERS, *REVIEWED]
+CASES = [
+    *WORKBOOKS,
+    *FRAMES,
+    *FACES,
+    *WEIGHTS,
+    *FLAGS,
+    *CSV_FILES,
+    *PLACES,
+    *VIDEOS,
+    *RESULTS,
+    *VERIFIERS,
+    *REVIEWED,
+    *CASME3,
+]
 
 posix = pytest.mark.skipif(os.name != "posix", reason="users and signals are POSIX's")
 
