@@ -202,28 +202,14 @@ class Prepared:
 
 def prepare(settings: Settings, dataset: Dataset, method: Method, kind: str, workers) -> Prepared:
     """Steps 1 to 4: videos, annotations, crops, features. Raises InputError if data or weights cannot be used."""
-    from face_crop import choose_crop_roots, crop_videos
-    from feature_extraction import extract_features, prepare_flow
-    from load_excel import load_annotations, match_expressions
-    from load_images import find_videos
     from prepare_training import half_length, require_two_subjects
+    from Utils.dataset_run.data import crops_of, features_of, read_data
     from Utils.networks.weights import remarks_on_weights
-    from Utils.synthetic.dataset import make_demo
-    from Utils.work.cache import remove_leftovers
-    from Utils.work.parallel import release_workers
 
     steps, of_kind = method.steps, kind_named(settings, kind)
     heading(f"Videos and annotations{of_kind}")
-    if dataset.generated:
-        make_demo(settings.data_root / dataset.name, workers)
-    found, remarks = find_videos(dataset, settings.data_root)
-    spots_only = not method.recognises
-    annotations = load_annotations(dataset, settings.data_root, settings.protocol, kind, spots_only)
-    raw_videos, more = match_expressions(found, annotations, settings.videos)
-    remarks += annotations.left_out + annotations.remarks + more
-    n_videos = len(raw_videos)
-    annotated = list(dict.fromkeys(v.subject for v in raw_videos if v.expressions))
-    others = list(dict.fromkeys(v.subject for v in raw_videos if v.subject not in annotated))
+    data = read_data(settings, dataset, kind, not method.recognises, workers)
+    raw_videos, annotated, others, remarks = data.videos, data.annotated, data.others, list(data.remarks)
     k_prime = half_length(raw_videos, settings.half_length_from == MEDIAN_LENGTH)
     weights = None
     if not settings.train and method.trained:
@@ -234,30 +220,20 @@ def prepare(settings: Settings, dataset: Dataset, method: Method, kind: str, wor
         remarks += more + remarks_on_weights(folder, dataset, frames_of(k_prime, dataset.fps), kind)
     n_expressions = sum(len(v.expressions) for v in raw_videos)
     print(f"  {len(annotated + others)} subjects, {len(raw_videos)} videos, {n_expressions} {kind}-expressions")
-    for line in annotations.summary():
+    for line in data.annotations.summary():
         print(f"  {line}")
     k = steps.pair_distance(dataset, k_prime)
     for fps in k_prime if isinstance(k_prime, Mapping) else (dataset.fps,):
         print(f"  k = {frames_of(k, fps)} and k' = {frames_of(k_prime, fps)} frames at {fps:g} frames per second")
 
     heading(f"Face crop{of_kind}")
-    roots = choose_crop_roots(dataset, settings.data_root, settings.cache_dir)
-    for root in (roots.crops, roots.upstream):
-        remove_leftovers(root, depth=1)  # down to the subjects' folders, in which scratch is made
-    videos, more = crop_videos(
-        raw_videos, dataset, roots, workers, settings.fresh, settings.protocol, list(found.values())
-    )
+    videos, more = crops_of(settings, dataset, raw_videos, data.found, workers)
     remarks += more
     require_two_subjects(videos)  # before the flow, which takes longest
 
     heading(f"Optical-flow features{of_kind}")
-    prepare_flow(settings.flow)
-    cache_dir = settings.cache_dir / dataset.name
-    features, more = extract_features(
-        videos, k, settings.flow, cache_dir, workers, settings.fresh, steps.features, dataset.fps
-    )
-    release_workers()  # the next step needs their memory for TensorFlow
-    subjects, n_left_out = annotated + others, n_videos - len(features)
+    features, more = features_of(settings, dataset, videos, k, steps.features, workers)
+    subjects, n_left_out = annotated + others, len(data.videos) - len(features)
     return Prepared(kind, features, subjects, k, k_prime, weights, n_left_out, remarks + more)
 
 
@@ -322,8 +298,8 @@ def train_and_evaluate(settings: Settings, dataset: Dataset, method: Method, pre
     without_entry = {s for s, entry in zip(prepared.subjects, entries, strict=True) if entry is None}
     not_analysed = {"paper": leaking, "upstream": without_entry}  # subjects whose emotions do not count
     protocols = sorted(PROTOCOLS, key=lambda protocol: protocol != settings.protocol)  # the run's own comes first
-    if isinstance(k_prime, Mapping):
-        protocols.remove("upstream")  # the authors' code has one frame rate
+    if settings.folds or isinstance(k_prime, Mapping):
+        protocols.remove("upstream")  # the authors' code leaves out one subject, and has one frame rate
     evaluated = {
         protocol: evaluate_folds(
             results, features, dataset, k_prime, settings, protocol, not_analysed[protocol], steps.spotting,

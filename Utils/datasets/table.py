@@ -125,6 +125,10 @@ class Dataset:
         The folder with the frames in a video's folder; its name is compared without case. "": the video's folder.
     workbooks_optional : bool
         Whether workbooks may be missing. The reader then raises the error for those that it needs.
+    annotated : bool
+        False for videos without annotations, which can only be tested.
+    people : str
+        Datasets that show the same people have the same word here.
     generated : bool
         True for the embedded dataset, which is generated on first use.
     caution : str
@@ -159,6 +163,8 @@ class Dataset:
     any_depth: bool = False
     frames_folder: str = ""
     workbooks_optional: bool = False
+    annotated: bool = True
+    people: str = ""
     generated: bool = False
     caution: str = ""
 
@@ -216,6 +222,7 @@ def _smic(name: str, folder: str, fps: int, k: int, published: tuple[int, ...]) 
         title=f"SMIC-E-{folder} (long)",
         raw_dirs=tuple(f"{d}/{n}/{folder}" for d in long_dirs for n in names),
         crop_dir=f"SMIC/SMIC_E_{folder}_crop",
+        people="SMIC",
         workbooks={"annotations": tuple(f"{d}/{n}_annotation{end}" for d in long_dirs for n in names for end in _ENDS)},
         read_annotations=read_smic,
         emotions=THREE_EMOTIONS | {"ne": "negative", "po": "positive", "sur": "surprise"},
