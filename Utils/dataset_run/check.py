@@ -217,8 +217,12 @@ def _frames(raw: RawVideos, faults: Mapping[tuple[str, str], list[str]]) -> list
     """Lines on the frames of all videos: their number, those that cannot be read, gaps and other files."""
     unreadable = [line for lines in faults.values() for line in lines]
     n = sum(len(set(v.frames)) for v in raw.videos.values())
-    lines = ["", f"frames: {n} in {len(raw.videos)} video folder(s) below {raw.root}"]
-    if raw.videos and not unreadable:
+    files = [video for video in raw.videos.values() if video.source is not None]
+    kind = "video(s)" if files else "video folder(s)"
+    lines = ["", f"frames: {n} in {len(raw.videos)} {kind} below {raw.root}"]
+    if files:
+        lines.append(f"  {len(files)} of them are video files: how many frames they have is an estimate")
+    if len(files) < len(raw.videos) and not unreadable:
         lines.append("  every file begins and ends as an image, and the first of each video can be decoded")
     return lines + _listed("frames that cannot be read", unreadable) + _listed("gaps and other files", raw.remarks)
 

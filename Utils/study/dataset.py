@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +13,14 @@ from Utils.datasets.annotations import AnnotatedRow, Annotations
 from Utils.datasets.table import THREE_CLASSES, Dataset
 from Utils.errors import InputError, shown
 from Utils.records import KINDS, OTHERS, Expression, Length, Video, natural_key
-from Utils.study.rows import FRAMES, SECONDS, RowError, StudyRow, StudyRows, read_rows
+from Utils.study.rows import FRAME_BASES, FRAMES, SECONDS, Cell, RowError, StudyRow, StudyRows, read_rows
+from Utils.study.subjects import with_subjects
 from Utils.study.videos import find_path, open_study_video
 
 PAIR_SECONDS = 0.1  # distance of the two frames of a pair, as in the table of datasets
-AGREES = 0.5  # frames by which a frame and its time in seconds may differ
+AGREES = 1.5  # frames by which a frame and its time in seconds may differ: half a frame, and one of frame base
+CLEAR = 0.25  # frames by which times may be wrong if they are to tell the frame base
 DIGITS = 6  # decimal places to which frames are rounded first, so that halves are found despite rounding errors
-LONGEST_TIME = 1_000_000  # seconds, 11 days: a larger time is a mistake
 
 
 @dataclass
@@ -40,6 +42,11 @@ class Study:
     raw: RawVideos
     expressions: list[AnnotatedRow] = field(default_factory=list)
 
+    @property
+    def named(self) -> set[tuple[str, str]]:
+        """Subject and video of every row."""
+        return {(row.subject, row.video) for row in self.found.rows}
+
     def scan(self, data_root: Path) -> RawVideos:
         """The videos, for `Dataset.scan`. They were already looked for."""
         return self.raw
@@ -52,7 +59,7 @@ class Study:
         skipped = {reason: list(places) for reason, places in self.found.skipped.items()}
         if others := [row.where for row in self.expressions if row not in rows]:
             skipped["expressions of the other kind"] = others
-        return Annotations(rows, list(self.found.left_out), skipped, list(self.found.remarks), set(self.found.named))
+        return Annotations(rows, list(self.found.left_out), skipped, list(self.found.remarks), self.named)
 
 
 def study_dataset(
@@ -87,7 +94,7 @@ def study_dataset(
     """
     if not data_root.is_dir():
         raise InputError(f"{shown(data_root)}: no such folder; give the folder with the videos with --data_root")
-    found = read_rows(tables)
+    found = with_subjects(read_rows(tables), data_root)
     raw = RawVideos(data_root)
     study = Study(name, found, raw)
     by_video: dict[tuple[str, str], list[StudyRow]] = {}
@@ -96,6 +103,7 @@ def study_dataset(
     videos = _open_videos(by_video, study, data_root, fps)
     bases = _frame_bases(found.rows, videos, frame_base)
     _add_expressions(study, found.rows, videos, bases)
+    found.left_out.sort(key=natural_key)  # in the order of files and lines, whatever is wrong with them
     if not study.expressions and not raw.problems:
         first = f"; the first: {found.left_out[0]}" if found.left_out else ""
         raise InputError(f"{shown(tables[0])}: no row can be used as an expression{first}")
@@ -148,7 +156,9 @@ def _open_videos(
         path = find_path(next(iter(paths), ""), subject, name, data_root)
         if path is None:
             where = next(iter(paths), "") or f"{subject}/{name} or {name}"
-            study.found.left_out += [f"{row.where}: no video {where} in {data_root}" for row in rows]
+            study.found.left_out += [
+                f"{row.where}: there is no video file or folder {where} in {data_root}" for row in rows
+            ]
             continue
         if (owner := owners.setdefault(path.resolve(), key)) != key:
             raise InputError(
@@ -172,53 +182,61 @@ def _frame_bases(
     rows: Sequence[StudyRow], videos: Mapping[tuple[str, str], Video], given: int | None
 ) -> dict[str, int]:
     """File -> the number from which its frames count: by its column, by --frame_base, or by its times in seconds."""
-    bases: dict[str, tuple[int, str]] = {}
+    by_file: dict[str, list[StudyRow]] = {}
     for row in rows:
-        video = videos.get((row.subject, row.video))
-        if video is None or "onset" not in row.cells or not row.cells["onset"].text:
-            continue
-        base = row.frame_base if row.frame_base is not None else _base_by_times(row, video.fps)
-        if base is None:
-            continue
-        file = row.file
-        known, where = bases.setdefault(file, (base, row.where))
-        if known != base:
+        if row.has_frames and (row.subject, row.video) in videos:
+            by_file.setdefault(row.file, []).append(row)
+    bases: dict[str, int] = {}
+    for file, of_file in by_file.items():
+        said = [row for row in of_file if row.frame_base is not None]
+        first = said[0] if said else of_file[0]
+        if other := [row for row in said if row.frame_base != first.frame_base]:
             raise InputError(
-                f"{row.where}: counts frames from {base}, but {where} counts from {known}; use one of them"
+                f"{other[0].where}: counts frames from {other[0].frame_base}, but {first.where} counts from "
+                f"{first.frame_base}; use one of them"
             )
-    if given is not None:
-        for base, where in bases.values():
-            if base != given:
-                raise InputError(f"{where}: counts frames from {base}, but --frame_base is {given}; leave the flag out")
-    found = {file: base for file, (base, _) in bases.items()}
+        base = first.frame_base
+        if base is None:
+            base = _base_by_times(of_file, videos)
+        if base is None and given is None:
+            raise InputError(
+                f"{first.where}: does not say whether a video's first frame is 0 or 1; give --frame_base 0 or "
+                "--frame_base 1, or add a column frame_base"
+            )
+        if None not in (base, given) and base != given and not first.of_own_video:
+            why = "" if said else ", by its times in seconds"
+            raise InputError(
+                f"{first.where}: counts frames from {base}{why}, but --frame_base is {given}; leave the flag out"
+            )
+        bases[file] = given if base is None else base
+    return bases
+
+
+def _base_by_times(rows: Sequence[StudyRow], videos: Mapping[tuple[str, str], Video]) -> int | None:
+    """The frame base that fits the times in seconds of a file's rows. None if no row has both, or neither base fits.
+
+    Times that are rounded so much that they could hide a frame tell nothing.
+    """
+    differences, rates = [], [1.0]
+    decimals = max((len(_text(row, "onset_s").partition(".")[2]) for row in rows), default=0)
     for row in rows:
-        file = row.file
-        if file not in found and "onset" in row.cells and row.cells["onset"].text:
-            if given is None:
-                raise InputError(
-                    f"{row.where}: does not say whether a video's first frame is 0 or 1; give --frame_base 0 or "
-                    "--frame_base 1, or add a column frame_base"
-                )
-            found[file] = given
-    return found
-
-
-def _base_by_times(row: StudyRow, fps: float) -> int | None:
-    """The frame base that fits the times in seconds of a row; None if it has none, or if neither fits."""
-    try:
-        onset = row.cells["onset"].whole_number()
-        seconds = _seconds(row, "onset_s")
-    except RowError:
+        try:
+            onset, seconds = row.cells["onset"].whole_number(), row.cells["onset_s"].seconds()
+        except (RowError, KeyError):
+            continue
+        if None not in (onset, seconds):
+            rates.append(videos[row.subject, row.video].fps)
+            differences.append(onset - seconds * rates[-1])
+    if not differences or 0.5 * 10**-decimals * max(rates) >= CLEAR:
         return None
-    if seconds is None or onset is None:
-        return None
-    first = round(onset - seconds * fps)
-    return first if first in (0, 1) and abs(onset - first - seconds * fps) < AGREES else None
+    difference = statistics.median(differences)
+    base = round(difference)
+    return base if base in FRAME_BASES and abs(difference - base) < CLEAR else None
 
 
-def _seconds(row: StudyRow, column: str) -> float | None:
-    """A time of a row; None if there is none. Raises RowError if it is no number."""
-    return row.cells[column].number(-LONGEST_TIME, LONGEST_TIME) if column in row.cells else None
+def _text(row: StudyRow, column: str) -> str:
+    """The text of a cell; "" if it is empty or there is no such column."""
+    return "" if column not in row.cells or row.cells[column].is_empty else row.cells[column].text
 
 
 def _add_expressions(
@@ -235,7 +253,8 @@ def _add_expressions(
             expression = _expression(row, video, base)
             first = places.setdefault((row.subject, row.video, expression), row.where)
             if first != row.where:
-                raise RowError(f"{row.where}: the same expression as {first.rpartition(', ')[2]}")
+                file, _, line = first.rpartition(", ")
+                raise RowError(f"{row.where}: the same expression as {line if file == row.file else first}")
         except RowError as error:
             study.found.left_out.append(str(error))
             continue
@@ -246,31 +265,45 @@ def _add_expressions(
 
 def _expression(row: StudyRow, video: Video, base: int) -> Expression:
     """The expression of a row. Raises RowError if a frame is missing or wrong."""
-    numbers: dict[str, int | None] = {}
-    for frame, second in zip(FRAMES, SECONDS, strict=True):
-        number = row.cells[frame].whole_number() if frame in row.cells else None
-        seconds = _seconds(row, second)
-        if number is not None:
-            number -= base
-            if seconds is not None and abs(number - seconds * video.fps) >= AGREES + 1:
-                raise row.cells[frame].fault(
-                    f"frame {number + base} and {seconds:g} s do not agree at {video.fps:g} frames per second"
-                )
-        elif seconds is not None:
-            number = math.floor(round(seconds * video.fps, DIGITS) + 0.5)
-        numbers[frame] = number
-    for frame in ("onset", "offset"):
-        if numbers[frame] is None:
-            raise RowError(f"{row.where}, column {frame}: is empty; write a frame or a time")
-    onset, apex, offset = (numbers[frame] for frame in FRAMES)
-    cell = row.cells.get("onset") or row.cells["onset_s"]
-    if onset < 0 and row.reviewed:
-        onset = 0  # a coder may accept a prediction that begins before the video
-    if onset < 0:
-        raise cell.fault(f"{cell.text} lies before the video's first frame, which is {base}")
+    frames = {frame: _frame(row, frame, video.fps, base) for frame in FRAMES}
+    for name in ("onset", "offset"):
+        if frames[name] is None:
+            raise RowError(f"{row.where}, column {name}: is empty; write a frame or a time")
+    onset, apex, offset = frames.values()
+    if row.reviewed:
+        onset = max(onset, 0)  # a coder may accept a prediction that begins before the video
+    elif onset < 0:
+        raise _fault(row, "onset", "lies before the video's first frame", f", which is {base}")
+    if apex is not None and apex < 0:
+        raise _fault(row, "apex", "lies before the video's first frame; leave it empty if it is not known")
     if onset > offset:
-        raise cell.fault(f"onset {onset + base} lies after offset {offset + base}")
-    if onset >= len(video.frames):
-        last = len(video.frames) - 1 + base
-        raise cell.fault(f"{cell.text} lies beyond the last frame of the video, which is {last}")
+        raise _fault(row, "onset", f"lies after offset {_written(row, 'offset').text}")
+    if onset >= (n := len(video.frames)):
+        raise _fault(row, "onset", "lies after the end of the video", f", whose last frame is {n - 1 + base}")
     return Expression(onset, apex, offset, row.emotion, kind=row.kind)
+
+
+def _frame(row: StudyRow, name: str, fps: float, base: int) -> int | None:
+    """Onset, apex or offset of a row as a 0-based frame; None if the row has neither a frame nor a time.
+
+    A time stands for the frame that is nearest to it. Raises RowError if a cell is faulty, or frame and time disagree.
+    """
+    second = SECONDS[FRAMES.index(name)]
+    number = row.cells[name].whole_number() if name in row.cells else None
+    seconds = row.cells[second].seconds() if second in row.cells else None
+    if number is None:
+        return None if seconds is None else math.floor(round(seconds * fps, DIGITS) + 0.5)
+    if seconds is not None and abs(number - base - seconds * fps) >= AGREES:
+        raise row.cells[name].fault(f"frame {number} and {seconds:g} s do not agree at {fps:g} frames per second")
+    return number - base
+
+
+def _written(row: StudyRow, name: str) -> Cell:
+    """The cell that gives onset, apex or offset: a frame, or else a time."""
+    return row.cells[name] if _text(row, name) else row.cells[SECONDS[FRAMES.index(name)]]
+
+
+def _fault(row: StudyRow, name: str, what: str, in_frames: str = "") -> RowError:
+    """The error about the onset, apex or offset of a row. `in_frames` is added to it if the row gives a frame."""
+    cell = _written(row, name)
+    return cell.fault(f"{cell.text} {what}{in_frames}" if _text(row, name) else f"{cell.text} s {what}")

@@ -17,18 +17,22 @@ from Utils.errors import UNPRINTABLE, InputError
 from Utils.evaluation.csv_files import ACCEPTED, ADDED, is_review, read_fields
 from Utils.evaluation.eaf import NO_EMOTION, SUFFIX, read_eaf
 from Utils.evaluation.reviews import NOT_MICRO, SYNONYMS
+from Utils.evaluation.tables import MAX_EMOTIONS
 from Utils.records import KINDS, MICRO, OTHERS
 from Utils.settings import HIGHEST_RATE, LOWEST_RATE
 
 FRAMES, SECONDS = ("onset", "apex", "offset"), ("onset_s", "apex_s", "offset_s")
 COLUMNS = (
     "subject", "video", *FRAMES, *SECONDS, "emotion", "kind", "type", "path", "fps", "frame_base", "face", "status",
+    "score",
 )  # fmt: skip
 FRAME_BASES = (0, 1)  # the number of a video's first frame
 LONGEST_NAME = 120  # bytes of a subject or a video, which become names of folders
 FORBIDDEN = re.compile(r'[/\\:*?"<>|]')  # in the names of folders, on one system or another
+LONGEST_TIME = 1_000_000  # seconds, 11 days: a larger time is a mistake
 QUOTED = 40  # characters of a cell that a message quotes
 NO_CLASS = ("", "other", OTHERS, "none", *NO_EMOTION)  # emotions that stand for no class
+OWN_VIDEO_BASE = 0  # tables and ELAN files of own videos count frames from it
 
 
 class RowError(ValueError):
@@ -42,28 +46,37 @@ class Cell:
     text: str
     where: str
 
+    @property
+    def is_empty(self) -> bool:
+        return self.text.lower() in ("", "nan", "<na>")
+
     def fault(self, what: str) -> RowError:
         """The error about this cell, for the caller to raise."""
         return RowError(f"{self.where}: {what}")
 
-    def number(self, low: float, high: float) -> float | None:
-        """The cell as a number in [low, high]. None if it is empty. RowError if it is something else."""
-        if self.text.lower() in ("", "nan", "<na>"):
+    def number(self, low: float, high: float, wanted: str = "") -> float | None:
+        """The cell as a number in [low, high]. None if it is empty. RowError, naming what is `wanted`, for all else."""
+        if self.is_empty:
             return None
         try:
             value = float(self.text) if "_" not in self.text else math.nan  # Python would read `1_0` as 10
         except ValueError:
             value = math.nan
         if not low <= value <= high:  # false for NaN
-            raise self.fault(f"{quoted(self.text)} is not a number from {low:g} to {high:g}")
+            raise self.fault(f"{quoted(self.text)} is not {wanted or f'a number from {low:g} to {high:g}'}")
         return value
 
     def whole_number(self) -> int | None:
         """The cell as a frame number. None if it is empty. RowError if it is something else."""
-        value = self.number(-LARGEST_FRAME, LARGEST_FRAME)
+        wanted = "a frame number; write a whole number"
+        value = self.number(-LARGEST_FRAME, LARGEST_FRAME, wanted)
         if value is not None and not value.is_integer():
-            raise self.fault(f"{quoted(self.text)} is not a frame number; write a whole number")
+            raise self.fault(f"{quoted(self.text)} is not {wanted}")
         return None if value is None else int(value)
+
+    def seconds(self) -> float | None:
+        """The cell as a time. None if it is empty. RowError if it is something else."""
+        return self.number(-LONGEST_TIME, LONGEST_TIME, "a time in seconds; write a number such as 1.25")
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,9 @@ class StudyRow:
     ----------
     where : str
         File and line.
-    subject, video : str
+    subject : str
+        "" if the table is one of own videos and does not say.
+    video : str
     cells : mapping of str to Cell
         The columns of `FRAMES` and `SECONDS` that the file has.
     emotion : str
@@ -88,6 +103,10 @@ class StudyRow:
         The number of the first frame; None if the file does not say.
     reviewed : bool
         Whether a person accepted or added it in the report page.
+    scored : bool
+        Whether a program gave it a score.
+    of_own_video : bool
+        Whether the file is a table or an ELAN file of own videos. Its subject is then the name of a folder.
     """
 
     where: str
@@ -100,6 +119,13 @@ class StudyRow:
     fps: float | None
     frame_base: int | None
     reviewed: bool = False
+    scored: bool = False
+    of_own_video: bool = False
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether it has a frame number, so that the frame base matters."""
+        return any(name in self.cells and not self.cells[name].is_empty for name in FRAMES)
 
     @property
     def file(self) -> str:
@@ -119,15 +145,12 @@ class StudyRows:
     skipped : dict of str to list of str
         Reason -> the places of rows that do not count.
     remarks : list of str
-    named : set of (str, str)
-        Subject and video of every row that names them, whether it is used or not.
     """
 
     rows: list[StudyRow] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
-    named: set[tuple[str, str]] = field(default_factory=set)
 
     def skip(self, where: str, reason: str) -> None:
         self.skipped.setdefault(reason, []).append(where)
@@ -139,7 +162,8 @@ def read_rows(paths: Sequence[Path]) -> StudyRows:
     Raises
     ------
     InputError
-        A file cannot be read, lacks a column that is needed, or has one twice; or one file is given twice.
+        A file cannot be read, lacks a column that is needed, or has one twice; one file is given twice; or the files
+        have more than `MAX_EMOTIONS` emotions.
     """
     found = StudyRows()
     seen: set[Path] = set()
@@ -147,17 +171,16 @@ def read_rows(paths: Sequence[Path]) -> StudyRows:
         if path.resolve() in seen:
             raise InputError(f"{path}: is given twice; give it once")
         seen.add(path.resolve())
+        n = len(found.rows)
         for where, cells in _eaf_cells(path) if path.suffix.lower() == SUFFIX else _csv_cells(path):
             try:
                 _add(found, where, cells)
             except RowError as error:
                 found.left_out.append(str(error))
-    without = list(dict.fromkeys(row.video for row in found.rows if row.subject == row.video))
-    if without:
-        found.remarks.append(
-            f"{len(without)} video(s) without a subject, first {without[0]}: each counts as a person of its own; if "
-            "one person is in several of them, write the subject into the file"
-        )
+        if any(row.scored and not row.reviewed for row in found.rows[n:]) and path.suffix.lower() != SUFFIX:
+            found.remarks.append(f"{path}: has scores and no review, as predictions have; did a person correct it?")
+    if len(emotions := {row.emotion for row in found.rows}) > MAX_EMOTIONS:
+        raise InputError(f"{paths[0]}: {len(emotions)} different emotions; is emotion the right column?")
     return found
 
 
@@ -192,7 +215,7 @@ def _eaf_cells(path: Path) -> Iterator[tuple[str, dict[str, Cell]]]:
     for i, row in enumerate(table.to_dict("records"), start=1):
         where = f"{path}, expression {i}"
         texts = {name: "" if value is None or value != value else str(value) for name, value in row.items()}
-        texts |= {"apex": texts["apex"].removesuffix(".0"), "frame_base": "0"}
+        texts["apex"] = texts["apex"].removesuffix(".0")
         yield where, {name: Cell(texts[name], f"{where}, {name}") for name in COLUMNS if name in texts}
 
 
@@ -203,8 +226,8 @@ def _add(found: StudyRows, where: str, cells: Mapping[str, Cell]) -> None:
         return cells[name].text if name in cells else ""
 
     video = _name(cells["video"])
-    subject = _name(cells["subject"]) if text("subject") or "face" not in cells else video
-    found.named.add((subject, video))
+    of_own_video = "face" in cells
+    subject = _name(cells["subject"]) if text("subject") or not of_own_video else ""
     if (status := text("status")) and status not in (ACCEPTED, ADDED):
         return found.skip(where, f"{status} in the review")
     if text("face") not in ("", "0"):
@@ -220,7 +243,7 @@ def _add(found: StudyRows, where: str, cells: Mapping[str, Cell]) -> None:
     emotion = " ".join(text("emotion").lower().split())
     if len(emotion) > QUOTED or UNPRINTABLE.search(emotion):
         raise cells["emotion"].fault(f"{quoted(emotion)} is too long or has characters that cannot be shown")
-    base = cells["frame_base"].whole_number() if "frame_base" in cells else None
+    base = cells["frame_base"].whole_number() if "frame_base" in cells else OWN_VIDEO_BASE if of_own_video else None
     if base not in (*FRAME_BASES, None):
         raise cells["frame_base"].fault(f"{base} is neither 0 nor 1, the number of a video's first frame")
     fps = cells["fps"].number(LOWEST_RATE, HIGHEST_RATE) if "fps" in cells else None
@@ -229,6 +252,7 @@ def _add(found: StudyRows, where: str, cells: Mapping[str, Cell]) -> None:
             where, subject, video,
             {name: cells[name] for name in (*FRAMES, *SECONDS) if name in cells},
             OTHERS if emotion in NO_CLASS else emotion, kind, text("path"), fps, base, bool(status),
+            bool(text("score")), of_own_video,
         )
     )  # fmt: skip
     return None

@@ -54,8 +54,7 @@ def find_path(path: str, subject: str, name: str, data_root: Path) -> Path | Non
         given = data_root / path  # an absolute path stays as it is
         return given if given.exists() else None
     for folder in (data_root / subject, data_root):
-        there = list(folder.iterdir()) if folder.is_dir() else []
-        found = [p for p in there if _is_named(p, name)]
+        found = videos_named(name, folder)
         if len(found) > 1:
             names = " and ".join(sorted(p.name for p in found)[:2])
             raise InputError(
@@ -64,6 +63,17 @@ def find_path(path: str, subject: str, name: str, data_root: Path) -> Path | Non
         if found:
             return found[0]
     return None
+
+
+def videos_named(name: str, folder: Path) -> list[Path]:
+    """The videos of this name in a folder: folders and video files. There are none if it is no folder.
+
+    Raises InputError if the folder cannot be read.
+    """
+    try:
+        return [path for path in folder.iterdir() if _is_named(path, name)] if folder.is_dir() else []
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror})") from None
 
 
 def _is_named(path: Path, name: str) -> bool:
