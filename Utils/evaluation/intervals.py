@@ -54,7 +54,7 @@ def drawn_figures(sums: SubjectSums, draws: np.ndarray) -> Figures:
         spotting[name] = _ratio(*(weights @ terms).T)
     found = {"spotting": spotting}
     for name, confusions in sums.confusions.items():
-        drawn = (weights @ confusions.reshape(len(weights[0]), -1)).reshape(-1, *confusions.shape[1:])
+        drawn = (weights @ confusions.reshape(len(weights[0]), -1)).reshape(len(weights), *confusions.shape[1:])
         found[name] = drawn_classification(drawn, sums.protocol)
     if "analysis" in found:
         with np.errstate(invalid="ignore"):
