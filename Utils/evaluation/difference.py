@@ -116,7 +116,7 @@ def format_differences(rows: Sequence[Difference], names: tuple[str, str]) -> st
     """The differences as a table for the terminal, and in words. `names` are those of the two tables."""
     first, second = _short(names)
     lines = [
-        *textwrap.wrap(f"{first} (a) against {second} (b), {rows[0].subjects} subjects", WIDTH),
+        *textwrap.wrap(f"{first} (a) against {second} (b), {_number(rows[0].subjects)}", WIDTH),
         "-" * WIDTH,
         _line("Figure", ("a", "b", "a - b"), "95 % interval", "p"),
     ]
@@ -156,7 +156,7 @@ def in_words(row: Difference, names: tuple[str, str]) -> str:
 def _caution(subjects: int) -> list[str]:
     """How far to trust p with few subjects."""
     if 2.0 ** (1 - subjects) >= LEVEL:
-        return [f"With {subjects} subject(s), no difference can be told from chance: it takes at least 6."]
+        return [f"With {_number(subjects)}, no difference can be told from chance: it takes at least 6."]
     if subjects < FEW_SUBJECTS:
         return [f"With {subjects} subjects only, a p that is little below {LEVEL} is weak evidence."]
     return []
@@ -166,6 +166,10 @@ def _short(names: tuple[str, str]) -> tuple[str, str]:
     """The names of the two tables as sentences show them: without folders, if they still differ then."""
     last = tuple(name.replace("\\", "/").rsplit("/", 1)[-1] for name in names)
     return last if last[0] != last[1] else names
+
+
+def _number(subjects: int) -> str:
+    return f"{subjects} subject{'s' if subjects != 1 else ''}"
 
 
 def _label(row: Difference) -> str:

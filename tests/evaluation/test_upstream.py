@@ -89,7 +89,8 @@ def test_recorded_lists_of_emotions(recording):
                 guesses, labels = guesses + p, labels + g
         assert (guesses, labels) == (fold["P"], fold["G"])
     subjects = {fold["subject"] for fold in recording.expected["recognised"]}
-    assert [label for _, label in recognition_labels(grouped, CLASSES, subjects)] == recording.expected["recognition_labels"]
+    labels = [label for _, label in recognition_labels(grouped, CLASSES, subjects)]
+    assert labels == recording.expected["recognition_labels"]
 
 
 def _iou(a: Interval, b: Interval) -> float:
