@@ -125,7 +125,8 @@ def format_differences(rows: Sequence[Difference], names: tuple[str, str]) -> st
         bounds = "-" if row.low is None else f"{row.low:+.4f} to {row.high:+.4f}"
         lines.append(_line(_label(row), cells, bounds, "-" if row.p is None else f"{row.p:.3f}"))
     lines.append("-" * WIDTH)
-    for sentence in (*(in_words(row, (first, second)) for row in rows), *_caution(rows[0].subjects)):
+    words = [in_words(row, (first, second)) for row in rows] if rows[0].subjects >= LEAST_SUBJECTS else []
+    for sentence in (*words, *_caution(rows[0].subjects)):
         lines += textwrap.wrap(sentence, WIDTH, initial_indent="  * ", subsequent_indent="    ")
     return "\n".join(lines)
 
@@ -136,7 +137,7 @@ def in_words(row: Difference, names: tuple[str, str]) -> str:
     if missing := [name for name, value in zip(names, (row.first, row.second), strict=True) if value is None]:
         return f"{label}: not defined for {' and '.join(missing)}, so the two cannot be compared by it."
     if row.p is None or np.isnan(row.p):
-        return f"{label}: there are no draws of subjects to compare the two by, so the data cannot tell them apart."
+        return f"{label}: not defined for draws of subjects, so the data cannot tell the two apart by it."
     if row.equal:
         return f"{label}: both are equal, whichever subjects are drawn."
     better, other = names if row.value > 0 else names[::-1]

@@ -32,6 +32,7 @@ from tests.support.bad_input import (
     lines_of,
     make_dataset,
 )
+from tests.support.bad_input_against import AGAINST
 from tests.support.bad_input_casme3 import CASME3
 from tests.support.bad_input_data import FACES, FRAMES, PLACES, WEIGHTS
 from tests.support.bad_input_flags import FLAGS
@@ -57,6 +58,7 @@ CASES = [
     *RESULTS,
     *VERIFIERS,
     *REVIEWED,
+    *AGAINST,
     *CASME3,
 ]
 
@@ -137,7 +139,7 @@ def test_bad_input(case: Case, workplace, quick, capsys):
 
 
 def test_every_flag_is_in_the_catalogue():
-    given = [flag for case in (*FLAGS, *VIDEO_FLAGS) for flag in case.spoil(Path())]
+    given = [flag for case in (*FLAGS, *VIDEO_FLAGS, AGAINST[0]) for flag in case.spoil(Path())]
     named = {flag.removeprefix("--") for flag in given if flag.startswith("--")}
     assert {f.name for f in fields(Settings)} <= named
 
