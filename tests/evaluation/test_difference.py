@@ -154,7 +154,7 @@ ROW = Difference("", "F1", 0.5, 0.4, 0.02, 0.18, 0.01, 14, False)
         (dict(p=0.25, subjects=3), "But 3 subjects can agree by chance, so the data cannot tell the two apart."),
         (dict(equal=True), "F1: both are equal, whichever subjects are drawn."),
         (dict(second=None), "F1: not defined for b.csv, so the two cannot be compared by it."),
-        (dict(low=None, high=None, p=None), "F1: not defined for draws of subjects, so the data cannot tell the two apart by it."),
+        (dict(low=None, high=None, p=None), "F1: not defined for draws of subjects, so the data cannot tell"),
         (dict(kind="micro", figure="AP"), "micro AP: a.csv finds expressions better, over all thresholds"),
         (dict(figure="STRS"), "STRS: a.csv finds and recognises expressions better than b.csv."),
     ],
