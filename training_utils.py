@@ -118,10 +118,10 @@ def majority_class(probabilities: np.ndarray, peak: int, k_prime: int) -> tuple[
     confidence : float
         Mean probability of that class over the features that vote, in [0, 1].
     None
-        Instead of both, if all these features are beyond the last one.
+        Instead of both, if all these features are beyond the last one, or there are no classes.
     """
     window = probabilities[max(0, peak - k_prime) : max(1, peak)]
-    if not len(window):
+    if not window.size:
         return None
     votes = window.argmax(axis=1)
     counts = np.bincount(votes)

@@ -249,6 +249,6 @@ def _flags(measured: Measured, i: int, track: Track, frames: dict, seen: tuple[i
         "something covers the face": value["largest misfit"] > COVERED,
         "small face": segment is not None and segment.rectangle[2] - segment.rectangle[0] < SMALL_FACE,
         "at the edge": min(frames["onset"] - seen[0], seen[1] - frames["offset"]) < EDGE_S * fps,
-        UNCLEAR: confidence < 1 / n_classes + NEAR_CHANCE,
+        UNCLEAR: n_classes > 0 and confidence < 1 / n_classes + NEAR_CHANCE,
     }
     return [name for name, is_set in flags.items() if is_set]

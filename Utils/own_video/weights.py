@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from Utils.datasets.table import Dataset
+from Utils.datasets.table import DATASETS, Dataset
 from Utils.errors import UNPRINTABLE, InputError
 from Utils.methods.steps import Steps
 from Utils.methods.table import METHODS
@@ -142,7 +142,8 @@ def weights_for_videos(
             raise InputError(f"{folder / DESCRIPTION}: {name} is {facts[name]!r}, not a positive number below 1e6")
     if facts["fps"] < LOWEST_RATE:
         raise InputError(f"{folder / DESCRIPTION}: fps is {facts['fps']!r}, less than {LOWEST_RATE}")
-    if not _are_names(facts["classes"]):
+    spots_only = not any(files.recog or files.joint for files in networks)
+    if not _are_names(facts["classes"]) and not (spots_only and facts["classes"] == []):
         quoted = str(facts["classes"])[:CLASSES_QUOTED]
         raise InputError(f"{folder / DESCRIPTION}: classes are {quoted!r}, not a list of names")
     k = steps.pair_distance(replace(dataset, k=facts["k"]), facts["k_prime"])
@@ -154,7 +155,8 @@ def weights_for_videos(
 
 def _training_flags(dataset: Dataset, method: str, kind: str) -> str:
     """The flags with which these weights are trained."""
-    flags = [f"--dataset_name {dataset.name}"]
+    flags = ["--annotations FILE"] if dataset.name not in DATASETS else []
+    flags += [f"--dataset_name {dataset.name}"]
     flags += [f"--method {method}"] if method != MEAN else []
     flags += [f"--expression {kind}"] if kind != MICRO else []
     return " ".join([*flags, "--train"])
