@@ -193,8 +193,9 @@ def _csv_cells(path: Path) -> Iterator[tuple[str, dict[str, Cell]]]:
         raise InputError(f"{path}, line 1: column {repeated[0]} is there more than once; keep one")
     of_own_video, reviewed = "face" in names, is_review(header)
     missing = [name for name in ("subject", "video") if name not in names and not (name == "subject" and of_own_video)]
-    if not ({"onset", "offset"} <= set(names) or {"onset_s", "offset_s"} <= set(names)):
-        missing.append("onset and offset (frames), or onset_s and offset_s (seconds)")
+    for frame, second in (("onset", "onset_s"), ("offset", "offset_s")):
+        if not {frame, second} & set(names):
+            missing.append(f"{frame} (frames) or {second} (seconds)")
     if missing:
         wrong_commas = len(header) == 1 and re.search(r"[;\t|]", header[0])
         hint = "separate the columns by commas" if wrong_commas else f"it has {quoted(', '.join(header))}"
