@@ -258,7 +258,7 @@ def _frames(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[str]
     if skipped:
         remarks.append(f"{shown(folder / skipped[0])}: not named as a frame, skipped{_and_more(skipped, 'file(s)')}")
     if dataset.index_is_number:
-        frames, about_gaps = _frames_by_number(folder, by_number)
+        frames, about_gaps = frames_by_number(folder, by_number)
         return frames, remarks + about_gaps
     numbers = sorted(by_number)
     missing = numbers[-1] - numbers[0] + 1 - len(numbers)
@@ -271,30 +271,30 @@ def _frames(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[str]
     return tuple(by_number[n] for n in numbers), remarks
 
 
-def _frames_by_number(folder: Path, by_number: dict[int, Path]) -> tuple[tuple[Path, ...], list[str]]:
-    """Frame i is the file of number i. Where it is missing, it is the nearest file before it, or else the first one.
+def frames_by_number(folder: Path, by_number: dict[int, Path], start: int = 0) -> tuple[tuple[Path, ...], list[str]]:
+    """Frame i is the file of number `start` + i. Where it is missing, it is the nearest one before, or else the first.
 
     Also returned is a remark on missing numbers. Raises InputError if more than `MOST_MISSING` are missing: one file
     with a wrong number would otherwise make a video of any length.
     """
     numbers = sorted(by_number)
     first, last = numbers[0], numbers[-1]
-    missing = last + 1 - len(numbers)
+    missing = last + 1 - start - len(numbers)
     if missing > MOST_MISSING:
-        _, stray = max((b - a, b) for a, b in pairwise([-1, *numbers]))
+        _, stray = max((b - a, b) for a, b in pairwise([start - 1, *numbers]))
         raise InputError(
             f"{by_number[stray]}: {missing} frame numbers of this video are missing, most of them before this one, "
             f"more than {MOST_MISSING}; rename or remove the file if it is no frame of the video"
         )
     frames, file = [], by_number[first]
-    for number in range(last + 1):
+    for number in range(start, last + 1):
         file = by_number.get(number, file)
         frames.append(file)
     if not missing:
         return tuple(frames), []
     return tuple(frames), [
-        f"{folder}: {missing} frame number(s) missing, {first} of them before {by_number[first].name}; the nearest "
-        "frame before a missing one is used for it, at the beginning the first one"
+        f"{folder}: {missing} frame number(s) missing, {first - start} of them before {by_number[first].name}; the "
+        "nearest frame before a missing one is used for it, at the beginning the first one"
     ]
 
 

@@ -19,6 +19,7 @@ from Utils.errors import InputError, shown
 from Utils.methods.table import METHODS, Method
 from Utils.parsing import parse_settings
 from Utils.records import PROTOCOLS, Length, frames_of
+from Utils.screen import heading
 from Utils.settings import MEDIAN_LENGTH, Settings
 
 # Exit codes
@@ -50,6 +51,12 @@ def main(argv: list[str] | None = None) -> int:
             return compare_coders(settings)
         if settings.video:
             return check_videos(settings) if settings.check else analyse_videos(settings)
+        if isinstance(settings.check, Path):
+            return check_submission(settings)
+        if settings.train_on or settings.test_on:
+            from Utils.across.run import run_across
+
+            return PARTLY_DONE if run_across(settings) else DONE
         dataset = dataset_of(settings)
         settings = replace(settings, half_length_from=settings.half_length_from or dataset.half_length_from)
         if settings.check:
@@ -336,6 +343,16 @@ def check(settings: Settings, dataset: Dataset) -> int:
     return BAD_INPUT if problems else DONE
 
 
+def check_submission(settings: Settings) -> int:
+    """--check FILE: can a file be submitted to the Grand Challenge? Returns the exit code; `BAD_INPUT` if not."""
+    from Utils.across.validate import check_submission, format_check
+
+    videos = settings.data_root if settings.data_root != Settings.data_root else None
+    checked = check_submission(settings.check, settings.frame_base, videos)
+    print(format_check(settings.check, checked))
+    return BAD_INPUT if checked.problems else DONE
+
+
 def analyse_videos(settings: Settings) -> int:
     """--video: spot and recognise expressions in the user's own videos.
 
@@ -494,11 +511,6 @@ def print_memory(workers) -> None:
     """Print the peak memory of this process and of its workers, where it is known."""
     if report := workers.memory_report():
         print(f"\n{report}")
-
-
-def heading(text: str) -> None:
-    """Print the title of a step."""
-    print(f"\n{text}", flush=True)
 
 
 if __name__ == "__main__":

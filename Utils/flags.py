@@ -6,6 +6,7 @@ import argparse
 import math
 import re
 from dataclasses import field
+from pathlib import Path
 
 # The tasks of main.py, and how messages name them. All but "footage" and "predict" have a flag of their name.
 TASKS = {
@@ -13,6 +14,8 @@ TASKS = {
     "agreement": "--agreement",
     "video": "--video",
     "footage": "--video with --check",
+    "submission": "--check FILE",
+    "across": "--train_on or --test_on",
     "check": "--check",
     "train": "--train",
     "predict": "a run on a dataset",
@@ -41,6 +44,14 @@ def boolean(text: str) -> bool:
     if text.lower() in ("false", "no", "0"):
         return False
     raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
+
+
+def boolean_or_file(text: str) -> bool | Path:
+    """True or False as `boolean` reads them. Text with a dot or a slash is the path of a file.
+
+    Raises argparse.ArgumentTypeError for any other text.
+    """
+    return Path(text) if re.search(r"[./\\]", text) else boolean(text)
 
 
 def number(kind: type, low: float, high: float, open_low: bool = False):
@@ -92,7 +103,8 @@ def flag(
     help : str
         Its text in --help.
     parse : callable
-        Text -> value. A flag that is parsed by `boolean` can be given without a value, which means True.
+        Text -> value. A flag that is parsed by `boolean` or `boolean_or_file` can be given without a value, which means
+        True.
     metavar, choices
         See `argparse.ArgumentParser.add_argument`.
     repeated : bool
@@ -103,6 +115,6 @@ def flag(
     about = dict(type=parse, metavar=metavar, choices=choices)
     if repeated:
         about |= dict(action="extend", nargs="+")
-    if parse is boolean:
+    if parse in (boolean, boolean_or_file):
         about |= dict(nargs="?", const=True)
     return field(default=default, metadata=dict(group=group, help=help, argument=about, tasks=tasks))

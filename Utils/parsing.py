@@ -6,13 +6,15 @@ import argparse
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 
 from Utils import __version__
 from Utils.errors import InputError
 from Utils.flags import GROUPS, TASKS
 from Utils.records import MICRO
-from Utils.settings import BOTH, FOR_VIDEOS, MEAN, PAPER_RULE, REPEATED, Settings
+from Utils.settings import ACROSS, BOTH, FOR_VIDEOS, MEAN, PAPER_RULE, REPEATED, UNTRAINED, Settings
 
+TRAINING_ONLY = ("epochs_spot", "epochs_recog", "batch_size", "learning_rate", "ratio", "seed", "half_length_from")
 DATASET_NAME = r"[^\W_][\w.+-]{0,79}"  # of --dataset_name, where it is not in the table; it names folders
 
 EXAMPLES = """\
@@ -65,6 +67,8 @@ def parse_settings(
         if f.default not in (None, ()) and "default:" not in text:
             text += f" (default: {f.default})"
         about = dict(f.metadata["argument"])
+        if f.name == "dataset_name" and datasets:
+            text = text.replace("dataset to use;", f"dataset to use: {', '.join(datasets)};")
         if f.name == "method" and methods:
             about["choices"] = tuple(methods)
         groups[f.metadata["group"]].add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=text, **about)
@@ -75,6 +79,8 @@ def parse_settings(
     if tables := given.get("annotations"):
         name = re.sub(r"[^\w.+-]+", "_", tables[0].stem).strip("_.")
         implied = {"dataset_name": name or "study", "data_root": tables[0].parent}
+    elif given.get("train_on"):
+        implied = {"dataset_name": ""}  # made of the names of the datasets
     method = methods.get(given.get("method", MEAN))
     values = {**(method.defaults if method else {}), **implied, **given}
     settings = Settings(**values | {name: tuple(given.get(name, ())) for name in REPEATED})
@@ -123,8 +129,12 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
     `given` has the flags of the command line only, without defaults.
     """
     chosen = [task for task in ("evaluate", "agreement", "video", "check", "train") if getattr(settings, task)]
+    if settings.train_on or settings.test_on:
+        chosen.insert(0, ACROSS)
     if chosen == ["video", "check"]:
         chosen = ["footage"]
+    if isinstance(settings.check, Path):
+        chosen = ["submission", *(task for task in chosen if task != "check")]
     if len(chosen) > 1:
         return f"{TASKS[chosen[0]]} and {TASKS[chosen[1]]} are two tasks; give one of them"
     task = (chosen or ["predict"])[0]
@@ -150,7 +160,19 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
         return "--compare names the methods: leave --method out"
     if settings.compare is not None and settings.runs > 1:
         return "--compare runs each method once: leave --runs out"
-    if not settings.annotations and task not in ("video", "footage"):
+    if settings.leave_one_dataset_out and (not settings.train_on or settings.test_on):
+        return "--leave_one_dataset_out tests the datasets of --train_on: give that flag, and leave --test_on out"
+    if settings.leave_one_dataset_out and "dataset_name" in given:
+        return "--leave_one_dataset_out trains several sets of networks, which have names: leave --dataset_name out"
+    if settings.test_on and not settings.train_on:
+        training = [name for name in TRAINING_ONLY if name in given]
+        if training:
+            return f"--{training[0]} is for --train_on: add that flag, or leave --{training[0]} out"
+        if "dataset_name" not in given:
+            return "--test_on needs networks: train them with --train_on, or name them with --dataset_name"
+    if task == ACROSS and settings.method in UNTRAINED:
+        return f"--method {settings.method} has nothing to train: run it on each dataset with --dataset_name"
+    if not settings.annotations and task not in ("video", "footage", "submission", ACROSS):
         for name in ("frame_base", "fps"):
             if name in given:
                 owners = "--annotations or --video" if name == "fps" else "--annotations"
@@ -165,13 +187,15 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
 def _name_problem(settings: Settings, known: Sequence[str]) -> str:
     """What is wrong with --dataset_name; "" if nothing is. `known` are the names that have an entry in the table."""
     name = settings.dataset_name
-    if settings.annotations or settings.video:
-        if not re.fullmatch(DATASET_NAME, name):
+    if settings.annotations or settings.video or settings.train_on or settings.test_on:
+        made = settings.train_on and not name  # of the names of the datasets
+        if not made and not re.fullmatch(DATASET_NAME, name):
             return (
                 f"--dataset_name {name!r}: use at most 80 letters, digits, -, _ and dots, and no dot at the beginning"
             )
-        if settings.annotations and name in known:
-            return f"--dataset_name {name} is a dataset of this program: give the one of --annotations another name"
+        if (settings.annotations or settings.train_on) and name in known:
+            what = "--annotations" if settings.annotations else "--train_on"
+            return f"--dataset_name {name} is a dataset of this program: give what {what} makes another name"
         return ""
     return "" if name in known else f"--dataset_name: invalid choice: {name!r} (choose from {', '.join(known)})"
 

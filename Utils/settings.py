@@ -13,6 +13,7 @@ from Utils.flags import (
     TRAINING,
     VIDEOS,
     boolean,
+    boolean_or_file,
     flag,
     number,
     scheduler_address,
@@ -23,6 +24,7 @@ REPEATED = ("video", "annotations", "agreement")  # flags that take several path
 PROJECT = Path(__file__).resolve().parents[1]
 
 RUN = ("train", "predict")
+ACROSS = "across"  # --train_on, --test_on
 MEAN = "MEAN"  # value of --method
 UNTRAINED = ("flow", "displacement")  # values of --method that have nothing to train
 BOTH = "both"  # value of --expression
@@ -54,7 +56,8 @@ class Settings:
         "DEMO",
         "dataset to use; DEMO is part of the program: synthetic faces, generated on first use; with --video, the "
         "weights to use (default there: SYNTH, which was trained for videos)",
-        tasks=("video", "footage", "check", *RUN),
+        metavar="NAME",
+        tasks=("video", "footage", "check", *RUN, ACROSS),
     )
     train: bool = flag(
         TRAINING,
@@ -76,7 +79,7 @@ class Settings:
         MEAN,
         "MEAN; or SOFTNet, which spots only and needs weights of its own (--train, or --weights_dir); or one of two "
         "without training: flow (SOFTNet's pipeline without its network) and displacement (how far the face moves)",
-        tasks=("video", "check", *RUN),
+        tasks=("video", "check", *RUN, ACROSS),
     )
     annotations: tuple[Path, ...] = flag(
         DATASETS,
@@ -93,10 +96,11 @@ class Settings:
     frame_base: int | None = flag(
         DATASETS,
         None,
-        "number of a video's first frame in the tables of --annotations, 0 or 1; needed if they do not say",
+        "number of a video's first frame, 0 or 1: in the tables of --annotations, where it is needed if they do not "
+        "say, and in files for the Grand Challenge (there 0 if it is not given)",
         number(int, 0, 1),
         "0|1",
-        tasks=("check", *RUN),
+        tasks=("check", "submission", *RUN, ACROSS),
     )
     folds: int | None = flag(
         TRAINING,
@@ -105,6 +109,38 @@ class Settings:
         number(int, 2, MAX_FOLDS),
         "N",
         tasks=("train",),
+    )
+    train_on: str | None = flag(
+        DATASETS,
+        None,
+        "train one set of networks on all subjects of several datasets: names of datasets, or tables of --annotations "
+        "(.csv, .eaf), separated by commas; emotions become negative, positive or surprise",
+        metavar="DATASET,...",
+        tasks=(ACROSS,),
+    )
+    test_on: str | None = flag(
+        DATASETS,
+        None,
+        "test on datasets that the networks were not trained on, or spot in a folder of videos without annotations; "
+        "the networks are those of --train_on, or those of --dataset_name in --weights_dir",
+        metavar="DATASET,...",
+        tasks=(ACROSS,),
+    )
+    leave_one_dataset_out: bool = flag(
+        DATASETS,
+        False,
+        "test each dataset of --train_on with networks that were trained on the others, and pool the counts",
+        boolean,
+        "True|False",
+        tasks=(ACROSS,),
+    )
+    highest_fps: float | None = flag(
+        DATASETS,
+        None,
+        "use only every n-th frame of faster datasets in --train_on and --test_on, so that no rate is higher than this",
+        number(float, LOWEST_RATE, HIGHEST_RATE),
+        "RATE",
+        tasks=(ACROSS,),
     )
     compare: str | None = flag(
         DATASETS,
@@ -120,7 +156,7 @@ class Settings:
         "kind of the expressions: micro, macro, or both one after the other; the last two for datasets that annotate "
         "macro-expressions (CASME_sq, SAMMLV, CASME3, DEMO)",
         choices=(*KINDS, BOTH),
-        tasks=("video", "check", *RUN),
+        tasks=("video", "check", *RUN, ACROSS),
     )
     half_length_from: str | None = flag(
         DATASETS,
@@ -128,7 +164,7 @@ class Settings:
         "average of the expressions' lengths (offset - onset) from which k' is made: k' = int((average + 1) / 2) "
         "(default: mean; CASME3: median, because very long expressions there distort the mean)",
         choices=(MEAN_LENGTH, MEDIAN_LENGTH),
-        tasks=("check", *RUN),
+        tasks=("check", *RUN, ACROSS),
     )
     videos: str = flag(
         DATASETS,
@@ -136,7 +172,7 @@ class Settings:
         "videos that take part: those with an expression of that kind (as in the paper), or all (as in the "
         "Micro-Expression Grand Challenge; in the others, every prediction is a false positive)",
         choices=("annotated", "all"),
-        tasks=("check", *RUN),
+        tasks=("check", *RUN, ACROSS),
     )
     runs: int = flag(
         TRAINING,
@@ -162,7 +198,7 @@ class Settings:
         "frames per second of the folders of images in --video, or of those in --annotations without a rate there",
         number(float, LOWEST_RATE, HIGHEST_RATE),
         "RATE",
-        tasks=("video", "footage", "check", *RUN),
+        tasks=("video", "footage", "check", *RUN, ACROSS),
     )
     face: str = flag(
         VIDEOS,
@@ -205,13 +241,15 @@ class Settings:
         "SECONDS",
         tasks=("video", "footage"),
     )
-    check: bool = flag(
+    check: bool | Path = flag(
         DATASETS,
         False,
-        "only read the dataset, or the videos of --video, and report what is there and what is wrong",
-        boolean,
-        "True|False",
-        tasks=("check", "footage"),
+        "only read the dataset, or the videos of --video, and report what is there and what is wrong; with a FILE "
+        "(.csv, .zip), check whether it can be submitted to the Grand Challenge, with --data_root also whether it "
+        "fits the videos there",
+        boolean_or_file,
+        "True|False|FILE",
+        tasks=("check", "footage", "submission"),
     )
     evaluate: Path | None = flag(
         EVALUATION,
@@ -265,7 +303,7 @@ class Settings:
         "folder of the run)",
         Path,
         "DIR",
-        tasks=("video", "footage", *RUN),
+        tasks=("video", "footage", *RUN, ACROSS),
     )
     output_dir: Path = flag(FOLDERS, Path("runs"), "folder in which every run makes its own folder", Path, "DIR")
     cache_dir: Path = flag(
@@ -280,13 +318,13 @@ class Settings:
         "kernel",
         "TV-L1 optical flow: this project's kernel (the same result on every machine), or the installed OpenCV's",
         choices=("kernel", "opencv"),
-        tasks=("video", *RUN),
+        tasks=("video", *RUN, ACROSS),
     )
     epochs_spot: int = flag(
-        TRAINING, 10, "epochs of the spotting network", number(int, 1, MAX_EPOCHS), "N", tasks=("train",)
+        TRAINING, 10, "epochs of the spotting network", number(int, 1, MAX_EPOCHS), "N", tasks=("train", ACROSS)
     )
     epochs_recog: int = flag(
-        TRAINING, 100, "epochs of the recognition network", number(int, 1, MAX_EPOCHS), "N", tasks=("train",)
+        TRAINING, 100, "epochs of the recognition network", number(int, 1, MAX_EPOCHS), "N", tasks=("train", ACROSS)
     )
     batch_size: int = flag(
         TRAINING,
@@ -294,7 +332,7 @@ class Settings:
         "samples in a training step (default: 32; SOFTNet: 12)",
         number(int, 1, MAX_BATCH),
         "N",
-        tasks=("train",),
+        tasks=("train", ACROSS),
     )
     learning_rate: float = flag(
         TRAINING,
@@ -302,7 +340,7 @@ class Settings:
         "learning rate of Adam",
         number(float, 0, MAX_LEARNING_RATE, open_low=True),
         "RATE",
-        tasks=("train",),
+        tasks=("train", ACROSS),
     )
     p: float = flag(
         DATASETS,
@@ -310,7 +348,7 @@ class Settings:
         "p of the spotting threshold T = mean + p (max - mean)",
         number(float, 0, 1),
         "P",
-        tasks=("video", *RUN),
+        tasks=("video", *RUN, ACROSS),
     )
     ratio: int = flag(
         TRAINING,
@@ -318,7 +356,7 @@ class Settings:
         "non-expression frames that are kept for each expression frame in training",
         number(int, 1, MAX_RATIO),
         "N",
-        tasks=("train",),
+        tasks=("train", ACROSS),
     )
     validate: bool = flag(
         TRAINING,
@@ -334,7 +372,7 @@ class Settings:
         "seed of the random numbers: initial weights, shuffling, dropout, and which non-expression frames are kept",
         number(int, 0, MAX_SEED),
         "N",
-        tasks=("train",),
+        tasks=("train", ACROSS),
     )
     workers: int | None = flag(
         MACHINE,
@@ -350,7 +388,7 @@ class Settings:
         "machine; they must see the same folders (needs requirements-cluster.txt)",
         scheduler_address,
         "tcp://HOST:PORT",
-        tasks=("video", *RUN),
+        tasks=("video", *RUN, ACROSS),
     )
     fresh: bool = flag(
         MACHINE,
@@ -359,7 +397,7 @@ class Settings:
         "settings are replaced, and no others",
         boolean,
         "True|False",
-        tasks=("video", *RUN),
+        tasks=("video", *RUN, ACROSS),
     )
 
     @property

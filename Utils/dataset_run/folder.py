@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -84,6 +84,7 @@ def write_run(
     parts: Sequence[RunPart],
     remarks: Sequence[str],
     workers: Workers | int,
+    more: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write the folder of a run, whole or not at all. After training, also copy the weights to `settings.weights_dir`.
 
@@ -98,6 +99,8 @@ def write_run(
     remarks : sequence of str
     workers : Workers or int
         They draw the figures.
+    more : callable, optional
+        Writes more files into the folder, which it is given.
 
     Returns
     -------
@@ -107,6 +110,8 @@ def write_run(
 
     def write(folder: Path) -> None:
         _write_files(folder, settings, dataset, parts, remarks)
+        if more:
+            more(folder)
         for part in parts:
             ending = f"-{part.kind}" if len(parts) > 1 else ""
             run = part.evaluated[settings.protocol]
@@ -271,10 +276,12 @@ def describe_run(settings: Settings, dataset: Dataset, parts: Sequence[RunPart])
     }
 
 
-def save_weights(part: RunPart, dataset: Dataset, method: Method, protocol: str, weights_dir: Path) -> None:
+def save_weights(
+    part: RunPart, dataset: Dataset, method: Method, protocol: str, weights_dir: Path, about: Mapping = {}
+) -> None:
     """Copy the trained weights of all folds to the method's folder in `weights_dir`, and write `weights.json` there.
 
-    Each file appears whole or not at all.
+    `about` has what that file says in addition. Each file appears whole or not at all.
     """
     steps = method.steps
     folder = steps.weights_folder(weights_dir, dataset, part.kind)
@@ -291,7 +298,8 @@ def save_weights(part: RunPart, dataset: Dataset, method: Method, protocol: str,
         description["classes"] = list(dataset.classes)
     subjects = {r.fold.weights_name: list(r.fold.group) or r.fold.held_out for r in part.results if r.fold.number}
     write_json(
-        folder / DESCRIPTION, description | {"dataset": dataset.title, "protocol": protocol, "held_out": subjects}
+        folder / DESCRIPTION,
+        description | {"dataset": dataset.title, "protocol": protocol, "held_out": subjects} | dict(about),
     )
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TextIO
 
 import pandas as pd
 
@@ -112,38 +113,44 @@ def read_fields(path: Path, needed: Sequence[str] = REQUIRED_COLUMNS) -> tuple[l
     If a quoted field has several lines, the row's number is that of the first one. `needed` are the columns that the
     message about an empty file names. Raises InputError if the file cannot be read or is not CSV.
     """
-    lines: list[int] = []
-    rows: list[list[str]] = []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True, skipinitialspace=True)
-            header = [name.strip() for name in next(reader, [])]
-            line = reader.line_num + 1
-            for fields in reader:
-                if any(field.strip() for field in fields):
-                    if len(fields) != len(header):
-                        raise InputError(
-                            f"{path}, line {line}: {len(fields)} fields where the header has {len(header)}; "
-                            "put a field that contains a comma in double quotes"
-                        )
-                    lines.append(line)
-                    rows.append([field.strip() for field in fields])
-                line = reader.line_num + 1
+            return parse_fields(file, str(path), needed)
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such file; check the path") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from error
+
+
+def parse_fields(file: TextIO, name: str, needed: Sequence[str]) -> tuple[list[str], list[int], list[list[str]]]:
+    """What `read_fields` returns, of an open file with the name `name` in messages. InputError if it is not CSV."""
+    lines: list[int] = []
+    rows: list[list[str]] = []
+    reader = csv.reader(file, strict=True, skipinitialspace=True)
+    try:
+        header = [field.strip() for field in next(reader, [])]
+        line = reader.line_num + 1
+        for fields in reader:
+            if any(field.strip() for field in fields):
+                if len(fields) != len(header):
+                    raise InputError(
+                        f"{name}, line {line}: {len(fields)} fields where the header has {len(header)}; "
+                        "put a field that contains a comma in double quotes"
+                    )
+                lines.append(line)
+                rows.append([field.strip() for field in fields])
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: is not CSV ({error}); save it as CSV in UTF-8") from error
+        raise InputError(f"{name}, line {reader.line_num}: is not CSV ({error}); save it as CSV in UTF-8") from error
     if not any(header):
-        raise InputError(f"{path}: is empty; its first line must name the columns {', '.join(needed)}")
+        raise InputError(f"{name}: is empty; its first line must name the columns {', '.join(needed)}")
     if "\0" in "".join(header):
-        raise InputError(f"{path}: is not a text file; save it as CSV in UTF-8")
-    if any(len(name) > MAX_NAME or UNPRINTABLE.search(name) for name in header):
+        raise InputError(f"{name}: is not a text file; save it as CSV in UTF-8")
+    if any(len(field) > MAX_NAME or UNPRINTABLE.search(field) for field in header):
         raise InputError(
-            f"{path}, line 1: a column's name is too long or has characters that cannot be shown; rename it"
+            f"{name}, line 1: a column's name is too long or has characters that cannot be shown; rename it"
         )
     return header, lines, rows
 

@@ -30,9 +30,18 @@ def require_files(images: Sequence[Path]) -> None:
 
 
 def remark_on_numbers(images: Sequence[Path]) -> str:
-    """A remark on frames that are missing, found from the last number in each name; "" if none is missing.
+    """A remark on frames that are missing, by `numbers_of`, which also says what is raised; "" if none is missing."""
+    numbers = numbers_of(images)
+    if not numbers:
+        return ""
+    n_missing = max(numbers) - min(numbers) + 1 - len(numbers)
+    return f"{n_missing} frame number(s) missing; the frames are used as if none were missing" if n_missing else ""
 
-    If the names have no number, or differ in more than the number, nothing is known about missing frames.
+
+def numbers_of(images: Sequence[Path]) -> dict[int, Path]:
+    """Number -> image, by the last number in each name. Images without one are left out.
+
+    Empty if the names differ in more than the number.
 
     Raises
     ------
@@ -46,8 +55,5 @@ def remark_on_numbers(images: Sequence[Path]) -> str:
             if other := numbers.get(int(match[2])):
                 raise InputError(f"{path}: frame {int(match[2])} is there twice (also {other.name}); remove one")
             numbers[int(match[2])] = path
-    if len(named) != 1:
-        return ""
-    (numbers,) = named.values()
-    n_missing = max(numbers) - min(numbers) + 1 - len(numbers)
-    return f"{n_missing} frame number(s) missing; the frames are used as if none were missing" if n_missing else ""
+    (numbers, *others) = named.values() or ({},)
+    return {} if others else numbers

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from load_images import frames_by_number
 from Utils.errors import InputError
-from Utils.own_video.image_folders import IMAGE_SUFFIXES, images_in, remark_on_numbers, require_files
+from Utils.own_video.image_folders import IMAGE_SUFFIXES, images_in, numbers_of, require_files
 from Utils.own_video.paths import SUFFIXES
 from Utils.own_video.video_files import open_video
-from Utils.records import Video
+from Utils.records import Video, natural_key
 
+LATEST_START = 100  # of the first file, up to which the frames before it are taken as missing
 SAME_RATE = 0.01  # share by which a frame rate in a table may differ from that of the video file
 FRAME_NAME = "{:06d}.jpg"  # stands for a frame of a video file
 
@@ -85,6 +88,27 @@ def _is_named(path: Path, name: str) -> bool:
     return path.suffix.lower() in SUFFIXES and name in (path.name, path.stem)
 
 
+def find_study_videos(folder: Path, fps: float | None) -> Iterator[tuple[Video, list[str]]]:
+    """All videos below a folder, in natural order, and remarks on each.
+
+    A video is a video file, or a folder that has images. Its subject is the topmost folder on the way to it, and its
+    name is the rest of the way, joined by `_`. A video at the top is a subject of its own. Raises InputError as
+    `open_study_video` does.
+    """
+    paths = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        files = [Path(parent, name) for name in files if not name.startswith(".")]
+        paths += [path for path in files if path.suffix.lower() in SUFFIXES]
+        if any(path.suffix.lower() in IMAGE_SUFFIXES for path in files):
+            paths.append(Path(parent))
+    for path in sorted(paths, key=lambda path: natural_key(str(path))):
+        way = path.relative_to(folder)
+        parts = (way if path.is_dir() else way.with_suffix("")).parts or (folder.resolve().name,)
+        subject, name = parts[0], "_".join(parts[1:]) or parts[0]
+        yield open_study_video(path, subject, name, fps if path.is_dir() else None)
+
+
 def open_study_video(path: Path, subject: str, name: str, fps: float | None) -> tuple[Video, list[str]]:
     """A video without expressions, and remarks on it.
 
@@ -106,14 +130,14 @@ def open_study_video(path: Path, subject: str, name: str, fps: float | None) -> 
             if not images:
                 raise InputError(f"{path}: has no images ({', '.join(IMAGE_SUFFIXES)}); copy the frames there")
             require_files(images)
-            remark = remark_on_numbers(images)
+            frames, remarks = _by_number(path, images)
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
         if fps is None:
             raise InputError(
                 f"{path}: is a folder of images; write their frames per second into a column fps, or give --fps"
             )
-        return Video(subject, name, images, fps=_plain(fps)), [f"{path}: {remark}"] if remark else []
+        return Video(subject, name, frames, fps=_plain(fps)), remarks
     video = open_video(path)
     if fps is not None and abs(fps - video.fps) > SAME_RATE * video.fps:
         raise InputError(
@@ -122,6 +146,19 @@ def open_study_video(path: Path, subject: str, name: str, fps: float | None) -> 
         )
     frames = tuple(path / FRAME_NAME.format(i) for i in range(max(1, video.n_estimated)))
     return Video(subject, name, frames, fps=_plain(video.fps), source=VideoFile(path)), list(video.remarks)
+
+
+def _by_number(folder: Path, images: Sequence[Path]) -> tuple[tuple[Path, ...], list[str]]:
+    """The frames of a folder, and a remark on missing ones. Frame i is the file of number i + start, if all have one.
+
+    Frames count from 0 if there is a file 0, else from 1, or from the first file if its number is large: then it is a
+    part of a longer video. A missing frame is replaced by the one before it.
+    """
+    numbers = numbers_of(images)
+    if len(numbers) != len(images):
+        return tuple(images), []
+    first = min(numbers)
+    return frames_by_number(folder, numbers, first if first == 0 or first > LATEST_START else 1)
 
 
 def _plain(fps: float) -> float:

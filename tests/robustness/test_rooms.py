@@ -15,6 +15,7 @@ STEPS = ("load_images", "load_excel", "face_crop", "feature_extraction", "prepar
 GROUND = ("define_model", "training_utils")  # steps that any step may import, and that import none
 LEVELS = (
     {"main"},
+    {"Utils.across"},
     {"Utils.untrained", "Utils.study"},
     {"Utils.dataset_run", "Utils.own_video", "Utils.synth_run"},
     {"Utils.softnet"},
@@ -22,7 +23,7 @@ LEVELS = (
     {*STEPS, *GROUND},
     {"Utils.report", "Utils.networks", "Utils.evaluation", "Utils.synthetic"},
     {"Utils.datasets", "Utils.faces", "Utils.tvl1", "Utils.work"},
-    {"Utils.records", "Utils.errors", "Utils.flags", "Utils.settings", "Utils.parsing", "Utils"},
+    {"Utils.records", "Utils.errors", "Utils.flags", "Utils.settings", "Utils.parsing", "Utils.screen", "Utils"},
 )
 MODULES = {
     ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -13,14 +13,21 @@ from Utils.settings import Settings
 
 VALUES = {"dataset_name": "CASME_sq", "protocol": "upstream", "videos": "all", "face": "all", "flow": "opencv"}
 VALUES |= {"scheduler": "tcp://host:80", "p": "0.5", "spotting": "paper", "expression": "macro"}
-VALUES |= {"half_length_from": "median"}
+VALUES |= {"half_length_from": "median", "frame_base": "1"}
+SWITCHES = ("validate", "fresh", "leave_one_dataset_out")
 NEEDED = {(name, "video"): ["--spotting", "paper"] for name in ("p", "expression")}  # what a flag needs beside it
+NEEDED |= {
+    (name, t): ["--annotations", "a.csv"] for name in ("fps", "frame_base") for t in ("check", "train", "predict")
+}
+NEEDED |= {("annotations", t): ["--dataset_name", "mine"] for t in ("check", "train", "predict")}
 CHOOSE = {
     "evaluate": ["--evaluate", "p.csv", "--ground_truth", "g.csv"],
     "agreement": ["--agreement", "a.csv", "b.csv"],
     "video": ["--video", "a.mp4"],
     "footage": ["--video", "a.mp4", "--check"],
     "check": ["--check"],
+    "submission": ["--check", "s.csv"],
+    "across": ["--train_on", "DEMO"],
     "train": ["--train"],
     "predict": [],
 }
@@ -70,11 +77,16 @@ def test_version(capsys):
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
-    "name", [n for n in FIELDS if n not in ("train", "check", "video", "evaluate", "ground_truth", "agreement")]
+    "name",
+    [
+        n
+        for n in FIELDS
+        if n not in ("train", "check", "video", "evaluate", "ground_truth", "agreement", "train_on", "test_on")
+    ],
 )
 def test_every_flag_is_taken_by_its_tasks_and_refused_by_others(name, task, capsys):
     value = VALUES.get(name, "2")
-    given = [*CHOOSE[task], f"--{name}", *([] if name in ("validate", "fresh") else [value])]
+    given = [*CHOOSE[task], f"--{name}", *([] if name in SWITCHES else [value])]
     given += NEEDED.get((name, task), [])
     if task in FIELDS[name].metadata["tasks"]:
         assert getattr(parse_settings(given), name) not in (None, FIELDS[name].default)
@@ -106,15 +118,23 @@ NO_DATASET = "--dataset_name SYNTH: these weights are for --video, there is no s
         (["--agreement", "a.csv"], "--agreement compares two files; give two, not 1"),
         (["--agreement", "a.csv", "b.csv", "c.csv"], "--agreement compares two files; give two, not 3"),
         (["--agreement", "a.csv", "b.csv", *EVALUATE], "--evaluate and --agreement are two tasks; give one of them"),
-        (["--agreement", "a.csv", "b.csv", "--seed", "1"], "--seed is for --train, not for --agreement: leave it out"),
+        (
+            ["--agreement", "a.csv", "b.csv", "--seed", "1"],
+            "--seed is for --train or --train_on or --test_on, not for --agreement: leave it out",
+        ),
         (
             ["--classes", "3", "--agreement", "a.csv", "b.csv"],
-            "--classes is for --evaluate or --check or --train or a run on a dataset, not for --agreement: leave it out",
+            "--classes is for --evaluate or --check or --train or a run on a dataset, not for --agreement: leave it "
+            "out",
         ),
-        (["--fps", "25", "--check"], "--fps is for --video, not for --check: leave it out"),
+        (
+            ["--fps", "25", "--check"],
+            "--fps is for --annotations or --video: add that flag, or leave --fps out",
+        ),
         (
             ["--p", "0.5", "--check"],
-            "--p is for --video or --train or a run on a dataset, not for --check: leave it out",
+            "--p is for --video or --train or a run on a dataset or --train_on or --test_on, not for --check: leave it "
+            "out",
         ),
         (EVALUATE[:2], TWO_FILES),
         ([*EVALUATE[2:]], "--ground_truth is for --evaluate: add that flag, or leave --ground_truth out"),

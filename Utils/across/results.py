@@ -1,0 +1,166 @@
+"""What runs across datasets leave: a folder for new networks, one for each tested dataset, and pooled figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from Utils.across.datasets import People
+from Utils.across.submission import write_submission
+from Utils.across.weights import TRAINED_ON, described_people
+from Utils.dataset_run.folder import RunPart, describe_run, evaluation_of, run_name, save_weights, write_run
+from Utils.datasets.table import THREE_CLASSES, Dataset
+from Utils.evaluation.csv_files import write_table
+from Utils.evaluation.evaluate import compare
+from Utils.evaluation.kinds import together
+from Utils.evaluation.result import Evaluation
+from Utils.evaluation.text import format_metrics
+from Utils.methods.table import Method
+from Utils.report.losses import plot_losses
+from Utils.report.tensorboard_logs import write_tensorboard
+from Utils.settings import Settings
+from Utils.work.cache import write_json, write_new_folder
+from Utils.work.parallel import Workers
+
+NOT_POOLED = ("ap", "mae")  # figures that make no sense over several datasets
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A dataset that was tested.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    parts : list of RunPart
+        One for each kind of expressions.
+    every : int
+        Every n-th of the recorded frames was used.
+    by : str
+        The name of the networks.
+    """
+
+    dataset: Dataset
+    parts: list[RunPart]
+    every: int
+    by: str
+
+
+def write_trained(
+    settings: Settings,
+    joined: Dataset,
+    method: Method,
+    parts: Sequence[RunPart],
+    people: Sequence[People],
+    remarks: Sequence[str],
+) -> Path:
+    """Write the folder of new networks. Returns the folder of weights, in which they have the name `joined.name`."""
+    of_run = replace(settings, dataset_name=joined.name, train=True)
+    about = {TRAINED_ON: described_people(list(people))}
+
+    def write(folder: Path) -> None:
+        write_json(folder / "settings.json", describe_run(of_run, joined, parts))
+        if remarks:
+            (folder / "remarks.txt").write_text("\n".join(dict.fromkeys(remarks)) + "\n", encoding="utf-8")
+        for part in parts:
+            ending = f"-{part.kind}" if len(parts) > 1 else ""
+            histories = {r.fold.held_out: r.history for r in part.results}
+            plot_losses(folder / f"losses{ending}.png", histories)
+            write_tensorboard(folder / f"tensorboard{ending}", histories)
+            save_weights(part, joined, method, "paper", folder / method.weights_name, about)
+
+    final = write_new_folder(settings.output_dir / run_name(of_run), write)
+    if settings.weights_dir:
+        for part in parts:
+            save_weights(part, joined, method, "paper", settings.weights_dir, about)
+    print(f"  the networks are in {final}")
+    return final / method.weights_name
+
+
+def write_tested(
+    settings: Settings, method: Method, tested: Tested, remarks: Sequence[str], workers: Workers | int
+) -> Path:
+    """Write the folder of a tested dataset, with its files for the Grand Challenge, and print the metrics."""
+    dataset = replace(tested.dataset, title=f"{tested.dataset.title}, networks of {tested.by}")
+    of_run = replace(settings, dataset_name=f"{tested.dataset.name}-by-{tested.by}", train=False)
+
+    def submission(folder: Path) -> None:
+        predictions = evaluation_of(tested.parts, "paper", dataset).predictions
+        if len(tested.parts) == 1:
+            predictions = predictions.assign(kind=tested.parts[0].kind)
+        scores = [s.video for part in tested.parts for s in part.evaluated["paper"].scores]
+        videos = {(video.subject, video.name): len(video.frames) for video in scores}
+        write_submission(folder / "submission", predictions, videos, settings.frame_base, tested.every)
+
+    final = write_run(of_run, dataset, method, tested.parts, list(dict.fromkeys(remarks)), workers, submission)
+    evaluation = evaluation_of(tested.parts, "paper", dataset)
+    if tested.dataset.annotated:
+        print(format_metrics(evaluation.metrics, subjects=True))
+    else:
+        print(f"  {len(evaluation.predictions)} expressions spotted")
+    print(f"\n  everything is in {final}; the files for the Grand Challenge are in {final / 'submission'}")
+    return final
+
+
+def pooled_evaluation(results: Sequence[Tested]) -> Evaluation:
+    """The evaluations of several datasets as one: all counts are summed, and STRS is that of the sums.
+
+    Subjects get the name of their dataset: `SAMMLV/006`. AP and MAE are None: scores of different networks have no
+    common ranking, and a frame is not as long in every dataset.
+    """
+    kinds = list(dict.fromkeys(part.kind for result in results for part in result.parts))
+    return together({kind: _pooled_kind(results, kind) for kind in kinds}, THREE_CLASSES)
+
+
+def _pooled_kind(results: Sequence[Tested], kind: str) -> Evaluation:
+    """`pooled_evaluation` of one kind of expressions."""
+    found = [(r.dataset, part) for r in results for part in r.parts if part.kind == kind]
+    tables: dict[str, list[pd.DataFrame]] = {"predictions": [], "ground_truth": []}
+    videos = []
+    for dataset, part in found:
+        evaluation = part.evaluated["paper"].evaluation
+        for name, of_datasets in tables.items():
+            table = getattr(evaluation, name)
+            of_datasets.append(table.assign(subject=dataset.name + "/" + table["subject"].astype(str)))
+        videos += [(f"{dataset.name}/{row['subject']}", row["video"]) for row in evaluation.metrics["per_video"]]
+    joined = [pd.concat(of_datasets, ignore_index=True) for of_datasets in tables.values()]
+    one_per_video = all(dataset.one_per_video for dataset, _ in found)
+    evaluation = compare(*joined, THREE_CLASSES, one_per_video=one_per_video, videos=videos)
+    metrics = evaluation.metrics
+    for figures in (metrics["spotting"], metrics["intervals"]["spotting"]):
+        figures.update(dict.fromkeys(NOT_POOLED))
+    metrics["notes"] = [note for note in metrics["notes"] if not note.startswith(NOT_POOLED)]
+    metrics["notes"].append("AP and MAE are not pooled: scores and frames of different datasets cannot be compared")
+    return evaluation
+
+
+def write_pooled(settings: Settings, results: Sequence[Tested], ending: str) -> Path:
+    """Print the figures of each tested dataset and of all together, and write those as a folder."""
+    evaluation = pooled_evaluation(results)
+    rows = [_row(r.dataset.name, evaluation_of(r.parts, "paper", r.dataset).metrics) for r in results]
+    table = pd.DataFrame([*rows, _row("together", evaluation.metrics)])
+    name = "+".join(r.dataset.name for r in results)
+
+    def write(folder: Path) -> None:
+        write_table(evaluation.predictions, folder / "predictions.csv")
+        write_table(evaluation.ground_truth, folder / "ground_truth.csv")
+        write_table(table, folder / "datasets.csv")
+        write_json(folder / "metrics.json", {"dataset": name, "seed": settings.seed} | evaluation.metrics)
+
+    of_run = replace(settings, dataset_name=name, train=False)
+    final = write_new_folder(settings.output_dir / run_name(of_run, f"-{ending}"), write)
+    print(f"\n{len(results)} datasets together")
+    print(format_metrics({"dataset": name} | evaluation.metrics))
+    print(table.to_string(index=False, float_format=lambda x: f"{x:.4f}", na_rep="-"))
+    print(f"\n  the pooled figures are in {final}")
+    return final
+
+
+def _row(name: str, metrics: dict) -> dict:
+    """The figures of one dataset in the table of several."""
+    spotting, analysis = metrics["spotting"], metrics["analysis"] or {}
+    row = {"dataset": name} | {key: spotting[key] for key in ("tp", "fp", "fn", "f1")}
+    return row | {"analysis_f1": analysis.get("f1"), "strs": metrics["strs"]}
