@@ -29,6 +29,7 @@ RESAMPLES = 2000  # draws of an evaluation
 SEED = 0  # of the draws: equal tables get equal intervals
 COVERED = (2.5, 97.5)  # percentiles: 95 % intervals
 LEAST_SUBJECTS = 2  # with one subject, all draws are equal
+MOST_SUBJECTS = 5000  # their draws take 80 MB; the largest datasets of the field have 700
 FEW_SUBJECTS = 10  # below it, intervals are clearly too narrow
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from Utils.evaluation.bootstrap import (
     FEW_SUBJECTS,
     LEAST_SUBJECTS,
+    MOST_SUBJECTS,
     RESAMPLES,
     draw_subjects,
     expanded_interval,
@@ -92,8 +93,9 @@ def _of_pair(
     both = (first, second)
     subjects = list(dict.fromkeys(subject for e in both for subject in e.sums.subjects))
     n = len(subjects)
-    draws = draw_subjects(n, resamples)
-    drawn = [drawn_figures(e.sums.of(subjects), draws) for e in both] if n >= LEAST_SUBJECTS else []
+    enough = LEAST_SUBJECTS <= n <= MOST_SUBJECTS
+    draws = draw_subjects(n, resamples) if enough else None
+    drawn = [drawn_figures(e.sums.of(subjects), draws) for e in both] if enough else []
     rows = []
     for figure in figures:
         points = [_figure(e.metrics, figure) for e in both]

@@ -18,14 +18,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from Utils.evaluation.bootstrap import FEW_SUBJECTS, LEAST_SUBJECTS, RESAMPLES, draw_subjects, interval
+from Utils.evaluation.bootstrap import (
+    FEW_SUBJECTS,
+    LEAST_SUBJECTS,
+    MOST_SUBJECTS,
+    RESAMPLES,
+    draw_subjects,
+    interval,
+)
 from Utils.evaluation.sums import Ranking, SubjectSums
 
 CLASSIFIED = ("accuracy", "precision", "recall", "f1", "uf1", "uar")
 SPOTTED = ("precision", "recall", "f1", "ap", "asr", "mae")
 DIGITS = 6  # decimal places of intervals: the same on every machine
 ABBREVIATION = 4  # letters of a name up to which it is an abbreviation and is written in capitals
-BLOCK = 2_000_000  # hits x draws that are worked on at once: 16 MB an array
+BLOCK = 2_000_000  # predictions x draws that are worked on at once: 16 MB an array
 
 Figures = dict  # "spotting", "analysis", "recognition" -> name -> values, (draws,) float64; "strs" -> values
 
@@ -90,7 +97,8 @@ def drawn_ap(ranking: Ranking, weights: np.ndarray, annotated: np.ndarray) -> np
     step = max(1, BLOCK // max(1, len(ranking.owners)))
     for start in range(0, len(weights), step):
         block = weights[start : start + step]
-        copies, counted = block[:, ranking.owners], block @ ranking.before.T
+        copies = block[:, ranking.owners]
+        counted, copies = np.cumsum(copies, axis=1)[:, ranking.at], copies[:, ranking.at]
         for threshold in range(n_thresholds):
             chosen = ranking.hits[:, threshold]
             found = copies[:, chosen]
@@ -161,10 +169,12 @@ def intervals_of(metrics: Mapping, sums: SubjectSums, resamples: int = RESAMPLES
         missing, and how far to trust them.
     """
     n = len(sums.subjects)
+    enough = LEAST_SUBJECTS <= n <= MOST_SUBJECTS
     points = {"spotting": metrics["spotting"]} | {name: metrics[name] for name in ("analysis", "recognition")}
-    enough = n >= LEAST_SUBJECTS
     drawn = drawn_figures(sums, draw_subjects(n, resamples)) if enough else {}
     notes = [] if enough else [f"intervals: there are none, because they need {LEAST_SUBJECTS} subjects, not {n}"]
+    if n > MOST_SUBJECTS:
+        notes = [f"intervals: there are none for more than {MOST_SUBJECTS} subjects; is it the right column?"]
     if enough and n < FEW_SUBJECTS:
         notes.append(f"intervals: they come from {n} subjects only, so they are too narrow; take them as a rough guide")
     found = {}
@@ -210,10 +220,10 @@ def spread_of_mean(runs: Sequence[SubjectSums], resamples: int = RESAMPLES) -> d
     -------
     dict
         "<part>_<name>", such as "spotting_f1", and "strs" -> standard deviation, low and high of the 95 % interval.
-        Empty with fewer than two subjects.
+        Empty with fewer than two subjects, or more than `MOST_SUBJECTS`.
     """
     subjects = list(dict.fromkeys(subject for sums in runs for subject in sums.subjects))
-    if len(subjects) < LEAST_SUBJECTS:
+    if not LEAST_SUBJECTS <= len(subjects) <= MOST_SUBJECTS:
         return {}
     draws = draw_subjects(len(subjects), resamples)
     values: dict[str, list[np.ndarray]] = {}

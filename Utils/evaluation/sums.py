@@ -9,18 +9,19 @@ from typing import NamedTuple
 import numpy as np
 
 COUNTS = ("tp", "fp", "fn")
+MAX_CELLS = 5_000_000  # of all confusion matrices: 40 MB. 700 subjects and 7 emotions have 39,200
 Pair = tuple[str, int, int | None]  # (subject, annotated class, predicted class); indices, None: not among the classes
 
 
 class Ranking(NamedTuple):
-    """The predictions in the order in which AP counts them. Only those that hit at some threshold are kept.
+    """The predictions in the order in which AP counts them.
 
-    `owners`, (hits,) int: the subject of each. `before`, (hits, subjects) int: how many predictions of each subject
-    stand up to this one, which is included. `hits`, (hits, thresholds) bool: at which thresholds it is a hit.
+    `owners`, (predictions,) int: the subject of each. `at`, (hits,) int: the places of those that are hits at some
+    threshold. `hits`, (hits, thresholds) bool: at which thresholds they are.
     """
 
     owners: np.ndarray
-    before: np.ndarray
+    at: np.ndarray
     hits: np.ndarray
 
 
@@ -61,18 +62,13 @@ class SubjectSums:
         place = {subject: i for i, subject in enumerate(subjects)}
         own = [place[subject] for subject in self.subjects]
 
-        def moved(values: np.ndarray, axis: int = 0) -> np.ndarray:
-            """`values` with the subjects of one axis at their new places."""
-            shape = list(values.shape)
-            shape[axis] = len(subjects)
-            found = np.zeros(shape, values.dtype)
-            found[(slice(None),) * axis + (own,)] = values
+        def moved(values: np.ndarray) -> np.ndarray:
+            """`values` with the subjects at their new places."""
+            found = np.zeros((len(subjects), *values.shape[1:]))
+            found[own] = values
             return found
 
-        rankings = {
-            name: Ranking(np.array(own, int)[r.owners], moved(r.before, axis=1), r.hits)
-            for name, r in self.rankings.items()
-        }
+        rankings = {name: r._replace(owners=np.array(own, int)[r.owners]) for name, r in self.rankings.items()}
         terms, confusions = ({k: moved(v) for k, v in of.items()} for of in (self.terms, self.confusions))
         return SubjectSums(
             self.protocol, tuple(subjects), moved(self.counts), rankings, terms, confusions, self.without
@@ -115,22 +111,17 @@ def sums_of(
     for name, of_name in terms.items():
         for subject, value in of_name:
             averaged[name][place[subject]] += (value, 1)
+    if len(subjects) * n_classes * (n_classes + 1) > MAX_CELLS:
+        pairs, without = {}, dict.fromkeys(pairs, "there are too many subjects and emotions") | without
     confusions = {name: np.zeros((len(subjects), n_classes, n_classes + 1)) for name in pairs}
     for name, of_name in pairs.items():
         for subject, label, guess in of_name:
             confusions[name][place[subject], label, n_classes if guess is None else guess] += 1
-    ranked = {
-        name: _ranking(np.array([place[owner] for owner in owners], int), hits, len(subjects))
-        for name, (owners, hits) in rankings.items()
-    }
+    ranked = {}
+    for name, (owners, hits) in rankings.items():
+        at = np.flatnonzero(hits.any(axis=1))
+        ranked[name] = Ranking(np.array([place[owner] for owner in owners], int), at, hits[at])
     return SubjectSums(protocol, tuple(subjects), table, ranked, averaged, confusions, without)
-
-
-def _ranking(owners: np.ndarray, hits: np.ndarray, n_subjects: int) -> Ranking:
-    """See `Ranking`. `owners`, (predictions,) int, and `hits`, (predictions, thresholds) bool, are in order."""
-    kept = np.flatnonzero(hits.any(axis=1))
-    before = [np.searchsorted(np.flatnonzero(owners == subject), kept, side="right") for subject in range(n_subjects)]
-    return Ranking(owners[kept], np.array(before, int).reshape(n_subjects, len(kept)).T, hits[kept])
 
 
 def pooled_sums(parts: Sequence[SubjectSums]) -> SubjectSums:

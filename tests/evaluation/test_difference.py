@@ -49,6 +49,13 @@ def test_p_is_the_error_rate_of_the_interval():
     assert math.isnan(two_sided_p(np.full(5, np.nan), 9)) and math.isnan(expanded_interval(np.full(5, np.nan), 9)[0])
 
 
+def test_p_of_eight_subjects():
+    """49 of 2,000 draws are below 0, which would be p = 0.05 for very many subjects."""
+    values = np.r_[-np.ones(49), np.ones(1951)]
+    expected = 2 * stats.t.cdf(stats.norm.ppf(50 / 2001) / np.sqrt(8 / 7), 7)
+    assert two_sided_p(values, 8) == pytest.approx(expected) == pytest.approx(0.109, abs=0.001)
+
+
 @pytest.mark.parametrize("n", range(2, 8))
 def test_p_of_subjects_that_all_agree(n):
     """It is never below that of a coin that falls n times on the same side, twice because either side would do."""

@@ -176,6 +176,31 @@ def compare_of(protocol, predictions, truth, videos, times=None):
     return compare_upstream(predictions, truth, CLASSES, k_prime=HALF, videos=videos, ap_order=beside)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_subjects_in_another_order_and_among_others(seed):
+    predictions, truth, _ = random_tables(seed, subjects=4)
+    sums = compare_upstream(predictions, truth, CLASSES, k_prime=HALF).sums
+    weights = np.random.default_rng(seed).integers(0, 4, (20, len(sums.subjects)))
+    moved = sums.of(["new", *reversed(sums.subjects), "other"])
+    among = np.pad(weights[:, ::-1], ((0, 0), (1, 1)), constant_values=3)
+    assert moved.subjects[1:-1] == sums.subjects[::-1]
+    found = drawn(moved, among)
+    for name, values in drawn(sums, weights).items():
+        np.testing.assert_allclose(found[name], values, err_msg=name)
+
+
+def test_too_many_subjects_have_no_interval():
+    """A column with something else in it. Nothing that takes much memory is made."""
+    rows = [(f"s{i}", "v", 0, 9, f"e{i % 60}") for i in range(5001)]
+    table = pd.DataFrame(rows, columns=["subject", "video", "onset", "offset", "emotion"])
+    evaluation = compare(table, table, sorted(set(table["emotion"])))
+    assert evaluation.sums.without.keys() == {"analysis"} and not evaluation.sums.confusions
+    intervals = evaluation.metrics["intervals"]
+    assert intervals["notes"] == ["intervals: there are none for more than 5000 subjects; is it the right column?"]
+    assert set(intervals["spotting"].values()) == {None} and evaluation.metrics["spotting"]["f1"] == 1
+    assert spread_of_mean([evaluation.sums]) == {}
+
+
 def test_shifted_pairs_have_no_interval():
     """The first true positive is of "others": from there on, upstream joins labels with earlier predictions."""
     truth = TABLES[1].assign(emotion=["others", "positive", "negative", "surprise"])
