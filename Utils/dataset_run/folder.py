@@ -221,7 +221,7 @@ def summarise_runs(settings: Settings, evaluations: Sequence[Evaluation]) -> Pat
     header = ["mean", "sd seeds", "sd subjects", "95 % from", "to", "runs"]
     print(summary.to_string(float_format=lambda x: f"{x:.4f}", header=header, na_rep="-"))
     n_subjects = len({subject for evaluation in evaluations for subject in evaluation.sums.subjects})
-    print(f"  sd subjects and 95 % interval: of the mean over the runs, by a bootstrap over {n_subjects} subjects")
+    print(f"  sd subjects, 95 %: of the mean over the runs, by a bootstrap over {n_subjects} subjects")
     print(f"\n  the summary is in {final}")
     return final
 
