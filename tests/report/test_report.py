@@ -325,6 +325,15 @@ def test_metric_rows_have_a_value_for_each_protocol():
     assert values["AP at IoU 0.5, greedy"][0] == "–" != values["AP at IoU 0.5, greedy"][1]
 
 
+def test_intervals_stand_beside_their_figures(tmp_path):
+    rows = {row["name"]: row for group in metric_groups(metrics_of(run())) for row in group["rows"]}
+    assert rows["F1"]["values"] == ["0.5000"] * 2 and rows["F1"]["intervals"] == ["0.500–0.571"] * 2
+    assert rows["True positives"]["intervals"] == ["", ""] and rows["AP at IoU 0.5, greedy"]["intervals"][0] == ""
+    page = write_example(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("0.5000 <small>0.500–0.571</small>") == 2 and "The small numbers are 95 % intervals" in page
+    assert page.count("intervals: they come from 2 subjects only") == 2  # a note of each protocol
+
+
 def test_subjects_and_their_total():
     rows = subject_table(metrics_of(run())["paper"])
     shown = [(r["subject"], r["videos"], r["annotated"], r["predicted"], r["tp"], r["f1"]) for r in rows]
