@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -454,6 +454,7 @@ def evaluate_folds(
     not_analysed: Container[str] = (),
     method: SpottingMethod = MEAN_SPOTTING,
     kind: str = MICRO,
+    of_subject: Mapping[str, SpottingMethod] = {},
 ) -> RunEvaluation:
     """Spot and recognise the expressions of all tested videos, and compare them with the annotations.
 
@@ -471,11 +472,13 @@ def evaluate_folds(
     method : SpottingMethod
     kind : {"micro", "macro"}
         The kind of the expressions.
+    of_subject : mapping
+        Subjects -> a method that is used for them instead of `method`.
     """
-    scores = collect_scores(results, features, k_prime, protocol, not_analysed, method)
+    scores = collect_scores(results, features, k_prime, protocol, not_analysed, method, settings.p, of_subject)
     recognised = {s for r in results if r.recognised for s in r.fold.subjects if s not in not_analysed}
     evaluation = compare(
-        predict_expressions(scores, dataset, k_prime, settings.p, protocol, method),
+        predict_expressions(scores, dataset, k_prime, settings.p, protocol, method, of_subject),
         annotated_expressions([s.video for s in scores], dataset),
         dataset.classes,
         one_per_video=dataset.one_per_video,
@@ -498,18 +501,30 @@ def collect_scores(
     protocol: str = "paper",
     not_analysed: Container[str] = (),
     method: SpottingMethod = MEAN_SPOTTING,
+    p: float | None = None,
+    of_subject: Mapping[str, SpottingMethod] = {},
 ) -> list[VideoScores]:
     """The scores of all tested videos: in the order of folds, then of videos in natural order.
 
-    Under the paper's protocol, the videos of the subjects `not_analysed` have no probabilities.
+    Under the paper's protocol, the videos of the subjects `not_analysed` have no probabilities. With `p` they have
+    thresholds. `of_subject` has the methods of subjects that have another one than `method`.
     """
-    return [
-        VideoScores(
-            features[video].video,
-            result.scores(i),
-            method.smooth(result.scores(i), frames_of(k_prime, features[video].video.fps), protocol),
-            None if protocol == "paper" and features[video].video.subject in not_analysed else result.probabilities(i),
-        )
-        for result in results
-        for i, video in enumerate(result.fold.test)
-    ]
+    collected = []
+    for result in results:
+        for i, number in enumerate(result.fold.test):
+            video = features[number].video
+            used, half = of_subject.get(video.subject, method), frames_of(k_prime, video.fps)
+            raw = result.scores(i)
+            smoothed = used.smooth(raw, half, protocol)
+            recognised = protocol != "paper" or video.subject not in not_analysed
+            collected.append(
+                VideoScores(
+                    video,
+                    raw,
+                    smoothed,
+                    result.probabilities(i) if recognised else None,
+                    None if p is None else used.threshold(smoothed, p),
+                    used.half_width(half) if used.half_width else half,
+                )
+            )
+    return collected

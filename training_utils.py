@@ -6,7 +6,7 @@ smoothing, threshold, peaks, intervals and majority vote (docs/method.md, sectio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,8 @@ from Utils.datasets.table import Dataset
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS, SEARCHED_APEX
 from Utils.records import Length, Video, frames_of
 
+Window = tuple[float, float]
+VOTERS: Window = (-1, 0)  # the features that vote on a class, from the peak on, in k': [peak - k', peak)
 TIME_DIGITS = 4  # decimal places of seconds in tables: 0.1 ms
 
 
@@ -98,7 +100,9 @@ def find_expression_peaks(smoothed: np.ndarray, k_prime: int, p: float, one_per_
     return find_peaks(smoothed, height=threshold(smoothed, p), distance=k_prime)[0]
 
 
-def majority_class(probabilities: np.ndarray, peak: int, k_prime: int) -> tuple[int, float] | None:
+def majority_class(
+    probabilities: np.ndarray, peak: int, k_prime: int, window: Window = VOTERS
+) -> tuple[int, float] | None:
     """The class of a spotted interval: the one that most of the features [peak - k', peak) vote for.
 
     The vote of a feature is its class with the largest probability.
@@ -110,6 +114,8 @@ def majority_class(probabilities: np.ndarray, peak: int, k_prime: int) -> tuple[
     peak : int
         If it is 0, feature 0 votes.
     k_prime : int
+    window : (float, float)
+        Where the features that vote begin, and end, from the peak on, in k'.
 
     Returns
     -------
@@ -120,13 +126,14 @@ def majority_class(probabilities: np.ndarray, peak: int, k_prime: int) -> tuple[
     None
         Instead of both, if all these features are beyond the last one, or there are no classes.
     """
-    window = probabilities[max(0, peak - k_prime) : max(1, peak)]
-    if not window.size:
+    first = max(0, peak + round(window[0] * k_prime))
+    voters = probabilities[first : max(first + 1, peak + round(window[1] * k_prime))]
+    if not voters.size:
         return None
-    votes = window.argmax(axis=1)
+    votes = voters.argmax(axis=1)
     counts = np.bincount(votes)
     winner = int(next(c for c in votes if counts[c] == counts.max()))
-    return winner, float(window[:, winner].mean())
+    return winner, float(voters[:, winner].mean())
 
 
 @dataclass(frozen=True)
@@ -154,7 +161,11 @@ class SpottedInterval:
 
 
 def spotted_intervals(
-    smoothed: np.ndarray, probabilities: np.ndarray | None, peaks: Iterable[int], k_prime: int
+    smoothed: np.ndarray,
+    probabilities: np.ndarray | None,
+    peaks: Iterable[int],
+    k_prime: int,
+    window: Window = VOTERS,
 ) -> list[SpottedInterval]:
     """The intervals around peaks, with the class that the features before each peak vote for.
 
@@ -166,10 +177,12 @@ def spotted_intervals(
     peaks : iterable of int
         From `find_expression_peaks`.
     k_prime : int
+    window : (float, float)
+        See `majority_class`.
     """
     found = []
     for peak in map(int, peaks):
-        vote = None if probabilities is None else majority_class(probabilities, peak, k_prime)
+        vote = None if probabilities is None else majority_class(probabilities, peak, k_prime, window)
         class_index, confidence = vote or (None, float("nan"))
         interval = (peak - k_prime, peak, peak + k_prime)
         found.append(SpottedInterval(*interval, float(smoothed[peak]), class_index, confidence))
@@ -183,6 +196,7 @@ def spot_video(
     p: float,
     one_per_video: bool = False,
     protocol: str = "paper",
+    window: Window = VOTERS,
 ) -> list[SpottedInterval]:
     """Spot the expressions of one tested video and recognise them.
 
@@ -191,8 +205,8 @@ def spot_video(
     """
     peaks = find_expression_peaks(smoothed, k_prime, p, one_per_video)
     if len(peaks) or protocol == "paper":
-        return spotted_intervals(smoothed, probabilities, peaks, k_prime)
-    at_zero = spotted_intervals(smoothed, probabilities, [0], k_prime)
+        return spotted_intervals(smoothed, probabilities, peaks, k_prime, window)
+    at_zero = spotted_intervals(smoothed, probabilities, [0], k_prime, window)
     return [replace(interval, onset=0, offset=0) for interval in at_zero]
 
 
@@ -209,12 +223,18 @@ class VideoScores:
         From `smooth_scores`. Under the upstream protocol it can be longer.
     probabilities : ndarray, (n, C), or None
         None if its fold has no recognition network, or if that network is not used.
+    threshold : float or None
+        The height that a peak must reach.
+    half_width : int or None
+        Half the number of features over which smoothing averages; None: k'.
     """
 
     video: Video
     raw: np.ndarray
     smoothed: np.ndarray
     probabilities: np.ndarray | None
+    threshold: float | None = None
+    half_width: int | None = None
 
 
 @dataclass(frozen=True)
@@ -234,6 +254,8 @@ class SpottingMethod:
         Whether the method recognises emotions.
     threshold : callable
         (smoothed scores, p) -> the height that a peak must reach.
+    half_width : callable or None
+        k' -> half the number of features over which `smooth` averages. None: k' itself.
     """
 
     smooth: Callable[[np.ndarray, int, str], np.ndarray]
@@ -241,6 +263,7 @@ class SpottingMethod:
     ap_order: Callable[[int], np.ndarray] | None = None
     recognises: bool = True
     threshold: Callable[[np.ndarray, float], float] = threshold
+    half_width: Callable[[int], int] | None = None
 
 
 def _smooth_as_mean(scores: np.ndarray, k_prime: int, protocol: str) -> np.ndarray:
@@ -257,6 +280,7 @@ def predict_expressions(
     p: float,
     protocol: str = "paper",
     method: SpottingMethod = MEAN_SPOTTING,
+    of_subject: Mapping[str, SpottingMethod] = {},
 ) -> pd.DataFrame:
     """The table of predictions, with the columns `PREDICTION_COLUMNS`, in the order of `scores` and of time.
 
@@ -269,6 +293,8 @@ def predict_expressions(
         See `threshold`.
     protocol : {"paper", "upstream"}
     method : SpottingMethod
+    of_subject : mapping
+        Subjects -> a method that is used for them instead.
 
     Returns
     -------
@@ -279,7 +305,8 @@ def predict_expressions(
     rows = []
     for s in scores:
         half = frames_of(k_prime, s.video.fps)
-        for found in method.spot(s.smoothed, s.probabilities, half, p, dataset.one_per_video, protocol):
+        spot = of_subject.get(s.video.subject, method).spot
+        for found in spot(s.smoothed, s.probabilities, half, p, dataset.one_per_video, protocol):
             emotion = "" if found.class_index is None else dataset.classes[found.class_index]
             row = _shared_columns(s.video, found.onset, found.apex, found.offset, dataset)
             rows.append(row | dict(score=found.score, emotion=emotion, confidence=found.confidence))

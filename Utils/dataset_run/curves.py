@@ -12,7 +12,6 @@ from train_evaluate import RunEvaluation
 from Utils.datasets.table import Dataset
 from Utils.evaluation.eaf_writer import EafAbout, eaf_template
 from Utils.faces.images import read_image
-from Utils.methods.table import METHODS
 from Utils.records import MICRO, Length, Video, frames_of
 from Utils.report.clip import clip_data, frames_of_clip
 from Utils.report.contents import Curve
@@ -36,7 +35,6 @@ def run_curves(
     other kind with its run.
     """
     others = {(s.video.subject, s.video.name): (other[0], s.smoothed) for s in other[1].scores} if other else {}
-    threshold = METHODS[settings.method].steps.spotting.threshold
     for s in run.scores:
         fps = s.video.fps or dataset.fps
         rows = run.evaluation.of_video(s.video.subject, s.video.name)
@@ -56,8 +54,8 @@ def run_curves(
             fps=fps,
             raw=s.raw,
             smoothed=s.smoothed[: len(s.raw)],
-            threshold=None if dataset.one_per_video else threshold(s.smoothed, settings.p),
-            k_prime=frames_of(k_prime, s.video.fps),
+            threshold=None if dataset.one_per_video else s.threshold,
+            k_prime=s.half_width or frames_of(k_prime, s.video.fps),
             predictions=rows.predictions,
             annotations=rows.annotations,
             matches=rows.matches,
