@@ -254,6 +254,13 @@ def test_the_workbook_of_both_kinds_is_only_compared_for_micro_expressions(root)
         load(root, kind="macro")
 
 
+def test_a_video_with_macro_expressions_only_is_named_by_a_row(root):
+    shutil.copytree(root / COLOR, root / RAW / "spNO.2/d/color")
+    shutil.copytree(root / COLOR, root / RAW / "spNO.2/e/color")
+    write_books(root, MICRO_ROWS, [*MACRO_ROWS, ["spNO.2", "d", "9", "12", "30", "4", "Macro-expression", "VII"]])
+    assert load(root)[2][-1] == "1 video folder(s) without any row in the workbook: spNO.2/e"
+
+
 def test_methods_that_only_spot_do_not_need_the_emotions(root):
     truth = {label: [e[:3] for e in of_video] for label, of_video in EXPRESSIONS.items()}
 
