@@ -95,7 +95,7 @@ def compare_upstream(
     overlaps = [interval_iou(bounds(video.predicted), bounds(video.annotated)) for video in grouped]
     taken = [match_in_order(overlap) for overlap in overlaps]
     matches = [[(i, j) for i, j in enumerate(of_video) if j != NOT_MATCHED] for of_video in taken]
-    guesses, labels = [], []  # P and G in docs/method.md, section 7; a guess has the index of its video with it
+    guesses, labels = [], []  # P and G in docs/method.md, section 7; each has the index of its video with it
     for index, (video, of_video) in enumerate(zip(grouped, taken, strict=True)):
         if video.subject in recognised:
             last = n_features.get((video.subject, video.video), math.inf)
