@@ -21,6 +21,7 @@ from Utils.errors import InputError
 from Utils.faces.images import ReadableImages, read_image, write_jpeg
 from Utils.faces.landmarks import detect_faces
 from Utils.faces.rectangles import Rectangle, area, clip_rectangle, cut_face
+from Utils.faces.upstream_cut import UpstreamCut, upstream_cut
 from Utils.records import Video
 from Utils.work.cache import atomic_folder, files_fingerprint, key_of, read_json, require_writable, write_json
 from Utils.work.parallel import Workers, run_units
@@ -54,17 +55,6 @@ class CropRoots:
     def upstream(self) -> Path:
         """The folder for crops that only the upstream protocol uses."""
         return self.crops.with_name(self.crops.name + UPSTREAM_SUFFIX)
-
-
-@dataclass(frozen=True)
-class UpstreamCut:
-    """How the authors' code cuts a video: the rectangle, and a remark if there is something special about it.
-
-    The rectangle is None if that code stops or would cut nothing. The video is then cut as the paper says.
-    """
-
-    rectangle: Rectangle | None
-    remark: str
 
 
 @dataclass(frozen=True)
@@ -391,7 +381,7 @@ def upstream_cuts(
                 break
             source = before
             faces = _remembered(before, found, detect).faces
-        cuts.append(_upstream_cut(video, faces, source, found[_video_key(video)].shape))
+        cuts.append(upstream_cut(video, faces, source, found[_video_key(video)].shape))
     return cuts
 
 
@@ -405,27 +395,6 @@ def _remembered(video: Video, found: dict[tuple[str, str], FirstFrame], detect) 
 def _video_key(video: Video) -> tuple[str, str]:
     """What identifies a video in its dataset."""
     return video.subject, video.name
-
-
-def _upstream_cut(video: Video, faces: Sequence[Rectangle], source: Video, shape: tuple[int, int]) -> UpstreamCut:
-    """The cut of a video by the last of `faces`, which are those in the first frame of `source`.
-
-    `source` is the video itself or one before it. `shape` is the (height, width) of the video's own first frame.
-    """
-    if not faces:
-        why = "no face in frame 0, and in no video before it"
-        return UpstreamCut(None, f"{video.label}: {why}; the authors' code stops there, cut as the paper says")
-    left, top, *_ = faces[-1]
-    clipped = clip_rectangle(faces[-1], shape)
-    if left < 0 or top < 0 or clipped is None:
-        frame = "frame 0" if source is video else f"frame 0 of {source.label}"
-        why = f"the face of {frame} reaches beyond the image"
-        return UpstreamCut(None, f"{video.label}: {why}; the authors' code stops there, cut as the paper says")
-    if source is not video:
-        return UpstreamCut(clipped, f"{video.label}: no face in frame 0, cut with the rectangle of {source.label}")
-    if len(faces) > 1:
-        return UpstreamCut(clipped, f"{video.label}: {len(faces)} faces in frame 0, cut with the detector's last one")
-    return UpstreamCut(clipped, "")
 
 
 def cut_faces(video: Video, rectangle: Rectangle, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
