@@ -176,13 +176,16 @@ def test_groups_of_subjects(again, monkeypatch):
     assert predictions
 
 
-def test_softnet_on_mixed_rates(again, monkeypatch):
+@pytest.mark.parametrize("method", ["SOFTNet", "flow", "displacement"])
+def test_other_methods_on_mixed_rates(again, monkeypatch, method):
     tables_only(monkeypatch)
-    flags = [flag for flag in TRAIN if flag not in ("--epochs_recog", "1", "--epochs_spot")]
-    done = command(again, *flags[:-1], "1", "--epochs_spot", "1", "--method", "SOFTNet")
+    train = ("--train", "--epochs_spot", "1", "--folds", "2") if method == "SOFTNet" else ()
+    done = command(again, "--annotations", "study/study.csv", "--method", method, "--workers", "1", *train)
     assert done.code == 0, done.err
-    truth = pd.read_csv(only_run(again, "study-SOFTNet-train") / "ground_truth.csv")
-    assert len(truth) == 3
+    run = only_run(again, f"study-{method}-")
+    assert len(pd.read_csv(run / "ground_truth.csv")) == 3
+    described = json.loads((run / "settings.json").read_text())
+    assert described["k_prime"] == {"15": 3, "30": 6} and set(described["k"]) == {"15", "30"}
 
 
 def test_jobs_on_video_files_can_be_sent_to_other_processes(again):
