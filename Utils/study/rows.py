@@ -243,7 +243,7 @@ def _add(found: StudyRows, where: str, cells: Mapping[str, Cell]) -> None:
         )
     emotion = " ".join(text("emotion").lower().split())
     if len(emotion) > QUOTED or UNPRINTABLE.search(emotion):
-        raise cells["emotion"].fault(f"{quoted(emotion)} is too long or has characters that cannot be shown")
+        raise cells["emotion"].fault(f"{quoted(text('emotion'))} is too long or has characters that cannot be shown")
     base = cells["frame_base"].whole_number() if "frame_base" in cells else OWN_VIDEO_BASE if of_own_video else None
     if base not in (*FRAME_BASES, None):
         raise cells["frame_base"].fault(f"{base} is neither 0 nor 1, the number of a video's first frame")

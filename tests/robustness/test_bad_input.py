@@ -38,6 +38,7 @@ from tests.support.bad_input_data import FACES, FRAMES, PLACES, WEIGHTS
 from tests.support.bad_input_flags import FLAGS
 from tests.support.bad_input_results import RESULTS
 from tests.support.bad_input_reviews import REVIEWED
+from tests.support.bad_input_study import STUDIES, STUDY_FLAGS
 from tests.support.bad_input_tables import CSV_FILES, WORKBOOKS
 from tests.support.bad_input_verifiers import VERIFIERS
 from tests.support.bad_input_videos import VIDEO_FLAGS, VIDEOS
@@ -48,6 +49,7 @@ from Utils.settings import PROJECT, Settings
 NOBODY = 65534
 CASES = [
     *WORKBOOKS,
+    *STUDIES,
     *FRAMES,
     *FACES,
     *WEIGHTS,
@@ -139,7 +141,7 @@ def test_bad_input(case: Case, workplace, quick, capsys):
 
 
 def test_every_flag_is_in_the_catalogue():
-    given = [flag for case in (*FLAGS, *VIDEO_FLAGS, AGAINST[0]) for flag in case.spoil(Path())]
+    given = [flag for case in (*FLAGS, *VIDEO_FLAGS, *STUDY_FLAGS, AGAINST[0]) for flag in case.spoil(Path())]
     named = {flag.removeprefix("--") for flag in given if flag.startswith("--")}
     assert {f.name for f in fields(Settings)} <= named
 
