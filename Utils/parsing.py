@@ -12,7 +12,7 @@ from Utils import __version__
 from Utils.errors import InputError
 from Utils.flags import GROUPS, TASKS
 from Utils.records import MICRO
-from Utils.settings import ACROSS, BOTH, FOR_VIDEOS, MEAN, PAPER_RULE, REPEATED, UNTRAINED, Settings
+from Utils.settings import ACROSS, BOTH, FOR_VIDEOS, MEAN, NO_TUNING, PAPER_RULE, REPEATED, UNTRAINED, Settings
 
 TRAINING_ONLY = ("epochs_spot", "epochs_recog", "batch_size", "learning_rate", "ratio", "seed", "half_length_from")
 DATASET_NAME = r"[^\W_][\w.+-]{0,79}"  # of --dataset_name, where it is not in the table; it names folders
@@ -68,12 +68,12 @@ def parse_settings(
             text += f" (default: {f.default})"
         about = dict(f.metadata["argument"])
         if f.name == "dataset_name" and datasets:
-            text = text.replace("dataset to use;", f"dataset to use: {', '.join(datasets)};")
+            about["metavar"] = "{" + ",".join((*datasets, FOR_VIDEOS)) + "}"
         if f.name == "method" and methods:
             about["choices"] = tuple(methods)
         groups[f.metadata["group"]].add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=text, **about)
     given = vars(parser.parse_args(argv))
-    if given.get("video"):
+    if given.get("video") and not given.get("annotations"):
         given.setdefault("dataset_name", FOR_VIDEOS)
     implied = {}
     if tables := given.get("annotations"):
@@ -144,7 +144,7 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
             if task == "predict":
                 return f"--{f.name} is for {owners}: add that flag, or leave --{f.name} out"
             return f"--{f.name} is for {owners}, not for {TASKS[task]}: leave it out"
-    if settings.dataset_name == FOR_VIDEOS and task not in ("video", "footage"):
+    if settings.dataset_name == FOR_VIDEOS and task not in ("video", "footage") and not settings.test_on:
         return f"--dataset_name {FOR_VIDEOS}: these weights are for --video, there is no such dataset to run on"
     if task == "video" and "p" in given and settings.spotting != PAPER_RULE:
         return f"--p is for --spotting {PAPER_RULE}: add that flag, or leave --p out"
@@ -154,6 +154,17 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
         return "--expression both is not for --video: give micro or macro, one after the other"
     if task == "video" and settings.expression != MICRO and settings.spotting != PAPER_RULE:
         return f"--expression {settings.expression} with --video is for --spotting {PAPER_RULE}: add that flag"
+    for name in ("ablate", "tune"):
+        if name in given and settings.protocol == "upstream":
+            return f"--{name} is not for --protocol upstream: leave it out"
+        if name in given and settings.compare is not None:
+            return f"--{name} and --compare are two tasks; give one of them"
+    if settings.ablate is not None:
+        for name, value, default in (("method", settings.method, MEAN), ("runs", settings.runs, 1)):
+            if value != default:
+                return f"--ablate is for --{name} {default}: leave --{name} out"
+        if settings.tune != NO_TUNING or settings.expression == BOTH:
+            return "--ablate runs one kind of expressions with fixed values: leave --tune and --expression both out"
     if settings.folds and settings.protocol == "upstream":
         return "--folds is not for --protocol upstream: the authors' code leaves out one subject"
     if settings.compare is not None and "method" in given:

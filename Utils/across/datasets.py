@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from load_images import RawVideos
+from load_images import LONGEST_VIDEO_NAME, RawVideos
 from Utils.datasets.annotations import Annotations
 from Utils.datasets.table import DATASETS, THREE_CLASSES, Dataset
-from Utils.errors import InputError, shown
-from Utils.records import OTHERS, Expression, Length, Video, natural_key
-from Utils.settings import Settings
+from Utils.errors import UNPRINTABLE, InputError, shown
+from Utils.records import OTHERS, Length
+from Utils.settings import HIGHEST_RATE, LOWEST_RATE, Settings
 from Utils.study.dataset import pair_distances, study_dataset
 from Utils.study.videos import find_study_videos
 
@@ -26,8 +26,7 @@ IN_THREE = {
     **{name: name for name in (*THREE_CLASSES, OTHERS)},
 }
 TABLES = (".csv", ".eaf")
-NAMES_SHOWN = 8  # subjects that a message names
-LONGEST_NAME = 80  # characters of the name of several datasets, which becomes that of a folder
+LONGEST_NAME = 80  # characters of the name of a dataset, or of several, which becomes that of a folder
 
 
 def named_datasets(text: str, settings: Settings, flag: str, unannotated: bool = False) -> list[Dataset]:
@@ -49,25 +48,54 @@ def named_datasets(text: str, settings: Settings, flag: str, unannotated: bool =
     InputError
         A dataset is not known, is named twice, or has an emotion that is none of the three.
     """
-    found = []
+    found: list[Dataset] = []
     for name in (part.strip() for part in text.split(",")):
-        path = Path(name)
-        if name in DATASETS:
-            dataset = DATASETS[name]
-        elif path.suffix.lower() in TABLES:
-            stem = re.sub(r"[^\w.+-]+", "_", path.stem).strip("_.") or "study"
-            dataset = study_dataset([path], path.parent, stem, settings.frame_base, settings.fps)
-        elif unannotated and path.is_dir():
-            dataset = folder_of_videos(path, settings.fps)
-        else:
-            more = ", or a folder of videos" if unannotated else ""
-            raise InputError(
-                f"--{flag}: {shown(name)!r} is none of {', '.join(DATASETS)}, and no table (.csv, .eaf){more}"
-            )
+        dataset = _named_dataset(name, settings, flag, unannotated)
         if dataset.name in (other.name for other in found):
-            raise InputError(f"--{flag}: {dataset.name} is named twice; name it once")
+            raise InputError(f"--{flag}: {dataset.name} is named twice; name it once, or rename one of the two")
         found.append(in_three_classes(dataset))
     return found
+
+
+def _named_dataset(name: str, settings: Settings, flag: str, unannotated: bool) -> Dataset:
+    """One dataset, see `named_datasets`."""
+    if name in DATASETS:
+        return DATASETS[name]
+    path = Path(name).absolute() if settings.scheduler else Path(name)  # its workers can be in other folders
+    if path.suffix.lower() in TABLES and not path.is_dir():
+        stem = _name_of(path.stem, path, "study")
+        return study_dataset([path], path.parent, stem, settings.frame_base, settings.fps)
+    if unannotated and name:
+        folder, fps = _folder_and_rate(path, settings.fps)
+        if folder.is_dir():
+            return folder_of_videos(folder, fps)
+    more = ", or a folder of videos" if unannotated else ""
+    raise InputError(f"--{flag}: {shown(name)!r} is none of {', '.join(DATASETS)}, and no table (.csv, .eaf){more}")
+
+
+def _folder_and_rate(path: Path, fps: float | None) -> tuple[Path, float | None]:
+    """A folder and its frame rate, from `FOLDER` or `FOLDER@RATE`. Raises InputError if the rate cannot be used."""
+    head, at, text = str(path).rpartition("@")
+    if path.is_dir() or not at or not Path(head).is_dir():
+        return path, fps
+    if not re.fullmatch(r"\d{1,4}(\.\d{1,6})?", text, re.ASCII) or not LOWEST_RATE <= float(text) <= HIGHEST_RATE:
+        raise InputError(
+            f"{shown(path)}: {text!r} is no frame rate; write {LOWEST_RATE} to {HIGHEST_RATE} frames per second"
+        )
+    return Path(head), float(text)
+
+
+def _name_of(text: str, path: Path, otherwise: str) -> str:
+    """The name of a dataset that is a file or folder. Raises InputError if it cannot be used.
+
+    It names folders in the cache, so it is none of the table's.
+    """
+    name = re.sub(r"[^\w.+-]+", "_", text).strip("_.-+") or otherwise
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        raise InputError(f"{shown(path)}: the name has more than {LONGEST_NAME} bytes; rename it")
+    if name in DATASETS:
+        raise InputError(f"{shown(path)}: {name} is a dataset of this program; rename the file or folder")
+    return name
 
 
 def in_three_classes(dataset: Dataset) -> Dataset:
@@ -101,17 +129,28 @@ def _read_in_three(read, *arguments) -> Annotations:
 def folder_of_videos(folder: Path, fps: float | None) -> Dataset:
     """A dataset without annotations: every video file and every folder of images below a folder is a video.
 
-    Each is a subject of its own. Raises InputError if there are none, or a folder of images has no frame rate.
+    Its subject is the topmost folder on the way to it (`find_study_videos`). `fps` is that of folders of images.
+
+    Raises InputError if there are none, one cannot be used, or two have the same name.
     """
     raw = RawVideos(folder)
     for video, remarks in find_study_videos(folder, fps):
-        raw.videos[video.subject, video.name] = video
+        if any(UNPRINTABLE.search(n) or len(os.fsencode(n)) > LONGEST_VIDEO_NAME for n in (video.subject, video.name)):
+            raise InputError(
+                f"{shown(folder)}: {shown(video.label)} has characters that cannot be shown, or more than "
+                f"{LONGEST_VIDEO_NAME} bytes; rename the files or folders"
+            )
+        if (other := raw.videos.setdefault((video.subject, video.name), video)) is not video:
+            raise InputError(
+                f"{shown(folder)}: there are two videos {video.label}, {other.raw_files[0]} and {video.raw_files[0]}; "
+                "rename one"
+            )
         raw.remarks += remarks
     if not raw.videos:
-        raise InputError(f"{folder}: has neither videos nor folders of images")
+        raise InputError(f"{shown(folder)}: has neither videos nor folders of images")
     rates = sorted({video.fps for video in raw.videos.values()})
     return Dataset(
-        name=re.sub(r"[^\w.+-]+", "_", folder.resolve().name).strip("_.") or "videos",
+        name=_name_of(folder.resolve().name, folder, "videos"),
         title=folder.resolve().name,
         raw_dirs=(),
         crop_dir="",
@@ -128,90 +167,19 @@ def folder_of_videos(folder: Path, fps: float | None) -> Dataset:
     )
 
 
-def slower(dataset: Dataset, highest_fps: float | None) -> tuple[Dataset, int]:
-    """A dataset of the table at no more than a frame rate: every n-th frame is used. Returns it and n.
-
-    SAMM (200 frames per second) at 30: every 7th frame, 28.6 per second.
-    """
-    if highest_fps is None or dataset.fps <= highest_fps or dataset.scan is not None:
-        return dataset, 1
-    every = math.ceil(dataset.fps / highest_fps)
-    fps = dataset.fps / every
-    ending = f"_every{every}"
-    return replace(
-        dataset, name=dataset.name + ending, title=f"{dataset.title}, every {every}th frame", fps=fps,
-        k=pair_distances([fps]), crop_dir=dataset.crop_dir + ending,
-    ), every  # fmt: skip
-
-
-def every_nth(video: Video, every: int, fps: float) -> Video:
-    """A video with every n-th of its frames, and its expressions in these frames."""
-    if every == 1:
-        return replace(video, fps=video.fps or fps)
-    return replace(
-        video,
-        frames=video.frames[::every],
-        fps=fps,
-        expressions=tuple(_divided(e, every) for e in video.expressions),
-    )
-
-
-def _divided(e: Expression, every: int) -> Expression:
-    apex = None if e.apex is None else e.apex // every
-    return replace(e, onset=e.onset // every, apex=apex, offset=e.offset // every)
-
-
-@dataclass(frozen=True)
-class People:
-    """Who is in a dataset, to find out whether somebody is trained on and tested.
-
-    Attributes
-    ----------
-    dataset : str
-    people : str
-        See `Dataset.people`; tables of annotations have one word, too.
-    subjects : tuple of str
-    files : set of Path
-        The folders or files of the videos.
-    """
-
-    dataset: str
-    people: str
-    subjects: tuple[str, ...]
-    files: frozenset[Path]
-
-
-def people_of(dataset: Dataset, videos: Sequence[Video]) -> People:
-    """Who is in the videos of a dataset."""
-    group = dataset.people or ("the tables" if dataset.scan is not None and dataset.annotated else dataset.name)
-    folders = (path.parent if v.source is None else path for v in videos for path in v.raw_files[:1])
-    subjects = tuple(dict.fromkeys(v.subject for v in videos)) if dataset.annotated else ()
-    return People(dataset.name, group, subjects, frozenset(path.resolve() for path in folders))
-
-
-def require_different_people(trained: Sequence[People], tested: People) -> None:
-    """Raise InputError if somebody, or a video, is in a training set and in the test set. It names them."""
-    for other in trained:
-        both = sorted({*other.subjects} & {*tested.subjects}, key=natural_key) if other.people == tested.people else []
-        if both:
-            names = ", ".join(both[:NAMES_SHOWN]) + (", ..." if len(both) > NAMES_SHOWN else "")
-            raise InputError(
-                f"{len(both)} subject(s) of {tested.dataset} are in {other.dataset}, too ({names}): networks would be "
-                "tested on people they were trained on; leave one of the two out, or rename people who are not the same"
-            )
-        if shared := sorted(other.files & tested.files):
-            raise InputError(
-                f"{shared[0]} is in {other.dataset} and in {tested.dataset}: networks would be tested on a video they "
-                "were trained on; leave one of the two out"
-            )
-
-
 def joined_name(datasets: Sequence[Dataset]) -> str:
+    """The name of several datasets, such as `CASME_sq+SAMMLV`. It is shortened if it is too long for a folder."""
+    name = "+".join(dataset.name for dataset in datasets)
+    if len(os.fsencode(name)) <= LONGEST_NAME:
+        return name
+    return f"{datasets[0].name[: LONGEST_NAME // 2]}+{len(datasets) - 1}_more"
+
+
+def name_of_networks(datasets: Sequence[Dataset]) -> str:
     """The name of networks that were trained on datasets: `CASME_sq+SAMMLV`, or `CASME_sq-all` if it is one."""
     if len(datasets) == 1:
         return f"{datasets[0].name}-all"  # `CASME_sq` has the leave-one-subject-out networks
-    name = "+".join(dataset.name for dataset in datasets)
-    return name if len(name) <= LONGEST_NAME else f"{datasets[0].name}+{len(datasets) - 1}_more"
+    return joined_name(datasets)
 
 
 def lengths_at(lengths: Mapping[float, int]) -> Length:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from Utils.across.datasets import People
-from Utils.across.submission import write_submission
-from Utils.across.weights import TRAINED_ON, described_people
+from Utils.across.datasets import joined_name
+from Utils.across.people import People
+from Utils.across.submission import COLUMNS, COUNTS, Recorded, recorded_frames, write_archive, write_submission
+from Utils.across.weights import described_training
 from Utils.dataset_run.folder import RunPart, describe_run, evaluation_of, run_name, save_weights, write_run
-from Utils.datasets.table import THREE_CLASSES, Dataset
+from Utils.datasets.table import DATASETS, THREE_CLASSES, Dataset
 from Utils.evaluation.csv_files import write_table
 from Utils.evaluation.evaluate import compare
-from Utils.evaluation.kinds import together
+from Utils.evaluation.kinds import spotting_only, together
 from Utils.evaluation.result import Evaluation
 from Utils.evaluation.text import format_metrics
 from Utils.methods.table import Method
@@ -25,6 +26,8 @@ from Utils.settings import Settings
 from Utils.work.cache import write_json, write_new_folder
 from Utils.work.parallel import Workers
 
+SUBMISSION = "submission"  # folder with the files for the Grand Challenge
+VIDEOS_SHOWN = 30  # that are printed
 NOT_POOLED = ("ap", "mae")  # figures that make no sense over several datasets
 
 
@@ -34,48 +37,75 @@ class Tested:
 
     Attributes
     ----------
+    name : str
+        The dataset's name, whatever its frame rate.
     dataset : Dataset
     parts : list of RunPart
         One for each kind of expressions.
-    every : int
-        Every n-th of the recorded frames was used.
+    recorded : mapping of (str, str) to Recorded
+        (subject, video) -> the recorded video.
     by : str
         The name of the networks.
+    folder : Path or None
+        What was written about it.
     """
 
+    name: str
     dataset: Dataset
     parts: list[RunPart]
-    every: int
+    recorded: Mapping[tuple[str, str], Recorded]
     by: str
+    folder: Path | None = None
 
 
-def write_trained(
-    settings: Settings,
-    joined: Dataset,
-    method: Method,
-    parts: Sequence[RunPart],
-    people: Sequence[People],
-    remarks: Sequence[str],
-) -> Path:
-    """Write the folder of new networks. Returns the folder of weights, in which they have the name `joined.name`."""
-    of_run = replace(settings, dataset_name=joined.name, train=True)
-    about = {TRAINED_ON: described_people(list(people))}
+@dataclass(frozen=True)
+class Trained:
+    """Networks that were trained on all subjects of some datasets.
+
+    Attributes
+    ----------
+    name : str
+    parts : list of RunPart
+        One for each kind of expressions.
+    people : list of People
+        Who is in the datasets.
+    fps : mapping of str to float
+        Kind -> the highest frame rate of its videos.
+    """
+
+    name: str
+    parts: list[RunPart]
+    people: list[People]
+    fps: Mapping[str, float]
+
+    def facts(self, kind: str) -> Dataset:
+        """A dataset with what `weights.json` says about the networks of a kind, whose k and k' are at this rate."""
+        about = dict(name=self.name, title=self.name, classes=THREE_CLASSES, generated=False, caution="")
+        return replace(DATASETS["DEMO"], fps=self.fps[kind], kinds=tuple(self.fps), **about)
+
+
+def write_trained(settings: Settings, trained: Trained, method: Method, remarks: Sequence[str]) -> Path:
+    """Write the folder of new networks. Returns the folder of weights, in which they have the name `trained.name`."""
+    of_run = replace(settings, dataset_name=trained.name, train=True)
+    about = described_training(trained.people, settings.highest_fps)
+    parts = trained.parts
 
     def write(folder: Path) -> None:
-        write_json(folder / "settings.json", describe_run(of_run, joined, parts))
+        described = describe_run(of_run, trained.facts(parts[0].kind), parts)
+        write_json(folder / "settings.json", described | about)
         if remarks:
-            (folder / "remarks.txt").write_text("\n".join(dict.fromkeys(remarks)) + "\n", encoding="utf-8")
+            (folder / "remarks.txt").write_text("\n".join(remarks) + "\n", encoding="utf-8")
         for part in parts:
             ending = f"-{part.kind}" if len(parts) > 1 else ""
             histories = {r.fold.held_out: r.history for r in part.results}
             plot_losses(folder / f"losses{ending}.png", histories)
             write_tensorboard(folder / f"tensorboard{ending}", histories)
-            save_weights(part, joined, method, "paper", folder / method.weights_name, about)
+            save_weights(part, trained.facts(part.kind), method, "paper", folder / method.weights_name, about)
 
     final = write_new_folder(settings.output_dir / run_name(of_run), write)
     if settings.weights_dir:
         for part in parts:
-            save_weights(part, joined, method, "paper", settings.weights_dir, about)
+            save_weights(part, trained.facts(part.kind), method, "paper", settings.weights_dir, about)
     print(f"  the networks are in {final}")
     return final / method.weights_name
 
@@ -92,16 +122,49 @@ def write_tested(
         if len(tested.parts) == 1:
             predictions = predictions.assign(kind=tested.parts[0].kind)
         scores = [s.video for part in tested.parts for s in part.evaluated["paper"].scores]
-        videos = {(video.subject, video.name): len(video.frames) for video in scores}
-        write_submission(folder / "submission", predictions, videos, settings.frame_base, tested.every)
+        used = {(video.subject, video.name): len(video.frames) for video in scores}
+        videos = {}
+        for key, recorded in tested.recorded.items():  # also those that cannot be used: they have no expressions
+            if n_frames := recorded_frames(recorded, used.get(key, 0)):
+                videos[key] = recorded._replace(n_frames=n_frames)
+        write_submission(folder / SUBMISSION, predictions, videos, settings.frame_base)
 
-    final = write_run(of_run, dataset, method, tested.parts, list(dict.fromkeys(remarks)), workers, submission)
+    final = write_run(of_run, dataset, method, tested.parts, remarks, workers, submission)
     evaluation = evaluation_of(tested.parts, "paper", dataset)
     if tested.dataset.annotated:
         print(format_metrics(evaluation.metrics, subjects=True))
     else:
-        print(f"  {len(evaluation.predictions)} expressions spotted")
-    print(f"\n  everything is in {final}; the files for the Grand Challenge are in {final / 'submission'}")
+        print_counts(evaluation.predictions, tested)
+    print(f"\n  everything is in {final}; the files for the Grand Challenge are in {final / SUBMISSION}")
+    return final
+
+
+def print_counts(predictions: pd.DataFrame, tested: Tested) -> None:
+    """Print how many expressions were spotted in each video of a dataset without annotations."""
+    scores = [score for part in tested.parts for score in part.evaluated["paper"].scores]
+    videos = list(dict.fromkeys((score.video.subject, score.video.name) for score in scores))
+    counts = predictions.groupby(["subject", "video"]).size()
+    print(f"  {len(predictions)} expressions spotted in {len(videos)} videos; there are no annotations to compare with")
+    for subject, video in videos[:VIDEOS_SHOWN]:
+        print(f"  {counts.get((subject, video), 0):6d}  {subject}/{video}")
+    if len(videos) > VIDEOS_SHOWN:
+        print(f"     ... all are in {SUBMISSION}/{COUNTS}")
+
+
+def write_submissions(settings: Settings, results: Sequence[Tested]) -> Path:
+    """Write the archives of several test sets: one for each variant, with a file `<test set>_pred.csv` for each set.
+
+    `results` have the folders that `write_tested` wrote. Returns the folder of the archives.
+    """
+
+    def write(folder: Path) -> None:
+        for variant in COLUMNS:
+            files = {f"{result.name}_pred.csv": result.folder / SUBMISSION / variant for result in results}
+            write_archive(folder / f"{Path(variant).stem}.zip", files)
+
+    of_run = replace(settings, dataset_name=joined_name([result.dataset for result in results]), train=False)
+    final = write_new_folder(settings.output_dir / run_name(of_run, f"-{SUBMISSION}"), write)
+    print(f"\n  archives with all {len(results)} test sets are in {final}")
     return final
 
 
@@ -129,12 +192,13 @@ def _pooled_kind(results: Sequence[Tested], kind: str) -> Evaluation:
     joined = [pd.concat(of_datasets, ignore_index=True) for of_datasets in tables.values()]
     one_per_video = all(dataset.one_per_video for dataset, _ in found)
     evaluation = compare(*joined, THREE_CLASSES, one_per_video=one_per_video, videos=videos)
-    metrics = evaluation.metrics
+    recognised = all(part.evaluated["paper"].evaluation.metrics["analysis"] is not None for _, part in found)
+    metrics = evaluation.metrics if recognised else spotting_only(evaluation.metrics)
     for figures in (metrics["spotting"], metrics["intervals"]["spotting"]):
         figures.update(dict.fromkeys(NOT_POOLED))
     metrics["notes"] = [note for note in metrics["notes"] if not note.startswith(NOT_POOLED)]
     metrics["notes"].append("AP and MAE are not pooled: scores and frames of different datasets cannot be compared")
-    return evaluation
+    return replace(evaluation, metrics=metrics)
 
 
 def write_pooled(settings: Settings, results: Sequence[Tested], ending: str) -> Path:
@@ -142,7 +206,7 @@ def write_pooled(settings: Settings, results: Sequence[Tested], ending: str) -> 
     evaluation = pooled_evaluation(results)
     rows = [_row(r.dataset.name, evaluation_of(r.parts, "paper", r.dataset).metrics) for r in results]
     table = pd.DataFrame([*rows, _row("together", evaluation.metrics)])
-    name = "+".join(r.dataset.name for r in results)
+    name = joined_name([result.dataset for result in results])
 
     def write(folder: Path) -> None:
         write_table(evaluation.predictions, folder / "predictions.csv")

@@ -8,7 +8,7 @@ dataset is tested with the k and k' of the networks; its own annotations are onl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,53 +16,25 @@ import numpy as np
 from feature_extraction import VideoFeatures
 from prepare_training import fold_of_all, half_length, recognition_samples
 from train_evaluate import Hyperparameters, evaluate_folds, run_folds
-from Utils.across.datasets import (
-    People,
-    every_nth,
-    joined_name,
-    lengths_at,
-    named_datasets,
-    people_of,
-    require_different_people,
-    slower,
-)
-from Utils.across.results import Tested, write_pooled, write_tested, write_trained
+from Utils.across.datasets import lengths_at, name_of_networks, named_datasets
+from Utils.across.people import People, require_different_people
+from Utils.across.rates import slower
+from Utils.across.results import Tested, Trained, write_pooled, write_submissions, write_tested, write_trained
+from Utils.across.sources import Source, read_source, require_kinds
 from Utils.across.weights import network_of_all, require_strangers
-from Utils.dataset_run.data import crops_of, features_of, read_data
+from Utils.dataset_run.data import crops_of, features_of
 from Utils.dataset_run.folder import RunPart, print_remarks
 from Utils.datasets.table import THREE_CLASSES, Dataset
 from Utils.errors import InputError
 from Utils.methods.table import METHODS, Method
-from Utils.records import Fold, Length, Video, shown_length
+from Utils.own_video.weights import OwnWeights
+from Utils.records import Fold, Length, shown_length
 from Utils.screen import heading
 from Utils.settings import MEAN_LENGTH, MEDIAN_LENGTH, Settings
 from Utils.study.dataset import pair_distances
 from Utils.work.cache import remove_leftovers, require_writable
 from Utils.work.machine import cores
 from Utils.work.parallel import Workers, connect
-
-
-@dataclass(frozen=True)
-class Source:
-    """One kind of expressions of one dataset, after steps 1 and 2.
-
-    Attributes
-    ----------
-    dataset : Dataset
-    videos, found : list of Video
-        Those that take part, and all. Every video has its frame rate.
-    every : int
-        Every n-th of the recorded frames is used.
-    people : People
-    remarks : list of str
-    """
-
-    dataset: Dataset
-    videos: list[Video]
-    found: list[Video]
-    every: int
-    people: People
-    remarks: list[str]
 
 
 def run_across(settings: Settings) -> int:
@@ -83,79 +55,118 @@ def run_across(settings: Settings) -> int:
     for dataset in (*trained, *tested):
         if dataset.one_per_video and not method.short_videos:
             raise InputError(f"{method.name} is for long videos; leave {dataset.name} out")
-        remove_leftovers(settings.cache_dir / dataset.name, depth=3)
+    splits = [(trained, tested)]  # the datasets that are trained on and tested, several times
+    if settings.leave_one_dataset_out:
+        splits = [([d for d in trained if d is not held_out], [held_out]) for held_out in trained]
+    for training, of_test in splits:
+        require_kinds(settings.kinds, training, of_test)
     for folder, flag in ((settings.output_dir, "--output_dir"), (settings.cache_dir, "--cache_dir")):
         require_writable(folder, flag)
     if settings.train_on and settings.weights_dir:
         require_writable(settings.weights_dir, "--weights_dir")
     with connect(settings.workers, settings.scheduler, (settings.output_dir, settings.cache_dir)) as workers:
+        print(f"{method.name} across datasets, {workers}")
         run = _Across(settings, method, workers)
+        for training, of_test in splits:  # whatever is wrong with the data is found before the work begins
+            run.require_usable(training, of_test)
+        results = [tested for split in splits for tested in run.train_and_test(*split)]
         if settings.leave_one_dataset_out:
-            run.leave_one_out(trained)
-        else:
-            weights_dir, name = settings.weights_source, settings.dataset_name
-            if trained:
-                weights_dir, name = run.train(trained, tested)
-            results = [run.test(dataset, weights_dir, name) for dataset in tested]
-            if len(results) > 1:
-                write_pooled(settings, results, "pooled")
-    print_remarks(list(dict.fromkeys(run.remarks)))
+            write_pooled(settings, results, "leave-one-dataset-out")
+        elif len(annotated := [result for result in results if result.dataset.annotated]) > 1:
+            write_pooled(settings, annotated, "pooled")
+        if len(unannotated := [result for result in results if not result.dataset.annotated]) > 1:
+            write_submissions(settings, unannotated)
+    print_remarks(run.remarks_on(list(run.remarks)))
     if report := workers.memory_report():
         print(f"\n{report}")
     return run.n_left_out
 
 
 class _Across:
-    """What the parts of a run across datasets share."""
+    """What the parts of a run across datasets share.
+
+    Attributes
+    ----------
+    sources : dict of (str, str) to Source
+        (name of the dataset, kind) -> what was read of it.
+    remarks : dict of str to list of str
+        Name of the dataset -> remarks on it.
+    """
 
     def __init__(self, settings: Settings, method: Method, workers: Workers) -> None:
         self.settings, self.method, self.workers = settings, method, workers
-        self.remarks: list[str] = []
-        self.n_left_out = 0
+        self.sources: dict[tuple[str, str], Source] = {}
+        self.remarks: dict[str, list[str]] = {}
+        self.left_out: set[tuple[str, str, str]] = set()
 
-    def leave_one_out(self, datasets: Sequence[Dataset]) -> None:
-        """Test every dataset with networks that were trained on all others, and pool the counts."""
-        results = []
-        for held_out in datasets:
-            others = [dataset for dataset in datasets if dataset is not held_out]
-            weights_dir, name = self.train(others, [held_out])
-            results.append(self.test(held_out, weights_dir, name))
-        write_pooled(self.settings, results, "leave-one-dataset-out")
+    @property
+    def n_left_out(self) -> int:
+        """The number of videos that should take part, and have no features."""
+        return len(self.left_out)
 
-    def train(self, datasets: Sequence[Dataset], tested: Sequence[Dataset]) -> tuple[Path, str]:
+    def remarks_on(self, names: Sequence[str]) -> list[str]:
+        """The remarks on datasets, each once. They name the dataset if the run has several."""
+        named = [(name, remark) for name in names for remark in self.remarks.get(name, ())]
+        several = len({name for name, _ in self.sources}) > 1
+        return list(dict.fromkeys(f"{name}: {remark}" if several else remark for name, remark in named))
+
+    def kinds_of(self, dataset: Dataset) -> list[str]:
+        """The kinds of expressions for which a dataset is tested."""
+        return [kind for kind in self.settings.kinds if not dataset.annotated or kind in dataset.kinds]
+
+    def require_usable(self, training: Sequence[Dataset], tested: Sequence[Dataset]) -> None:
+        """Read the datasets of one training and its tests.
+
+        Raises InputError if one, or the weights, cannot be used, or somebody would be trained on and tested.
+        """
+        settings, people = self.settings, []
+        for kind in settings.kinds:
+            people += [self.read(dataset, kind).people for dataset in training if kind in dataset.kinds]
+        for dataset in tested:
+            for kind in self.kinds_of(dataset):
+                if not training:
+                    network_of_all(settings.weights_source, settings.dataset_name, self.method, kind)
+                source = self.read(dataset, kind)
+                require_different_people(people, source.people)
+                if not training:
+                    require_strangers(settings.weights_source, settings.dataset_name, self.method, kind, source.people)
+
+    def train_and_test(self, training: Sequence[Dataset], tested: Sequence[Dataset]) -> list[Tested]:
+        """Train, if there are datasets for it, and test."""
+        weights_dir, name = self.settings.weights_source, self.settings.dataset_name
+        if training:
+            weights_dir, name = self.train(training)
+        return [self.test(dataset, weights_dir, name) for dataset in tested]
+
+    def train(self, datasets: Sequence[Dataset]) -> tuple[Path, str]:
         """Train on all subjects of `datasets`. Returns the folder of weights, and the name of the new ones in it."""
-        name = self.settings.dataset_name or joined_name(
-            [slower(dataset, self.settings.highest_fps)[0] for dataset in datasets]
-        )
-        parts, people = [], []
-        for kind in self.settings.kinds:
+        kinds = self.settings.kinds
+        of_kinds = {kind: [self.read(d, kind) for d in datasets if kind in d.kinds] for kind in kinds}
+        name = self.settings.dataset_name or name_of_networks([slower(d, self.settings.highest_fps) for d in datasets])
+        parts: list[RunPart] = []
+        people: dict[str, People] = {}
+        for kind, sources in of_kinds.items():
             heading(f"Training on {name}: {kind}-expressions")
-            fitting = [dataset for dataset in datasets if kind in dataset.kinds]
-            self.remarks += [f"{d.title} annotates no {kind}-expressions" for d in datasets if d not in fitting]
-            if not fitting:
-                raise InputError(f"none of {name} annotates {kind}-expressions; leave --expression {kind} out")
-            sources = [self.read(dataset, kind) for dataset in fitting]
-            for dataset in tested:
-                if kind in dataset.kinds or not dataset.annotated:
-                    require_different_people([source.people for source in sources], self.read(dataset, kind).people)
-            people += [source.people for source in sources if source.people not in people]
+            for dataset in datasets:
+                if kind not in dataset.kinds:
+                    self.remarks.setdefault(dataset.name, []).append(f"annotates no {kind}-expressions")
             parts.append(self.train_kind(name, sources, kind))
-        rates = sorted({fps for part in parts for fps in part.rates})
-        joined = replace(
-            datasets[0], name=name, title=name, fps=rates[-1], k=pair_distances(rates), scan=None, generated=False,
-            kinds=tuple(self.settings.kinds),
-        )  # fmt: skip
-        trained = [part.part for part in parts]
-        return write_trained(self.settings, joined, self.method, trained, people, self.remarks), name
+            for source in sources:
+                known = people.get(source.dataset.name)
+                people[source.dataset.name] = source.people if known is None else known.joined(source.people)
+        remarks = self.remarks_on([*(dataset.name for dataset in datasets), name])
+        fps = {kind: max(v.fps for s in sources for v in s.videos) for kind, sources in of_kinds.items()}
+        trained = Trained(name, parts, list(people.values()), fps)
+        return write_trained(self.settings, trained, self.method, remarks), name
 
-    def train_kind(self, name: str, sources: Sequence[Source], kind: str):
+    def train_kind(self, name: str, sources: Sequence[Source], kind: str) -> RunPart:
         """Train on one kind of expressions."""
         steps, settings = self.method.steps, self.settings
         averages = {settings.half_length_from or source.dataset.half_length_from for source in sources}
         k_prime = half_length([v for s in sources for v in s.videos], MEDIAN_LENGTH in averages)
         rates = sorted({v.fps for s in sources for v in s.videos})
         k = steps.pair_distance(replace(sources[0].dataset, k=pair_distances(rates)), k_prime)
-        print(f"  k = {shown_length(k)}, k' = {shown_length(k_prime)} frames")
+        print_lengths(k, k_prime)
         if len(averages) > 1:
             print(f"  k' is made from the {MEDIAN_LENGTH}, which one of the datasets needs, not from the {MEAN_LENGTH}")
         features: list[VideoFeatures] = []
@@ -180,28 +191,27 @@ class _Across:
             method=steps.folds,
             kind=kind,
         )
-        self.remarks += remarks
-        return TrainedPart(RunPart(kind, k, k_prime, results, {}), rates)
+        self.remarks.setdefault(name, []).extend(remarks)
+        return RunPart(kind, k, k_prime, results, {})
 
     def test(self, dataset: Dataset, weights_dir: Path, name: str) -> Tested:
         """Test a dataset with networks that were trained on all subjects of other ones, and write its folder."""
         parts, sources = [], []
-        kinds = [kind for kind in self.settings.kinds if not dataset.annotated or kind in dataset.kinds]
-        if not kinds:
-            kind = self.settings.kinds[0]
-            raise InputError(f"{dataset.title} annotates no {kind}-expressions; leave --expression out")
-        for kind in kinds:
-            heading(f"Testing on {dataset.title}: {kind}-expressions, networks of {name}")
+        for kind in self.kinds_of(dataset):
             source = self.read(dataset, kind)
+            heading(f"Testing on {source.dataset.title}: {kind}-expressions, networks of {name}")
             weights = network_of_all(weights_dir, name, self.method, kind)
             require_strangers(weights_dir, name, self.method, kind, source.people)
+            if weights.caution:
+                print(f"  WARNING: {weights.caution}")
             parts.append(self.test_kind(source, weights, name, kind))
             sources.append(source)
-        tested = Tested(sources[0].dataset, parts, sources[0].every, name)
-        write_tested(self.settings, self.method, tested, self.remarks, self.workers)
-        return tested
+        recorded = {key: video for source in sources for key, video in source.recorded.items()}
+        tested = Tested(dataset.name, sources[0].dataset, parts, recorded, name)
+        remarks = self.remarks_on([dataset.name])
+        return replace(tested, folder=write_tested(self.settings, self.method, tested, remarks, self.workers))
 
-    def test_kind(self, source: Source, weights, name: str, kind: str) -> RunPart:
+    def test_kind(self, source: Source, weights: OwnWeights, name: str, kind: str) -> RunPart:
         """Test one kind of expressions."""
         settings, steps = self.settings, self.method.steps
         rates = sorted({v.fps for v in source.videos})
@@ -209,7 +219,7 @@ class _Across:
         n_expressions = sum(len(v.expressions) for v in source.videos)
         print(f"  {len({v.subject for v in source.videos})} subjects, {len(source.videos)} videos", end="")
         print(f", {n_expressions} {kind}-expressions" if source.dataset.annotated else ", not annotated")
-        print(f"  k = {shown_length(k)}, k' = {shown_length(k_prime)} frames")
+        print_lengths(k, k_prime)
         features = self.features(source, k)
         subjects = tuple(dict.fromkeys(f.video.subject for f in features))
         nothing = np.array([], np.int64)
@@ -227,31 +237,33 @@ class _Across:
             method=steps.folds,
             kind=kind,
         )
-        self.remarks += remarks
-        self.n_left_out += len(source.videos) - len(features)
+        self.remarks.setdefault(source.name, []).extend(remarks)
         run = evaluate_folds(results, features, source.dataset, k_prime, settings, "paper", (), steps.spotting, kind)
         return RunPart(kind, k, k_prime, results, {"paper": run})
 
     def read(self, dataset: Dataset, kind: str) -> Source:
-        """Steps 1 and 2."""
-        data = read_data(self.settings, dataset, kind, not self.method.recognises, self.workers)
-        at_rate, every = slower(dataset, self.settings.highest_fps)
-        videos, found = ([every_nth(v, every, at_rate.fps) for v in some] for some in (data.videos, data.found))
-        self.remarks += data.remarks
-        return Source(at_rate, videos, found, every, people_of(dataset, data.videos), data.remarks)
+        """Steps 1 and 2, once for each dataset and kind."""
+        if (dataset.name, kind) not in self.sources:
+            source = read_source(self.settings, dataset, kind, self.method, self.workers)
+            remove_leftovers(self.settings.cache_dir / source.dataset.name, depth=3)
+            self.sources[dataset.name, kind] = source
+            self.remarks.setdefault(dataset.name, []).extend(source.remarks)
+        return self.sources[dataset.name, kind]
 
     def features(self, source: Source, k: Length) -> list[VideoFeatures]:
         """Steps 3 and 4."""
         dataset, steps = source.dataset, self.method.steps
         videos, remarks = crops_of(self.settings, dataset, source.videos, source.found, self.workers)
         features, more = features_of(self.settings, dataset, videos, k, steps.features, self.workers)
-        self.remarks += remarks + more
+        self.remarks.setdefault(source.name, []).extend([*remarks, *more])
+        there = {(f.video.subject, f.video.name) for f in features}
+        keys = {(v.subject, v.name) for v in source.videos}
+        self.left_out |= {(source.name, *key) for key in keys - there}
+        if not features:
+            raise InputError(f"{dataset.title}: none of its {len(source.videos)} video(s) can be used")
         return features
 
 
-@dataclass(frozen=True)
-class TrainedPart:
-    """Networks of one kind of expressions, and the frame rates of the videos that they were trained on."""
-
-    part: RunPart
-    rates: list[float]
+def print_lengths(k: Length, k_prime: Length) -> None:
+    """Print k and k'."""
+    print(f"  frames: k = {shown_length(k)}; k' = {shown_length(k_prime)}")

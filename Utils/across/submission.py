@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -32,47 +34,82 @@ COLUMNS = {
     RECOGNITION: ("subject", "video", "onset", "offset", "emotion"),
 }
 NO_EMOTION = ("", OTHERS, "neutral")  # not submitted for recognition
+UNIX, READABLE = 3, 0o100644  # where the files in the archive come from (in the format's own numbers), and their mode
 WRITTEN = (2000, 1, 1, 0, 0, 0)  # time of the files in the archive, so that equal results give equal bytes
 
 
+class Recorded(NamedTuple):
+    """A video as it was recorded: every how many of its frames one was used, and its number of frames if known."""
+
+    every: int = 1
+    n_frames: int | None = None
+
+
+def recorded_frames(recorded: Recorded, n_used: int) -> int:
+    """The number of frames of a recorded video, of which `n_used` frames were used: the least, if it is not known.
+
+    0 if nothing is known of it.
+    """
+    return recorded.n_frames or max(0, (n_used - 1) * recorded.every + 1)
+
+
 def submitted_intervals(
-    predictions: pd.DataFrame, n_frames: Mapping[tuple[str, str], int], frame_base: int | None, every: int = 1
+    predictions: pd.DataFrame,
+    videos: Mapping[tuple[str, str], Recorded],
+    frame_base: int | None,
 ) -> pd.DataFrame:
     """Predictions in the frames of the recorded videos.
 
     Parameters
     ----------
     predictions : DataFrame
-        Columns subject, video, onset, offset, emotion, kind. Frames count from 0.
-    n_frames : mapping of (str, str) to int
-        (subject, video) -> its number of frames, as they were used.
+        Columns subject, video, onset, offset, emotion, kind. Frames are those that were used, and count from 0.
+    videos : mapping of (str, str) to Recorded
+        (subject, video) -> the recorded video, with its number of frames.
     frame_base : int or None
         The number of a video's first frame in the result; None: 0.
-    every : int
-        Every n-th of the recorded frames was used.
 
     Returns
     -------
     DataFrame
-        The same columns. onset and offset are within the video, and numbered from `frame_base`. Intervals that lie
-        beside the video are left out.
+        The same columns, in order of `videos`, then of onsets. onset and offset are within the video, and numbered
+        from `frame_base`. Intervals that lie beside the video are left out. emotion is "" where it is none, or others.
     """
-    keys = zip(predictions["subject"], predictions["video"], strict=True)
-    last = pd.Series([n_frames[key] * every - 1 for key in keys], index=predictions.index, dtype="int64")
+    keys = list(zip(predictions["subject"], predictions["video"], strict=True))
+    of_rows, places = [videos[key] for key in keys], {key: place for place, key in enumerate(videos)}
+    every, last = (
+        pd.Series(values, index=predictions.index, dtype="int64")
+        for values in ([v.every for v in of_rows], [v.n_frames - 1 for v in of_rows])
+    )
     onset = (predictions["onset"] * every).clip(lower=0)
     offset = (predictions["offset"] * every + every - 1).clip(upper=last)
     inside = onset <= offset
-    found = predictions.assign(onset=onset + (frame_base or 0), offset=offset + (frame_base or 0))
-    return found.loc[inside, ["subject", "video", "onset", "offset", "emotion", "kind"]].reset_index(drop=True)
+    emotion = predictions["emotion"].fillna("")
+    found = predictions.assign(
+        onset=onset + (frame_base or 0),
+        offset=offset + (frame_base or 0),
+        emotion=emotion.mask(emotion.isin(NO_EMOTION), ""),
+        place=[places[key] for key in keys],
+    )[inside]
+    found = found.sort_values(["place", "onset", "offset"], kind="stable")
+    return found[["subject", "video", "onset", "offset", "emotion", "kind"]].reset_index(drop=True)
 
 
-def submission_tables(found: pd.DataFrame, several_names: bool) -> dict[str, pd.DataFrame]:
-    """File name -> its table. `several_names`: subjects have videos of one name, so `vid` is `<subject>_<video>`."""
-    vid = found["subject"] + "_" + found["video"] if several_names else found["video"]
+def video_ids(videos: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """(subject, video) -> `vid`: the video's name, or `<subject>_<video>` if several videos have this name."""
+    names = Counter(name for _, name in videos)
+    return {
+        (subject, name): name if names[name] == 1 or subject == name else f"{subject}_{name}"
+        for subject, name in videos
+    }
+
+
+def submission_tables(found: pd.DataFrame, ids: Mapping[tuple[str, str], str]) -> dict[str, pd.DataFrame]:
+    """File name -> its table. `ids`: see `video_ids`."""
+    vid = [ids[key] for key in zip(found["subject"], found["video"], strict=True)]
     kinds = found["kind"].map(MEGC_TYPES)
     spotted = pd.DataFrame({"vid": vid, "onset": found["onset"], "offset": found["offset"], "type": kinds})
-    emotions = found["emotion"].fillna("")
-    recognised = found[(found["kind"] == MICRO) & ~emotions.isin(NO_EMOTION)]
+    recognised = found[(found["kind"] == MICRO) & (found["emotion"] != "")]
     return {
         SPOTTING_2022: spotted.rename(columns={"onset": "pred_onset", "offset": "pred_offset"}),
         SPOTTING_2023: spotted,
@@ -80,7 +117,7 @@ def submission_tables(found: pd.DataFrame, several_names: bool) -> dict[str, pd.
     }
 
 
-def counts_of(found: pd.DataFrame, videos: Mapping[tuple[str, str], int]) -> list[dict]:
+def counts_of(found: pd.DataFrame, videos: Iterable[tuple[str, str]]) -> list[dict]:
     """For each video how many expressions of each kind there are, and their intervals."""
     rows = []
     for subject, video in videos:
@@ -100,22 +137,24 @@ def counts_of(found: pd.DataFrame, videos: Mapping[tuple[str, str], int]) -> lis
 
 
 def write_submission(
-    folder: Path,
-    predictions: pd.DataFrame,
-    n_frames: Mapping[tuple[str, str], int],
-    frame_base: int | None,
-    every: int = 1,
+    folder: Path, predictions: pd.DataFrame, videos: Mapping[tuple[str, str], Recorded], frame_base: int | None
 ) -> None:
     """Write all files into a new folder. Parameters: see `submitted_intervals`."""
     folder.mkdir()
-    found = submitted_intervals(predictions, n_frames, frame_base, every)
-    several_names = len({video for _, video in n_frames}) < len(n_frames)
-    for name, table in submission_tables(found, several_names).items():
+    found = submitted_intervals(predictions, videos, frame_base)
+    for name, table in submission_tables(found, video_ids(list(videos))).items():
         write_table(table, folder / name)
-    write_json(folder / COUNTS, counts_of(found, n_frames))
-    files = (*COLUMNS, COUNTS)
+    write_json(folder / COUNTS, counts_of(found, videos))
+    write_archive(folder / ARCHIVE, {name: folder / name for name in (*COLUMNS, COUNTS)})
+
+
+def write_archive(path: Path, files: Mapping[str, Path]) -> None:
+    """Write a ZIP archive: name in it -> file. Equal files give equal bytes."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in files:
-            archive.writestr(zipfile.ZipInfo(name, WRITTEN), (folder / name).read_bytes())
-    (folder / ARCHIVE).write_bytes(packed.getvalue())
+        for name, file in files.items():
+            entry = zipfile.ZipInfo(name, WRITTEN)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system, entry.external_attr = UNIX, READABLE << 16
+            archive.writestr(entry, file.read_bytes())
+    path.write_bytes(packed.getvalue())

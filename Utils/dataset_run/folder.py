@@ -24,6 +24,7 @@ from Utils.evaluation.intervals import spread_of_mean
 from Utils.evaluation.kinds import pooled
 from Utils.evaluation.result import Evaluation
 from Utils.evaluation.tables import megc_table
+from Utils.evaluation.variants import format_variants, variants_table
 from Utils.methods.table import Method
 from Utils.networks.weights import DESCRIPTION
 from Utils.records import MACRO, MICRO, Length, frames_of
@@ -32,12 +33,16 @@ from Utils.report.losses import plot_losses
 from Utils.report.pages import write_report
 from Utils.report.tensorboard_logs import write_tensorboard
 from Utils.settings import BOTH, MEAN, Settings
+from Utils.tuning.table import Tuning
 from Utils.work.cache import atomic_file, write_json, write_new_folder
 from Utils.work.machine import git_revision, versions
 from Utils.work.parallel import Workers, run_units
 
 REMARKS_SHOWN = 12  # remarks that are printed at the end of a run
-LINKED = ("predictions.csv", "ground_truth.csv", "megc.csv", "metrics.json")  # from the report
+ARCHIVE = "submission/submission.zip"  # what `more` of `write_run` may write
+LINKED = ("predictions.csv", "ground_truth.csv", "megc.csv", "metrics.json", ARCHIVE)  # from the report
+COUNTED_ALWAYS = ("subject", "video", "videos", "predicted")  # in metrics.json, also without annotations
+UNKNOWN = "the videos have no annotations, so nothing can be compared: figures that need them are null"
 SYNTHETIC_FACES = (
     "The faces of this dataset are synthetic: its figures show that the code works, and nothing about people."
 )
@@ -55,6 +60,8 @@ class RunPart:
     results : sequence of FoldResult
     evaluated : dict of str to RunEvaluation
         Protocol -> the folds as this protocol counts them.
+    tuning : Tuning or None
+        With --tune: what was chosen, and what the fixed values give.
     """
 
     kind: str
@@ -62,6 +69,7 @@ class RunPart:
     k_prime: Length
     results: Sequence[FoldResult]
     evaluated: Mapping[str, RunEvaluation]
+    tuning: Tuning | None = None
 
 
 def evaluation_of(parts: Sequence[RunPart], protocol: str, dataset: Dataset) -> Evaluation:
@@ -109,12 +117,15 @@ def write_run(
     """
 
     def write(folder: Path) -> None:
-        _write_files(folder, settings, dataset, parts, remarks)
         if more:
             more(folder)
+        _write_files(folder, settings, dataset, parts, remarks)
         for part in parts:
             ending = f"-{part.kind}" if len(parts) > 1 else ""
             run = part.evaluated[settings.protocol]
+            if part.tuning:
+                write_table(part.tuning.table(), folder / f"tuning{ending}.csv")
+                write_table(part.tuning.compared(), folder / f"tuning_figures{ending}.csv")
             _draw_figures(folder / f"figures{ending}", settings, dataset, part.k_prime, run, workers)
             if settings.train:
                 histories = {r.fold.held_out: r.history for r in part.results}
@@ -146,11 +157,12 @@ def _write_files(
     described = describe_run(settings, dataset, parts)
     write_json(folder / "settings.json", described)
     write_table(predictions, folder / "predictions.csv")
-    write_table(ground_truth, folder / "ground_truth.csv")
+    if dataset.annotated:
+        write_table(ground_truth, folder / "ground_truth.csv")
     scores = [s for part in parts for s in part.evaluated[settings.protocol].scores]
     last_frames = {(s.video.subject, s.video.name): len(s.video.frames) - 1 for s in scores}
     write_table(megc_table(predictions, last_frames), folder / "megc.csv")
-    write_json(folder / "metrics.json", evaluation.metrics)
+    write_json(folder / "metrics.json", evaluation.metrics if dataset.annotated else unknown(evaluation.metrics))
     if remarks:
         (folder / "remarks.txt").write_text("\n".join(remarks) + "\n", encoding="utf-8")
     write_report(
@@ -169,12 +181,24 @@ def _write_files(
             for part in parts
         ),
         dataset.classes,
-        evaluations=evaluations,
+        evaluations=evaluations if dataset.annotated else {},
         settings=described,
-        links={name: name for name in LINKED},
-        remarks=remarks,
+        links={name: name for name in LINKED if (folder / name).is_file()},
+        remarks=remarks if dataset.annotated else [UNKNOWN, *remarks],
         warnings=[SYNTHETIC_FACES] if dataset.generated else [],
     )
+
+
+def unknown(metrics: Mapping) -> dict:
+    """The metrics of videos without annotations: how much is predicted, and None for what needs annotations."""
+
+    def none(row: Mapping | None) -> dict | None:
+        return row and {key: value if key in COUNTED_ALWAYS else None for key, value in row.items()}
+
+    rows = {name: [none(row) for row in metrics[name]] for name in ("per_subject", "per_video")}
+    about = {key: none(metrics[key]) for key in ("spotting", "analysis", "recognition")}
+    of_kinds = {kind: none(row) for kind, row in metrics["by_kind"].items()}
+    return dict(metrics) | about | rows | {"strs": None, "by_kind": of_kinds, "intervals": None, "notes": [UNKNOWN]}
 
 
 def _title(settings: Settings, dataset: Dataset) -> str:
@@ -241,6 +265,24 @@ def write_comparison(settings: Settings, figures: Mapping[str, Mapping[str, Mapp
     print(format_comparison(table))
     print("  F1 with its 95 % interval, and its difference from the first method: bootstrap over the subjects")
     print(f"\n  the comparison is in {final}")
+    return final
+
+
+def write_variants(settings: Settings, evaluations: Mapping[str, Evaluation]) -> Path:
+    """Print the figures of variants side by side, and write them as ablation.csv in a folder of its own.
+
+    `evaluations` has those of each variant; the first one is the method as it is. Returns the folder.
+    """
+    table = variants_table(evaluations)
+    final = write_new_folder(
+        settings.output_dir / run_name(settings, "-ablation"),
+        lambda folder: write_table(table, folder / "ablation.csv"),
+    )
+    subjects = {subject for evaluation in evaluations.values() for subject in evaluation.sums.subjects}
+    print(f"\n{len(evaluations)} variants on {settings.dataset_name}, {len(subjects)} subjects")
+    print(format_variants(table))
+    print("  95 % intervals, and differences from the first row: bootstrap over the subjects")
+    print(f"\n  the table is in {final}")
     return final
 
 

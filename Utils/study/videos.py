@@ -18,6 +18,7 @@ from Utils.records import Video, natural_key
 
 LATEST_START = 100  # of the first file, up to which the frames before it are taken as missing
 SAME_RATE = 0.01  # share by which a frame rate in a table may differ from that of the video file
+COLOR, DEPTH = "color", "depth"  # folders of CAS(ME)^3 with the frames of a video, and with others
 FRAME_NAME = "{:06d}.jpg"  # stands for a frame of a video file
 
 
@@ -92,18 +93,27 @@ def find_study_videos(folder: Path, fps: float | None) -> Iterator[tuple[Video, 
     """All videos below a folder, in natural order, and remarks on each.
 
     A video is a video file, or a folder that has images. Its subject is the topmost folder on the way to it, and its
-    name is the rest of the way, joined by `_`. A video at the top is a subject of its own. Raises InputError as
-    `open_study_video` does.
+    name is the rest of the way, joined by `_`. A video at the top is a subject of its own. A folder `color`, as of
+    CAS(ME)^3, is not part of the way, and `depth` beside it is skipped. Raises InputError as `open_study_video` does,
+    and if a folder cannot be read.
     """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror})")
+
     paths = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+    for parent, folders, files in os.walk(folder, onerror=refuse):
+        skipped = (DEPTH,) if COLOR in map(str.lower, folders) else ()
+        folders[:] = [
+            name for name in folders if not name.startswith((".", "__MACOSX")) and name.lower() not in skipped
+        ]
         files = [Path(parent, name) for name in files if not name.startswith(".")]
         paths += [path for path in files if path.suffix.lower() in SUFFIXES]
         if any(path.suffix.lower() in IMAGE_SUFFIXES for path in files):
             paths.append(Path(parent))
     for path in sorted(paths, key=lambda path: natural_key(str(path))):
         way = path.relative_to(folder)
+        way = way.parent if path.is_dir() and way.name.lower() == COLOR else way
         parts = (way if path.is_dir() else way.with_suffix("")).parts or (folder.resolve().name,)
         subject, name = parts[0], "_".join(parts[1:]) or parts[0]
         yield open_study_video(path, subject, name, fps if path.is_dir() else None)
