@@ -193,7 +193,7 @@ def _rows(annotations: Annotations, kind: str, where: str) -> list[str]:
     lines = ["", f"{where} rows: {len(annotations.rows)} {kind}-expressions that can be used"]
     for reason, places in annotations.skipped.items():
         shown = f": {'; '.join(places)}" if len(places) <= PLACES_SHOWN else ""
-        lines.append(f"  {len(places)} skipped by the protocol, {reason}{shown}")
+        lines.append(f"  {len(places)} skipped, {reason}{shown}")
     return lines + _listed("rows left out because they are faulty", annotations.left_out)
 
 

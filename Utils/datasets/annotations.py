@@ -169,7 +169,7 @@ class Annotations:
         lines = []
         if self.skipped:
             reasons = ", ".join(f"{len(places)} {reason}" for reason, places in self.skipped.items())
-            lines.append(f"{sum(map(len, self.skipped.values()))} row(s) skipped by the protocol: {reasons}")
+            lines.append(f"{sum(map(len, self.skipped.values()))} row(s) skipped: {reasons}")
         if self.left_out:
             lines.append(f"{len(self.left_out)} row(s) left out because they are faulty")
         return lines

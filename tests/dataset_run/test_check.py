@@ -26,7 +26,7 @@ def test_check_of_a_whole_dataset():
         "  others: 2 expressions of 2 subjects, spotted and not recognised",
         "  subjects without an expression of an evaluated class: 006, 013",
         "workbook rows: 7 micro-expressions that can be used",
-        "  1 skipped by the protocol, onset 0: SAMM_LongVideos_V2_Release.xlsx, sheet 'Sheet1', row 16",
+        "  1 skipped, onset 0: SAMM_LongVideos_V2_Release.xlsx, sheet 'Sheet1', row 16",
         "rows left out because they are faulty: 7",
         "remarks on annotations and folders: 2",
         "  every file begins and ends as an image, and the first of each video can be decoded",

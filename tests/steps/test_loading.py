@@ -133,7 +133,7 @@ def test_message_names_workbook_and_sheet():
     _, annotations, _ = load("CASME2", shared_layout("CASME2", faults=True))
     assert annotations.left_out[0].startswith("CASME2_label_Ver_2.xls, sheet 'Sheet1', row 13, column A: ")
     assert annotations.skipped["apex /"] == ["CASME2_label_Ver_2.xls, sheet 'Sheet1', row 6"]
-    assert annotations.summary()[0].startswith("4 row(s) skipped by the protocol: 1 apex /, 1 fear (not evaluated)")
+    assert annotations.summary()[0].startswith("4 row(s) skipped: 1 apex /, 1 fear (not evaluated)")
 
 
 def test_remarks_on_folders_and_frames():
