@@ -36,8 +36,8 @@ class AnnotatedRow:
     expression : Expression
     where : str
         Workbook, sheet and row.
-    first_frame : int
-        The number, as the workbook counts, of the frame with index 0.
+    first_frame : int or None
+        The number, as the workbook counts, of the frame with index 0. None if it is no number in the frames' names.
     apex_number : int or None
         The number in the workbook's apex cell, even if it means "unknown" (SAMM's -1). None if the dataset's workbook
         marks no apex as unknown by a number, or has no apex.
@@ -49,7 +49,7 @@ class AnnotatedRow:
     video: str
     expression: Expression
     where: str
-    first_frame: int = 1
+    first_frame: int | None = 1
     apex_number: int | None = None
     exact: bool = False
 

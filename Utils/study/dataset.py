@@ -260,7 +260,8 @@ def _add_expressions(
             continue
         if expression.apex is not None and not expression.onset <= expression.apex <= expression.offset:
             study.found.remarks.append(f"{row.where}: the apex lies outside onset to offset; the row is used as it is")
-        study.expressions.append(AnnotatedRow(row.subject, row.video, expression, row.where, base, exact=True))
+        numbered = base if row.has_frames and not row.of_own_video else None
+        study.expressions.append(AnnotatedRow(row.subject, row.video, expression, row.where, numbered, exact=True))
 
 
 def _expression(row: StudyRow, video: Video, base: int) -> Expression:

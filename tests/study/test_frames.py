@@ -102,6 +102,12 @@ def test_times_that_are_rounded_too_much_do_not_tell_the_base(root):
     assert "does not say whether" in refused(root, two, frame_base=None, fps=200)
 
 
+def test_the_most_exact_time_of_a_file_says_how_exact_they_are(root):
+    """Programs leave out zeros at the end: 0.5 among times of four decimals is 0.5000."""
+    text = BOTH + "anna,talk,16,,19,0.5,,0.6\nanna,talk,21,,24,0.6667,,0.7667\n"
+    assert frames(study_of(root, text, frame_base=None)) == [(15, None, 18), (20, None, 23)]
+
+
 def test_one_wrong_row_does_not_change_the_base_of_a_file(root):
     rows = [f"anna,talk,{i + 1},,{i + 3},{i / 30:.4f},,{(i + 2) / 30:.4f}\n" for i in (3, 10, 20)]
     dataset = study_of(root, BOTH + "anna,talk,40,,50,0.1000,,0.3000\n" + "".join(rows), frame_base=None)
@@ -131,6 +137,13 @@ def test_a_folder_that_begins_with_another_number_gets_a_remark(tmp_path):
     assert [
         remark for remark in remarks if "img000.jpg: is the first frame, but the annotations count from 1" in remark
     ]
+
+
+@pytest.mark.parametrize("text", [TIMES + "anna,talk,0.1,,0.2\n", "video,face,onset,offset\ntalk,0,1,9\n"])
+def test_times_and_own_videos_do_not_count_by_the_names_of_frames(root, text):
+    dataset = study_of(root, text, frame_base=None)
+    _, remarks = match_expressions(dataset.scan(root).videos, read(dataset))
+    assert not [remark for remark in remarks if "is the first frame" in remark]
 
 
 # Seconds
@@ -184,6 +197,16 @@ def test_each_video_is_read_at_its_own_rate(tmp_path):
 
 def test_a_frame_is_taken_where_frame_and_time_are_given(root):
     assert frames(study_of(root, BOTH + "anna,talk,10,,20,0.3633,,0.64\n", frame_base=0)) == [(10, None, 20)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "agrees"), [("0.3800", True), ("0.3867", False), ("0.2867", True), ("0.2800", False)]
+)
+def test_a_frame_and_its_time_may_differ_by_less_than_a_frame_and_a_half(root, seconds, agrees):
+    """Frame 10 is at 0.3333 s. 0.38 s is 1.4 frames later, 0.3867 s 1.6 frames; 0.2867 s is 1.4 frames earlier."""
+    row = f"anna,talk,10,,20,{seconds},,0.6667\n"
+    found = read(study_of(root, BOTH + row + "anna,talk,30,,40,1.0000,,1.3333\n", frame_base=0))
+    assert len(found.left_out) == (not agrees) and len(found.rows) == 1 + agrees
 
 
 # What does not fit

@@ -17,11 +17,14 @@ from pathlib import Path
 import pytest
 
 import main
+from face_crop import CropJob, crop_video
 from tests.support.cluster_units import end_process, raise_what_cannot_travel, refuse_2, square, wait_long
 from tests.support.command_line import QUICK, only_run
 from tests.support.paths import TESTS
 from tests.support.quicker import tables_only
+from tests.support.video_clips import face_clip, write_video
 from Utils.errors import InputError
+from Utils.study.videos import open_study_video
 from Utils.work import cluster
 from Utils.work.parallel import connect, run_units
 
@@ -102,6 +105,15 @@ def test_the_demo_gives_the_same_bytes_on_a_cluster(dask, tiny_demo, trained_dem
     assert predictions[0] == predictions[1] and predictions[0].count(b"\n") > 1
     for folder in (tmp_path, trained_demo.folder):
         assert not list(folder.rglob(".*.part"))
+
+
+def test_video_files_of_a_study_are_cropped_on_a_cluster(dask, tmp_path):
+    path = write_video(tmp_path / "talk.mp4", face_clip()[0][:6])
+    jobs = [CropJob(open_study_video(path, name, "talk", None)[0], tmp_path / name, ()) for name in ("anna", "ben")]
+    with connect(1, dask.address) as workers:
+        crops = run_units(crop_video, jobs, workers, "face crop", "video")
+    assert [len(found.video.frames) for found in crops] == [6, 6]
+    assert all(frame.is_file() for found in crops for frame in found.video.frames)
 
 
 # Units
