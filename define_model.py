@@ -7,6 +7,7 @@ joint = joint_network(spotting, recognition)                # both outputs in on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import keras
@@ -26,17 +27,20 @@ STREAM_L2, STREAM_POOL, STREAM_DROPOUT = 0.001, 3, 0.3  # regularisation; side a
 HEAD_FILTERS, HEAD_L2, HEAD_POOL, HEAD_DROPOUT = 8, 0.1, 2, 0.2  # filters of the convolution; then as above
 
 
-def spotting_network() -> keras.Model:
+def spotting_network(streams: Sequence[str] = tuple(STREAMS)) -> keras.Model:
     """The spotting network: [u, v, eps], each (batch, 42, 42, 1) float32 -> a score, (batch, 1).
 
     It has a stream for each input, and one linear output. Its layers are created stream by stream. The authors' weights
-    are loaded in that order.
+    are loaded in that order. With only some of `STREAMS` it has only these inputs, for ablations.
     """
-    inputs = [layers.Input(FEATURE_SHAPE, name=name) for name in STREAMS]
-    outputs = [_stream(x, name, filters) for x, (name, filters) in zip(inputs, STREAMS.items(), strict=True)]
-    streams = layers.Concatenate(name="streams")(outputs)  # 14 x 14 x 14
-    spot = layers.Dense(1, name="spot")(_head(streams, "spot"))
-    return keras.Model(inputs, spot, name="spotting")
+    inputs = [layers.Input(FEATURE_SHAPE, name=name) for name in streams]
+    outputs = [_stream(x, name, STREAMS[name]) for x, name in zip(inputs, streams, strict=True)]
+    # 14 x 14 x 14 with all streams
+    joined = (
+        layers.Concatenate(name="streams")(outputs) if len(outputs) > 1 else layers.Identity(name="streams")(outputs[0])
+    )
+    spot = layers.Dense(1, name="spot")(_head(joined, "spot"))
+    return keras.Model(inputs, spot, name=_named("spotting", streams))
 
 
 def recognition_network(spotting: keras.Model, n_classes: int) -> keras.Model:
@@ -48,12 +52,32 @@ def recognition_network(spotting: keras.Model, n_classes: int) -> keras.Model:
         layer.trainable = False
     head = _head(spotting.get_layer("streams").output, "recog")
     recog = layers.Dense(n_classes, activation="softmax", name="recog")(head)
-    return keras.Model(spotting.inputs, recog, name="recognition")
+    return keras.Model(spotting.inputs, recog, name=_named("recognition", streams_of(spotting)))
+
+
+def recognition_from_scratch(streams: Sequence[str] = tuple(STREAMS), n_classes: int = 3) -> keras.Model:
+    """The recognition network with streams of its own, which are trained, too: an ablation of the transfer."""
+    network = recognition_network(spotting_network(streams), n_classes)
+    for layer in network.layers:
+        layer.trainable = True
+    network.name = f"{network.name}_from_scratch"
+    return network
+
+
+def streams_of(network: keras.Model) -> tuple[str, ...]:
+    """The names of a network's streams, in order."""
+    return tuple(name for name in STREAMS if name in {tensor.name for tensor in network.inputs})
+
+
+def _named(task: str, streams: Sequence[str]) -> str:
+    """The name of a network: of its task, and of its streams if it has not all of them."""
+    return task if tuple(streams) == tuple(STREAMS) else "_".join([task, *streams])
 
 
 def joint_network(spotting: keras.Model, recognition: keras.Model) -> keras.Model:
     """Both networks over their shared streams: [u, v, eps] -> [score (batch, 1), probabilities (batch, n_classes)]."""
-    return keras.Model(spotting.inputs, [spotting.output, recognition.output], name="joint")
+    name = _named("joint", streams_of(spotting))
+    return keras.Model(spotting.inputs, [spotting.output, recognition.output], name=name)
 
 
 def frozen_streams(spotting: keras.Model) -> keras.Model:
@@ -61,7 +85,9 @@ def frozen_streams(spotting: keras.Model) -> keras.Model:
 
     The outputs are (batch, 14, 14, filters), one for each stream. Their dropout comes after this part.
     """
-    return keras.Model(spotting.inputs, [spotting.get_layer(f"{name}_pool").output for name in STREAMS], name="streams")
+    streams = streams_of(spotting)
+    outputs = [spotting.get_layer(f"{name}_pool").output for name in streams]
+    return keras.Model(spotting.inputs, outputs, name=_named("streams", streams))
 
 
 def recognition_head(recognition: keras.Model) -> keras.Model:
@@ -71,11 +97,13 @@ def recognition_head(recognition: keras.Model) -> keras.Model:
     they are frozen: their batch normalisation uses stored means and variances, so the same input always gives the same
     output.
     """
-    inputs = [layers.Input(recognition.get_layer(f"{name}_pool").output.shape[1:]) for name in STREAMS]
-    x = [recognition.get_layer(f"{name}_dropout")(x) for name, x in zip(STREAMS, inputs, strict=True)]
+    streams = streams_of(recognition)
+    inputs = [layers.Input(recognition.get_layer(f"{name}_pool").output.shape[1:]) for name in streams]
+    x = [recognition.get_layer(f"{name}_dropout")(x) for name, x in zip(streams, inputs, strict=True)]
+    x = x if len(x) > 1 else x[0]
     for name in ("streams", "recog_conv", "recog_pool", "recog_flatten", "recog_dropout", "recog"):
         x = recognition.get_layer(name)(x)
-    return keras.Model(inputs, x, name="recognition_head")
+    return keras.Model(inputs, x, name=_named("recognition_head", streams))
 
 
 def load_fold(weights: FoldWeights, n_classes: int):

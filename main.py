@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
-from Utils.datasets.table import DATASETS, Dataset, weights_entry
+from Utils.datasets.table import DATASETS, Dataset
 from Utils.errors import InputError, shown
 from Utils.methods.table import METHODS, Method
 from Utils.parsing import parse_settings
 from Utils.records import PROTOCOLS, Length, frames_of
-from Utils.screen import heading
-from Utils.settings import MEDIAN_LENGTH, Settings
+from Utils.screen import heading, print_memory
+from Utils.settings import MEAN, MEDIAN_LENGTH, NESTED, Settings
+from Utils.work.machine import cores
 
 # Exit codes
 DONE = 0
@@ -46,11 +49,18 @@ def main(argv: list[str] | None = None) -> int:
     settings = parse_settings(argv, tuple(DATASETS), METHODS)
     try:
         if settings.evaluate:
-            return evaluate_tables(settings)
+            from Utils.dataset_run.tables import evaluate_tables
+
+            return evaluate_tables(settings) or DONE
         if settings.agreement:
-            return compare_coders(settings)
+            from Utils.dataset_run.tables import compare_coders
+
+            return compare_coders(settings) or DONE
         if settings.video:
-            return check_videos(settings) if settings.check else analyse_videos(settings)
+            from Utils.own_video.command import analyse_videos, check_videos
+
+            n_failed, n = check_videos(settings) if settings.check else analyse_videos(settings)
+            return BAD_INPUT if n_failed == n else PARTLY_DONE if n_failed else DONE
         if isinstance(settings.check, Path):
             return check_submission(settings)
         if settings.train_on or settings.test_on:
@@ -63,6 +73,8 @@ def main(argv: list[str] | None = None) -> int:
             return check(settings, dataset)
         if settings.compare is not None:
             return compare_methods(settings, dataset)
+        if settings.ablate is not None:
+            return ablate(settings, dataset)
         return run(settings, dataset)[0]
     except InputError as error:
         print(f"main.py: {shown(error)}", file=sys.stderr)
@@ -97,14 +109,29 @@ def run(settings: Settings, dataset: Dataset) -> tuple[int, list[dict]]:
 
     Returns the exit code, and for each seed kind ("micro", "macro" or "overall") -> metrics.
     """
-    import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
     from Utils.dataset_run.folder import print_remarks, summarise_runs
-    from Utils.work.cache import remove_leftovers, require_writable
-    from Utils.work.machine import cores
-    from Utils.work.parallel import connect
 
     method = METHODS[settings.method]
     settings = replace(settings, workers=settings.workers or cores())
+    with begun(settings, dataset, method) as workers:
+        prepared = [prepare(settings, dataset, method, kind, workers) for kind in settings.kinds]
+        seeds = range(settings.seed, settings.seed + settings.runs)
+        evaluations = [run_once(replace(settings, seed=seed), dataset, method, prepared, workers) for seed in seeds]
+    metrics = [{kind: evaluation.metrics for kind, evaluation in of_seed.items()} for of_seed in evaluations]
+    if settings.runs > 1:
+        summarise_runs(settings, [list(of_seed.values())[-1] for of_seed in evaluations])
+    print_remarks(remarks_of(prepared))
+    print_memory(workers)
+    return PARTLY_DONE if any(of_kind.n_left_out for of_kind in prepared) else DONE, metrics
+
+
+@contextmanager
+def begun(settings: Settings, dataset: Dataset, method: Method) -> Iterator:
+    """Check that a run can be done, and give its workers for a `with` block. Raises InputError if it cannot."""
+    import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
+    from Utils.work.cache import remove_leftovers, require_writable
+    from Utils.work.parallel import connect
+
     require_fit(settings, dataset, method)  # before anything is written
     if len(settings.kinds) > 1 and (lacking := missing_weights(settings, dataset, method)):
         raise InputError(f"{lacking}: no such folder of weights; train them with --train, or give --weights_dir")
@@ -116,15 +143,7 @@ def run(settings: Settings, dataset: Dataset) -> tuple[int, list[dict]]:
     remove_leftovers(cache_dir, depth=3)  # down to features/<subject>/<video>, in which scratch is made
     with connect(settings.workers, settings.scheduler, (settings.output_dir, cache_dir)) as workers:
         print(f"{method.name} on {dataset.title}, {settings.mode}, {settings.protocol} protocol, {workers}")
-        prepared = [prepare(settings, dataset, method, kind, workers) for kind in settings.kinds]
-        seeds = range(settings.seed, settings.seed + settings.runs)
-        evaluations = [run_once(replace(settings, seed=seed), dataset, method, prepared, workers) for seed in seeds]
-    metrics = [{kind: evaluation.metrics for kind, evaluation in of_seed.items()} for of_seed in evaluations]
-    if settings.runs > 1:
-        summarise_runs(settings, [list(of_seed.values())[-1] for of_seed in evaluations])
-    print_remarks(remarks_of(prepared))
-    print_memory(workers)
-    return PARTLY_DONE if any(of_kind.n_left_out for of_kind in prepared) else DONE, metrics
+        yield workers
 
 
 def require_fit(settings: Settings, dataset: Dataset, method: Method) -> None:
@@ -174,6 +193,31 @@ def compare_methods(settings: Settings, dataset: Dataset) -> int:
         print()
     write_comparison(settings, figures)
     return max(codes)
+
+
+def ablate(settings: Settings, dataset: Dataset) -> int:
+    """--ablate: run MEAN and variants of it, and print their figures side by side. Returns the exit code."""
+    from Utils.ablation.table import variants_of
+    from Utils.dataset_run.folder import print_remarks, write_variants
+
+    variants = variants_of(settings.ablate)
+    if not settings.train and (new := [variant.name for variant in variants if variant.trained]):
+        raise InputError(f"--ablate: {new[0]!r} needs networks of its own: add --train")
+    settings = replace(settings, workers=settings.workers or cores())
+    prepared, evaluations = {}, {}
+    with begun(settings, dataset, METHODS[MEAN]) as workers:
+        for variant in variants:
+            method, p = variant.method, settings.p if variant.p is None else variant.p
+            data = (method.steps.pair_distance, method.steps.features)
+            if data not in prepared:
+                prepared[data] = prepare(settings, dataset, method, settings.kinds[0], workers)
+            part, _ = train_and_evaluate(replace(settings, p=p), dataset, method, prepared[data], workers)
+            print(f"  {variant.name}")
+            evaluations[variant.name] = part.evaluated[settings.protocol].evaluation
+    write_variants(settings, evaluations)
+    print_remarks(remarks_of(list(prepared.values())))
+    print_memory(workers)
+    return PARTLY_DONE if any(of_kind.n_left_out for of_kind in prepared.values()) else DONE
 
 
 @dataclass(frozen=True)
@@ -252,6 +296,7 @@ def run_once(settings: Settings, dataset: Dataset, method: Method, prepared: lis
     from Utils.dataset_run.folder import evaluation_of, write_run
     from Utils.evaluation.kinds import OVERALL
     from Utils.evaluation.text import format_metrics
+    from Utils.tuning.table import format_tuning
 
     done = [train_and_evaluate(settings, dataset, method, of_kind, workers) for of_kind in prepared]
     parts, remarks = [part for part, _ in done], [remark for _, more in done for remark in more]
@@ -259,6 +304,9 @@ def run_once(settings: Settings, dataset: Dataset, method: Method, prepared: lis
     folder = write_run(settings, dataset, method, parts, remarks_of(prepared) + remarks, workers)
     whole = evaluation_of(parts, settings.protocol, dataset)
     print(format_metrics(whole.metrics, subjects=True))
+    for part in parts:
+        if part.tuning:
+            print(f"\n{format_tuning(part.tuning)}")
     for remark in remarks:
         print(f"  - {remark}")
     print(f"\n  everything is in {folder}")
@@ -271,6 +319,8 @@ def train_and_evaluate(settings: Settings, dataset: Dataset, method: Method, pre
     from prepare_training import fold_of_all, grouped_folds, loso_folds, recognition_entries, recognition_samples
     from train_evaluate import Hyperparameters, evaluate_folds, run_folds
     from Utils.dataset_run.folder import RunPart
+    from Utils.tuning.nested import choose, tuned
+    from Utils.tuning.table import Tuning
 
     what = f"training, seed {settings.seed}" if settings.train else "prediction"
     splits = f"{settings.folds} folds of subjects:" if settings.folds else "Leave-one-subject-out"
@@ -283,7 +333,7 @@ def train_and_evaluate(settings: Settings, dataset: Dataset, method: Method, pre
         folds = grouped_folds(videos, samples, settings.folds)
     else:
         folds = loso_folds(videos, samples, prepared.subjects, entries if settings.protocol == "upstream" else None)
-    if settings.train:
+    if settings.train and settings.ablate is None:
         folds.append(fold_of_all(videos, samples))  # its networks are for videos of people outside the dataset
     weights = [prepared.weights[f.number - 1] for f in folds] if prepared.weights else None
     results, remarks = run_folds(
@@ -307,14 +357,20 @@ def train_and_evaluate(settings: Settings, dataset: Dataset, method: Method, pre
     protocols = sorted(PROTOCOLS, key=lambda protocol: protocol != settings.protocol)  # the run's own comes first
     if settings.folds or isinstance(k_prime, Mapping):
         protocols.remove("upstream")  # the authors' code leaves out one subject, and has one frame rate
-    evaluated = {
-        protocol: evaluate_folds(
+
+    def evaluate(protocol: str, of_subject=MappingProxyType({})):
+        return evaluate_folds(
             results, features, dataset, k_prime, settings, protocol, not_analysed[protocol], steps.spotting,
-            prepared.kind,
-        )
-        for protocol in protocols
-    }  # fmt: skip
-    return RunPart(prepared.kind, prepared.k, k_prime, results, evaluated), remarks
+            prepared.kind, of_subject,
+        )  # fmt: skip
+
+    evaluated, tuning = {protocol: evaluate(protocol) for protocol in protocols}, None
+    if settings.tune == NESTED:
+        choices, reached = choose(results, features, k_prime, settings.p, steps.spotting, dataset.one_per_video)
+        fixed = evaluated["paper"].evaluation
+        evaluated["paper"] = evaluate("paper", {s: tuned(steps.spotting, choice) for s, choice in choices.items()})
+        tuning = Tuning(choices, reached, fixed, evaluated["paper"].evaluation)
+    return RunPart(prepared.kind, prepared.k, k_prime, results, evaluated, tuning), remarks
 
 
 def remarks_of(prepared: list[Prepared]) -> list[str]:
@@ -330,7 +386,6 @@ def kind_named(settings: Settings, kind: str) -> str:
 def check(settings: Settings, dataset: Dataset) -> int:
     """--check: read a dataset and report what is there. Returns the exit code; `BAD_INPUT` if a run would stop."""
     from Utils.dataset_run.check import check_dataset
-    from Utils.work.machine import cores
 
     problems = []
     for kind in settings.kinds:
@@ -351,166 +406,6 @@ def check_submission(settings: Settings) -> int:
     checked = check_submission(settings.check, settings.frame_base, videos)
     print(format_check(settings.check, checked))
     return BAD_INPUT if checked.problems else DONE
-
-
-def analyse_videos(settings: Settings) -> int:
-    """--video: spot and recognise expressions in the user's own videos.
-
-    Returns the exit code: `PARTLY_DONE` if some videos failed, `BAD_INPUT` if all did.
-    """
-    import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
-    from feature_extraction import prepare_flow
-    from Utils.own_video.collection import print_outcomes
-    from Utils.own_video.jobs import jobs_of
-    from Utils.own_video.paths import find_videos_to_run
-    from Utils.own_video.run import run_videos
-    from Utils.own_video.second_look import second_look_of
-    from Utils.own_video.weights import weights_for_videos
-    from Utils.work.cache import key_of, remove_leftovers, require_writable
-    from Utils.work.machine import cores, git_revision, versions
-    from Utils.work.parallel import connect
-
-    dataset = weights_entry(settings.dataset_name)
-    settings = replace(settings, workers=settings.workers or cores())
-    paths = find_videos_to_run(settings.video)
-    weights = weights_for_videos(
-        settings.weights_source, dataset, settings.half_length, settings.method, settings.expression
-    )
-    look = second_look_of(settings, dataset, weights)
-    require_writable(settings.output_dir, "--output_dir")
-    remove_leftovers(settings.output_dir)
-    print(f"{settings.method} on {len(paths)} video(s), {len(weights.networks)} network(s) of {dataset.title}")
-    if weights.caution:
-        print(f"  WARNING: {weights.caution}")
-    prepare_flow(settings.flow)
-    about = dict(
-        weights=f"{dataset.title}, {len(weights.networks)} network(s)",
-        weights_key=key_of(weights=weights.fingerprint()),
-        weights_files=weights.file_hashes(),
-        versions=versions(),
-        flags=settings.as_json(),
-    )
-    with connect(settings.workers, settings.scheduler, (settings.output_dir,)) as workers:
-        jobs = jobs_of(paths, settings, weights, look, about | {"git_revision": git_revision()})
-        outcomes = run_videos(jobs, settings.output_dir, workers)
-    print_outcomes(outcomes)
-    print_memory(workers)
-    n_failed = sum(bool(outcome.problem) for outcome in outcomes)
-    if n_failed == len(outcomes):
-        return BAD_INPUT
-    return PARTLY_DONE if n_failed else DONE
-
-
-def check_videos(settings: Settings) -> int:
-    """Say whether the footage of videos is good enough; exit codes as `analyse_videos`. Nothing is written."""
-    from Utils.own_video.footage import inspect_footage, worst
-    from Utils.own_video.paths import find_videos_to_run
-    from Utils.own_video.weights import weights_for_videos
-
-    paths = find_videos_to_run(settings.video)
-    weights = weights_for_videos(settings.weights_source, weights_entry(settings.dataset_name), settings.half_length)
-    n_failed = 0
-    for path in paths:
-        try:
-            findings, remarks = inspect_footage(path, settings.fps, settings.face, weights)
-        except InputError as error:
-            print(f"main.py: {shown(error)}", file=sys.stderr)
-            n_failed += 1
-            continue
-        print(f"{shown(path)}: {worst(findings)}")
-        for line in (*findings, *remarks):
-            print(f"  {line}")
-    if n_failed == len(paths):
-        return BAD_INPUT
-    return PARTLY_DONE if n_failed else DONE
-
-
-def evaluate_tables(settings: Settings) -> int:
-    """--evaluate: compare a table of predictions with a table of annotations, from whatever program they come.
-
-    With --against, compare a second table with the same annotations, and the two with each other. Returns the exit
-    code.
-    """
-    import pandas as pd
-
-    from Utils.evaluation.difference import differences, format_differences
-    from Utils.evaluation.kinds import together
-    from Utils.evaluation.reviews import comparable_tables, read_intervals
-    from Utils.evaluation.text import format_metrics
-
-    paths = [path for path in (settings.evaluate, settings.against, settings.ground_truth) if path]
-    names = tuple(map(shown, paths))
-    read = [read_intervals(path, ground_truth=path is settings.ground_truth, macro=True) for path in paths]
-    parts, remarks = comparable_tables([table for table, _ in read], names)
-    print_lines(*dict.fromkeys([*(remark for _, of_file in read for remark in of_file), *remarks]))
-    ground_truth = pd.concat([truth for _, truth in parts[0].values()])
-    classes = classes_to_analyse(settings, ground_truth)
-    print(f"analysed classes: {', '.join(classes)}")
-    evaluations = [evaluate_parts(of_table, ground_truth, classes, settings.protocol) for of_table in parts]
-    wholes = [together(of_table, classes) for of_table in evaluations]
-    for name, whole in zip(names, wholes, strict=False):
-        if settings.against:
-            print(f"\n{name}")
-        print(format_metrics(whole.metrics, subjects=True))
-    if settings.against:
-        one, other = evaluations
-        kinds = {kind: (one[kind], other[kind]) for kind in one} if len(one) > 1 else {}
-        print(f"\n{format_differences(differences(*wholes, kinds), names[:2])}")
-    return DONE
-
-
-def classes_to_analyse(settings: Settings, ground_truth) -> list[str]:
-    """The emotions of --classes, or all of the ground truth. Raises InputError if no annotation has one of them."""
-    from Utils.evaluation.tables import classes_of
-
-    classes = classes_of(ground_truth)
-    if settings.classes is None:
-        return classes
-    named = [name.strip() for name in settings.classes.split(",")]
-    if unknown := [name for name in named if name not in classes]:
-        raise InputError(
-            f"--classes: no annotation has the emotion {unknown[0]!r}; the ground truth has {', '.join(classes)}"
-        )
-    return list(dict.fromkeys(named))
-
-
-def evaluate_parts(parts: dict, ground_truth, classes: list[str], protocol: str) -> dict:
-    """Kind -> the evaluation of its (predictions, annotations). k' is that of the kind, or of all annotations."""
-    from prepare_training import average_half_length
-    from Utils.evaluation.evaluate import compare
-
-    return {
-        kind: compare(
-            predicted, annotated, classes, protocol=protocol,
-            k_prime=average_half_length((annotated if len(annotated) else ground_truth).itertuples()),
-        )
-        for kind, (predicted, annotated) in parts.items()
-    }  # fmt: skip
-
-
-def compare_coders(settings: Settings) -> int:
-    """--agreement: how far the tables of two coders agree. Returns the exit code."""
-    from Utils.evaluation.agreement import agreement, format_agreement
-    from Utils.evaluation.reviews import read_intervals, under_same_keys
-
-    names = tuple(map(shown, settings.agreement))
-    (first, remarks), (second, more) = (read_intervals(path, coder=True) for path in settings.agreement)
-    first, second, about_keys = under_same_keys(first, second, names)
-    print_lines(*remarks, *more, *about_keys)
-    print(format_agreement(agreement(first, second), names))
-    return DONE
-
-
-def print_lines(*remarks: str) -> None:
-    """Print remarks, one on a line."""
-    for remark in remarks:
-        print(f"  - {shown(remark)}")
-
-
-def print_memory(workers) -> None:
-    """Print the peak memory of this process and of its workers, where it is known."""
-    if report := workers.memory_report():
-        print(f"\n{report}")
 
 
 if __name__ == "__main__":

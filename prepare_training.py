@@ -242,9 +242,9 @@ class ThinnedFrames:
     frames: list[np.ndarray]
     labels: np.ndarray
 
-    def inputs(self) -> Iterator[np.ndarray]:
+    def inputs(self, channels: Iterable[int] = range(N_CHANNELS)) -> Iterator[np.ndarray]:
         """u, then v, then eps, each (n, 42, 42, 1) float32. Each array is only made when it is asked for."""
-        for channel in range(N_CHANNELS):
+        for channel in channels:
             array = np.empty((len(self.labels), FEATURE_SIZE, FEATURE_SIZE, 1), np.float32)
             first = 0
             for video, kept in zip(self.videos, self.frames, strict=True):
@@ -325,7 +325,11 @@ def recognition_training_set(
 
 
 def spotting_validation_set(
-    fold: Fold, features: Sequence[VideoFeatures], k_prime: Length, label: Labels | None = None
+    fold: Fold,
+    features: Sequence[VideoFeatures],
+    k_prime: Length,
+    label: Labels | None = None,
+    channels: Iterable[int] = range(N_CHANNELS),
 ) -> tuple[list[np.ndarray], np.ndarray] | None:
     """The data on which the authors' procedure validates: all features of the held-out subject, not thinned.
 
@@ -346,9 +350,9 @@ def spotting_validation_set(
     images = np.concatenate([np.load(v.spotting, mmap_mode="r", allow_pickle=False) for v in videos])
     label = label or pseudo_labels
     labels = [label(v.n_features, v.video.expressions, frames_of(k_prime, v.video.fps)) for v in videos]
-    return as_inputs(images), np.concatenate(labels)
+    return as_inputs(images, channels), np.concatenate(labels)
 
 
-def as_inputs(images: np.ndarray) -> list[np.ndarray]:
+def as_inputs(images: np.ndarray, channels: Iterable[int] = range(N_CHANNELS)) -> list[np.ndarray]:
     """Features (n, 42, 42, 3) -> the three inputs of the networks, [u, v, eps], each (n, 42, 42, 1)."""
-    return [np.ascontiguousarray(images[..., channel : channel + 1]) for channel in range(N_CHANNELS)]
+    return [np.ascontiguousarray(images[..., channel : channel + 1]) for channel in channels]

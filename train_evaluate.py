@@ -335,8 +335,11 @@ def _require_finite(outputs: Iterable[np.ndarray], job: FoldJob) -> None:
     )
 
 
-def train_fold(job: FoldJob):
+def train_fold(job: FoldJob, streams: Sequence[str] = ("u", "v", "strain"), from_scratch: bool = False):
     """Train one fold in two steps, with new networks and optimisers.
+
+    The two last parameters are for ablations: networks with some streams only; and a recognition network that does not
+    use the spotting network's streams but is trained from scratch.
 
     Returns
     -------
@@ -354,34 +357,48 @@ def train_fold(job: FoldJob):
     """
     import keras
 
-    from define_model import frozen_streams, recognition_head, recognition_network, spotting_network
+    from define_model import (
+        STREAMS,
+        frozen_streams,
+        recognition_from_scratch,
+        recognition_head,
+        recognition_network,
+        spotting_network,
+    )
     from Utils.networks.backend import compiles
     from Utils.networks.compiled import predict, train
 
     h = job.hyperparameters
+    channels = [list(STREAMS).index(name) for name in streams]
     frames = spotting_training_set(job.fold, job.features, job.k_prime, h.ratio, h.seed)
-    held_out = spotting_validation_set(job.fold, job.features, job.k_prime) if h.validate else None
+    held_out = spotting_validation_set(job.fold, job.features, job.k_prime, channels=channels) if h.validate else None
     steps = h.epochs_spot * math.ceil(len(frames.labels) / h.batch_size)
     common = dict(learning_rate=h.learning_rate, batch_size=h.batch_size, seed=h.seed)
-    spotting = spotting_network()
+    spotting = spotting_network(streams)
     log = train(
-        spotting, frames.inputs(), frames.labels, held_out, jit_compile=compiles(steps), epochs=h.epochs_spot, **common
+        spotting, frames.inputs(channels), frames.labels, held_out, jit_compile=compiles(steps), epochs=h.epochs_spot,
+        **common,
     )  # fmt: skip
     history = loss_curves("spot", log)
 
     images, classes = recognition_training_set([job.samples[i] for i in job.fold.recog_train], job.features)
     if not len(classes):
         return spotting, None, history
-    recognition = recognition_network(spotting, job.n_classes)
+    if from_scratch:
+        recognition = head = recognition_from_scratch(streams, job.n_classes)
+    else:
+        recognition = recognition_network(spotting, job.n_classes)
+        head = recognition_head(recognition)
 
     def of_streams(images: np.ndarray, classes: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-        """Outputs of the frozen streams, and one-hot classes (m, n_classes)."""
-        return predict(frozen_streams(spotting), as_inputs(images)), keras.utils.to_categorical(classes, job.n_classes)
+        """Inputs of what is trained: outputs of the frozen streams; and one-hot classes (m, n_classes)."""
+        inputs = as_inputs(images, channels)
+        of_head = inputs if from_scratch else predict(frozen_streams(spotting), inputs)
+        return of_head, keras.utils.to_categorical(classes, job.n_classes)
 
     tested = [s for s in job.samples if s.video in job.fold.test] if h.validate else []
     held_out_images, held_out_classes = recognition_training_set(tested, job.features)
     validation = of_streams(held_out_images, held_out_classes) if len(held_out_classes) else None
-    head = recognition_head(recognition)
     log = train(
         head, *of_streams(images, classes), validation,
         jit_compile=False, short_epochs=True, epochs=h.epochs_recog, **common,  # compiling takes longer than it saves

@@ -28,6 +28,7 @@ ACROSS = "across"  # --train_on, --test_on
 MEAN = "MEAN"  # value of --method
 UNTRAINED = ("flow", "displacement")  # values of --method that have nothing to train
 BOTH = "both"  # value of --expression
+NO_TUNING, NESTED = "none", "nested"  # values of --tune
 MEAN_LENGTH, MEDIAN_LENGTH = "mean", "median"  # values of --half_length_from
 SECOND_LOOK, PAPER_RULE = "verified", "paper"  # values of --spotting
 FOR_VIDEOS = "SYNTH"  # weights that --video takes by default, and that are for nothing else
@@ -141,6 +142,23 @@ class Settings:
         number(float, LOWEST_RATE, HIGHEST_RATE),
         "RATE",
         tasks=(ACROSS,),
+    )
+    ablate: str | None = flag(
+        DATASETS,
+        None,
+        "run MEAN and variants without one of its parts, or with other values, and print their figures side by side: "
+        "transfer, streams, strain, p, gap, vote, several of these separated by commas, or all; p and vote also work "
+        "with given weights, the others need --train",
+        metavar="NAME,...",
+        tasks=RUN,
+    )
+    tune: str = flag(
+        DATASETS,
+        NO_TUNING,
+        "choose p, the width of the smoothing and that of the intervals for each subject, on the held-out scores of "
+        "the other subjects (nested); none: the paper's fixed values",
+        choices=(NO_TUNING, NESTED),
+        tasks=RUN,
     )
     compare: str | None = flag(
         DATASETS,

@@ -76,15 +76,18 @@ def format_comparison(table: pd.DataFrame) -> str:
     head = f"{'method':<13}{'kind':<8}{'TP':>5}{'FP':>6}{'FN':>5}  {'F1 [95 %]':<22}{'AP':<8}{'difference [95 %]'}"
     lines = [head, "-" * len(head)]
     for row in table.to_dict("records"):
-        f1 = _with_interval(row["f1"], row["f1_low"], row["f1_high"])
+        f1 = with_interval(row["f1"], row["f1_low"], row["f1_high"])
         ap = "-" if pd.isna(row["ap"]) else f"{row['ap']:.4f}"
-        difference = _with_interval(row["difference"], row["difference_low"], row["difference_high"], "+")
+        difference = with_interval(row["difference"], row["difference_low"], row["difference_high"], "+")
         counts = f"{row['tp']:>5}{row['fp']:>6}{row['fn']:>5}"
         lines.append(f"{row['method']:<13}{row['kind']:<8}{counts}  {f1:<22}{ap:<8}{difference}".rstrip())
     return "\n".join(lines)
 
 
-def _with_interval(value: float, low: float, high: float, sign: str = "") -> str:
+def with_interval(value: float, low: float, high: float, sign: str = "") -> str:
+    """A figure with its interval, for the terminal: `0.6500 [0.51, 0.77]`. `sign` is "+" for differences."""
     if pd.isna(value):
         return "" if sign else "-"
+    if pd.isna(low):
+        return f"{value:{sign}.4f}"
     return f"{value:{sign}.4f} [{low:{sign}.2f}, {high:{sign}.2f}]"

@@ -34,6 +34,8 @@ class Method:
         Flags -> their values if they are not given, where these are not MEAN's.
     without : tuple of str
         Flags that the method does not use.
+    own_steps : object
+        Its steps, if they are not those of `module` (ablations).
     """
 
     name: str
@@ -43,6 +45,7 @@ class Method:
     short_videos: bool
     defaults: Mapping[str, object] = field(default_factory=dict)
     without: tuple[str, ...] = ()
+    own_steps: object = None
 
     @property
     def trained(self) -> bool:
@@ -52,7 +55,7 @@ class Method:
     @property
     def steps(self):
         """What it does in every step: `Utils.methods.steps.Steps`."""
-        return importlib.import_module(self.module).STEPS
+        return self.own_steps or importlib.import_module(self.module).STEPS
 
 
 METHODS: dict[str, Method] = {

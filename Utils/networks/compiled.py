@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 PREDICTED_AT_ONCE = 256  # samples
-REGRESSIONS = ("spotting", "softnet")  # names of networks that give a score
+REGRESSIONS = ("spotting", "softnet")  # how names of networks begin that give a score
 OPTIMIZERS = {"Adam": keras.optimizers.Adam, "SGD": keras.optimizers.SGD}
 
 _TRAINERS: dict[tuple, keras.Model] = {}
@@ -43,8 +43,8 @@ def train(
     Parameters
     ----------
     network : keras.Model
-        It has one output. Networks whose names are in `REGRESSIONS` are trained with the mean squared error, others
-        with the categorical cross-entropy.
+        It has one output. Networks whose names begin as in `REGRESSIONS` are trained with the mean squared error,
+        others with the categorical cross-entropy.
     inputs : iterable of ndarray
         One array for each input, (n, ...) float32. Each is copied to Keras's backend before the next one is asked for.
         So if arrays are made when they are asked for, only one of them is in memory twice.
@@ -75,7 +75,7 @@ def train(
     _set_libraries_aside()
     key = (network.name, network.output_shape, learning_rate, jit_compile, optimizer)
     if key not in _TRAINERS:
-        regression = network.name in REGRESSIONS
+        regression = network.name.startswith(REGRESSIONS)
         trainer = keras.models.clone_model(network)
         trainer.compile(
             OPTIMIZERS[optimizer](learning_rate),

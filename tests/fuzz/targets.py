@@ -16,7 +16,7 @@ from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 
-import main
+from Utils.dataset_run import tables
 from Utils.datasets.annotations import Annotations, match_key
 from Utils.datasets.table import DATASETS, Dataset
 from Utils.datasets.workbooks import Row, Sheet
@@ -50,10 +50,10 @@ def evaluate_csv(data: bytes) -> None:
     settings = Settings(evaluate=paths[0], ground_truth=paths[1], protocol=protocol)
     try:
         with redirect_stdout(io.StringIO()):
-            assert main.evaluate_tables(settings) == 0
-        tables = read_intervals(paths[0])[0], read_intervals(paths[1], ground_truth=True)[0]
-        tables = under_same_keys(*tables, ("p.csv", "g.csv"))[:2]
-        check_metrics(evaluate(*tables, classes_of(tables[1]), protocol=protocol, k_prime=6))
+            tables.evaluate_tables(settings)
+        read = read_intervals(paths[0])[0], read_intervals(paths[1], ground_truth=True)[0]
+        read = under_same_keys(*read, ("p.csv", "g.csv"))[:2]
+        check_metrics(evaluate(*read, classes_of(read[1]), protocol=protocol, k_prime=6))
     except InputError as error:
         check_message(error)
 

@@ -195,7 +195,7 @@ def test_modules_exist(page):
 
 def test_the_page_of_datasets_names_every_place():
     text = read(PROJECT / "docs/datasets.md")
-    for name in ("DEMO", "CASME_sq", "SAMMLV", "CASME2", "CASME3", "SMIC_HS"):  # VIS and NIR differ from HS by these letters
+    for name in ("DEMO", "CASME_sq", "SAMMLV", "CASME2", "CASME3", "SMIC_HS"):  # VIS and NIR differ by these letters
         dataset = DATASETS[name]
         books = [patterns[0] for patterns in dataset.workbooks.values()]
         for place in (*dataset.raw_dirs, dataset.crop_dir, *books):

@@ -47,7 +47,7 @@ def test_saved_inputs(name):
 
 def test_a_target_does_not_hide_errors(monkeypatch):
     monkeypatch.setattr("tests.fuzz.targets.read_intervals", lambda *_, **__: 1 / 0)
-    monkeypatch.setattr("main.evaluate_tables", lambda _: 0)
+    monkeypatch.setattr("Utils.dataset_run.tables.evaluate_tables", lambda _: None)
     with pytest.raises(ZeroDivisionError):
         TARGETS["csv"](b"\0subject")
 

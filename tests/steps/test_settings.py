@@ -13,7 +13,7 @@ from Utils.settings import Settings
 
 VALUES = {"dataset_name": "CASME_sq", "protocol": "upstream", "videos": "all", "face": "all", "flow": "opencv"}
 VALUES |= {"scheduler": "tcp://host:80", "p": "0.5", "spotting": "paper", "expression": "macro"}
-VALUES |= {"half_length_from": "median", "frame_base": "1"}
+VALUES |= {"half_length_from": "median", "frame_base": "1", "tune": "nested"}
 SWITCHES = ("validate", "fresh", "leave_one_dataset_out")
 NEEDED = {(name, "video"): ["--spotting", "paper"] for name in ("p", "expression")}  # what a flag needs beside it
 NEEDED |= {
