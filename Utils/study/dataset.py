@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -213,7 +212,7 @@ def _frame_bases(
 
 
 def _base_by_times(rows: Sequence[StudyRow], videos: Mapping[tuple[str, str], Video]) -> int | None:
-    """The frame base that fits the times in seconds of a file's rows. None if no row has both, or neither base fits.
+    """The frame base that fits the times in seconds of most rows of a file. None if no row has both, or neither fits.
 
     Times that are rounded so much that they could hide a frame tell nothing.
     """
@@ -229,9 +228,8 @@ def _base_by_times(rows: Sequence[StudyRow], videos: Mapping[tuple[str, str], Vi
             differences.append(onset - seconds * rates[-1])
     if not differences or 0.5 * 10**-decimals * max(rates) >= CLEAR:
         return None
-    difference = statistics.median(differences)
-    base = round(difference)
-    return base if base in FRAME_BASES and abs(difference - base) < CLEAR else None
+    fitting = {base: sum(abs(difference - base) < CLEAR for difference in differences) for base in FRAME_BASES}
+    return next((base for base, n in fitting.items() if 2 * n > len(differences)), None)
 
 
 def _text(row: StudyRow, column: str) -> str:
