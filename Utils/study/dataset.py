@@ -105,6 +105,7 @@ def study_dataset(
     found.left_out.sort(key=natural_key)  # in the order of files and lines, whatever is wrong with them
     if not study.expressions and not raw.problems:
         first = f"; the first: {found.left_out[0]}" if found.left_out else ""
+        first += "" if videos or not found.rows else "; --data_root says where the videos are"
         raise InputError(f"{shown(tables[0])}: no row can be used as an expression{first}")
     rates = sorted({video.fps for video in raw.videos.values()}) or [1]
     emotions = {row.expression.emotion for row in study.expressions} - {OTHERS}

@@ -82,11 +82,11 @@ def videos_named(name: str, folder: Path) -> list[Path]:
 
 def _is_named(path: Path, name: str) -> bool:
     """Whether a path is a video of this name: a folder, or a video file with or without its ending in the name."""
-    if path.name.startswith("."):
+    if name not in (path.name, path.stem) or path.name.startswith("."):  # first, because it asks no disk
         return False
     if path.is_dir():
         return path.name == name
-    return path.suffix.lower() in SUFFIXES and name in (path.name, path.stem)
+    return path.suffix.lower() in SUFFIXES
 
 
 def find_study_videos(folder: Path, fps: float | None) -> Iterator[tuple[Video, list[str]]]:

@@ -175,7 +175,7 @@ TABLES = [
     Case("study: another frame rate than the file's", table((HEAD + GOOD).replace("positive,", "positive,60")),
          ("data/ben/talk.mp4: has 30 frames per second, but the table or --fps says 60",)),
     Case("study: no video is there", table(HEAD + "cem,talk,3,5,8,joy,30\n"),
-         (f"{HERE}: no row can be used", "no video file or folder cem/talk or talk")),
+         (f"{HERE}: no row can be used", "no video file or folder cem/talk or talk in data; --data_root says where")),
     Case("study: every row is faulty", table(HEAD + "anna,talk,8,5,3,joy,30\n"),
          (f"{HERE}: no row can be used", "line 2, column onset: 8 lies after offset 3")),
     Case("study: macro-expressions only", table(HEAD.replace("fps", "kind") + GOOD.replace(",30", ",macro").replace(
