@@ -41,12 +41,6 @@ class People:
     videos: Mapping[str, str] = field(default_factory=dict, repr=False)
     fps: tuple[float, ...] = ()
 
-    def joined(self, other: People) -> People:
-        """The people of two kinds of expressions of one dataset."""
-        subjects = tuple(dict.fromkeys((*self.subjects, *other.subjects)))
-        fps = tuple(sorted({*self.fps, *other.fps}))
-        return People(self.dataset, self.people, subjects, {**self.videos, **other.videos}, fps)
-
 
 def people_of(dataset: Dataset, videos: Sequence[Video], fps: Sequence[float] = ()) -> People:
     """Who is in the videos of a dataset, which are as recorded."""

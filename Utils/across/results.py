@@ -27,6 +27,10 @@ from Utils.work.cache import write_json, write_new_folder
 from Utils.work.parallel import Workers
 
 SUBMISSION = "submission"  # folder with the files for the Grand Challenge
+THINNED = (
+    "frame numbers in tables and figures count the frames that were used, and times are those of the recordings; only "
+    f"the files in {SUBMISSION} have the frame numbers of the recordings"
+)
 VIDEOS_SHOWN = 30  # that are printed
 NOT_POOLED = ("ap", "mae")  # figures that make no sense over several datasets
 
@@ -67,15 +71,15 @@ class Trained:
     name : str
     parts : list of RunPart
         One for each kind of expressions.
-    people : list of People
-        Who is in the datasets.
+    people : mapping of str to list of People
+        Kind -> who was trained on.
     fps : mapping of str to float
         Kind -> the highest frame rate of its videos.
     """
 
     name: str
     parts: list[RunPart]
-    people: list[People]
+    people: Mapping[str, list[People]]
     fps: Mapping[str, float]
 
     def facts(self, kind: str) -> Dataset:
@@ -87,12 +91,14 @@ class Trained:
 def write_trained(settings: Settings, trained: Trained, method: Method, remarks: Sequence[str]) -> Path:
     """Write the folder of new networks. Returns the folder of weights, in which they have the name `trained.name`."""
     of_run = replace(settings, dataset_name=trained.name, train=True)
-    about = described_training(trained.people, settings.highest_fps)
     parts = trained.parts
+    about = {kind: described_training(people, settings.highest_fps) for kind, people in trained.people.items()}
+
+    def save(part: RunPart, weights_dir: Path) -> None:
+        save_weights(part, trained.facts(part.kind), method, "paper", weights_dir, about[part.kind])
 
     def write(folder: Path) -> None:
-        described = describe_run(of_run, trained.facts(parts[0].kind), parts)
-        write_json(folder / "settings.json", described | about)
+        write_json(folder / "settings.json", describe_run(of_run, trained.facts(parts[0].kind), parts))
         if remarks:
             (folder / "remarks.txt").write_text("\n".join(remarks) + "\n", encoding="utf-8")
         for part in parts:
@@ -100,12 +106,12 @@ def write_trained(settings: Settings, trained: Trained, method: Method, remarks:
             histories = {r.fold.held_out: r.history for r in part.results}
             plot_losses(folder / f"losses{ending}.png", histories)
             write_tensorboard(folder / f"tensorboard{ending}", histories)
-            save_weights(part, trained.facts(part.kind), method, "paper", folder / method.weights_name, about)
+            save(part, folder / method.weights_name)
 
     final = write_new_folder(settings.output_dir / run_name(of_run), write)
     if settings.weights_dir:
         for part in parts:
-            save_weights(part, trained.facts(part.kind), method, "paper", settings.weights_dir, about)
+            save(part, settings.weights_dir)
     print(f"  the networks are in {final}")
     return final / method.weights_name
 
@@ -116,6 +122,9 @@ def write_tested(
     """Write the folder of a tested dataset, with its files for the Grand Challenge, and print the metrics."""
     dataset = replace(tested.dataset, title=f"{tested.dataset.title}, networks of {tested.by}")
     of_run = replace(settings, dataset_name=f"{tested.dataset.name}-by-{tested.by}", train=False)
+
+    if any(recorded.every > 1 for recorded in tested.recorded.values()):
+        remarks = [*remarks, THINNED]
 
     def submission(folder: Path) -> None:
         predictions = evaluation_of(tested.parts, "paper", dataset).predictions

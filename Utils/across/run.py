@@ -17,7 +17,7 @@ from feature_extraction import VideoFeatures
 from prepare_training import fold_of_all, half_length, recognition_samples
 from train_evaluate import Hyperparameters, evaluate_folds, run_folds
 from Utils.across.datasets import lengths_at, name_of_networks, named_datasets
-from Utils.across.people import People, require_different_people
+from Utils.across.people import require_different_people
 from Utils.across.rates import slower
 from Utils.across.results import Tested, Trained, write_pooled, write_submissions, write_tested, write_trained
 from Utils.across.sources import Source, read_source, require_kinds
@@ -144,19 +144,16 @@ class _Across:
         of_kinds = {kind: [self.read(d, kind) for d in datasets if kind in d.kinds] for kind in kinds}
         name = self.settings.dataset_name or name_of_networks([slower(d, self.settings.highest_fps) for d in datasets])
         parts: list[RunPart] = []
-        people: dict[str, People] = {}
         for kind, sources in of_kinds.items():
             heading(f"Training on {name}: {kind}-expressions")
             for dataset in datasets:
                 if kind not in dataset.kinds:
                     self.remarks.setdefault(dataset.name, []).append(f"annotates no {kind}-expressions")
             parts.append(self.train_kind(name, sources, kind))
-            for source in sources:
-                known = people.get(source.dataset.name)
-                people[source.dataset.name] = source.people if known is None else known.joined(source.people)
         remarks = self.remarks_on([*(dataset.name for dataset in datasets), name])
         fps = {kind: max(v.fps for s in sources for v in s.videos) for kind, sources in of_kinds.items()}
-        trained = Trained(name, parts, list(people.values()), fps)
+        people = {kind: [source.people for source in sources] for kind, sources in of_kinds.items()}
+        trained = Trained(name, parts, people, fps)
         return write_trained(self.settings, trained, self.method, remarks), name
 
     def train_kind(self, name: str, sources: Sequence[Source], kind: str) -> RunPart:
