@@ -12,7 +12,7 @@ from Utils.datasets.annotations import AnnotatedRow, Annotations
 from Utils.datasets.table import THREE_CLASSES, Dataset
 from Utils.errors import InputError, shown
 from Utils.records import KINDS, OTHERS, Expression, Length, Video, natural_key
-from Utils.study.rows import FRAME_BASES, FRAMES, SECONDS, Cell, RowError, StudyRow, StudyRows, read_rows
+from Utils.study.rows import FRAME_BASES, FRAMES, SECONDS, Cell, RowError, StudyRow, StudyRows, quoted, read_rows
 from Utils.study.subjects import with_subjects
 from Utils.study.videos import find_path, open_study_video
 
@@ -155,7 +155,7 @@ def _open_videos(
             )
         path = find_path(next(iter(paths), ""), subject, name, data_root)
         if path is None:
-            where = next(iter(paths), "") or f"{subject}/{name} or {name}"
+            where = quoted(next(iter(paths))) if any(paths) else f"{subject}/{name} or {name}"
             study.found.left_out += [
                 f"{row.where}: there is no video file or folder {where} in {data_root}" for row in rows
             ]

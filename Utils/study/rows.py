@@ -14,7 +14,7 @@ from pathlib import Path
 
 from Utils.datasets.workbooks import LARGEST_FRAME, column_name
 from Utils.errors import UNPRINTABLE, InputError
-from Utils.evaluation.csv_files import ACCEPTED, ADDED, is_review, read_fields
+from Utils.evaluation.csv_files import ACCEPTED, ADDED, STATUSES, is_review, read_fields
 from Utils.evaluation.eaf import NO_EMOTION, SUFFIX, read_eaf
 from Utils.evaluation.reviews import NOT_MICRO, SYNONYMS
 from Utils.evaluation.tables import MAX_EMOTIONS
@@ -229,7 +229,10 @@ def _add(found: StudyRows, where: str, cells: Mapping[str, Cell]) -> None:
     video = _name(cells["video"])
     of_own_video = "face" in cells
     subject = _name(cells["subject"]) if text("subject") or not of_own_video else ""
-    if (status := text("status")) and status not in (ACCEPTED, ADDED):
+    status = text("status")
+    if "status" in cells and status not in STATUSES:
+        raise cells["status"].fault(f"{quoted(status)} is not a status; write {', '.join(STATUSES)}")
+    if status and status not in (ACCEPTED, ADDED):
         return found.skip(where, f"{status} in the review")
     if text("face") not in ("", "0"):
         return found.skip(where, "another face than face 0, which is the one that is cropped")
@@ -244,6 +247,8 @@ def _add(found: StudyRows, where: str, cells: Mapping[str, Cell]) -> None:
     emotion = " ".join(text("emotion").lower().split())
     if len(emotion) > QUOTED or UNPRINTABLE.search(emotion):
         raise cells["emotion"].fault(f"{quoted(text('emotion'))} is too long or has characters that cannot be shown")
+    if UNPRINTABLE.search(text("path")):
+        raise cells["path"].fault(f"{quoted(text('path'))} has characters that cannot be shown; rename the video")
     base = cells["frame_base"].whole_number() if "frame_base" in cells else OWN_VIDEO_BASE if of_own_video else None
     if base not in (*FRAME_BASES, None):
         raise cells["frame_base"].fault(f"{base} is neither 0 nor 1, the number of a video's first frame")

@@ -56,7 +56,7 @@ def find_path(path: str, subject: str, name: str, data_root: Path) -> Path | Non
     """
     if path:
         given = data_root / path  # an absolute path stays as it is
-        return given if given.exists() else None
+        return given if os.path.exists(given) else None  # noqa: PTH110  Path.exists raises for a name that is too long
     for folder in (data_root / subject, data_root):
         found = videos_named(name, folder)
         if len(found) > 1:

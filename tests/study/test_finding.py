@@ -81,7 +81,7 @@ def test_paths_are_relative_to_the_root_or_absolute(tmp_path):
         "two": elsewhere,
     }
     assert read(dataset).left_out == [
-        f"{root / 'study.csv'}, line 4: there is no video file or folder ../elsewhere2 in {root}",
+        f"{root / 'study.csv'}, line 4: there is no video file or folder '../elsewhere2' in {root}",
     ]
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.eaf_files import written
 from tests.support.studies import GOOD, HEAD, add_frames, frames, read, study_of
-from Utils.errors import InputError
+from Utils.errors import UNPRINTABLE, InputError
 from Utils.evaluation.eaf_writer import Annotated, EafAbout
 from Utils.records import MACRO, OTHERS
-from Utils.study.rows import StudyRow, read_rows
+from Utils.study.rows import COLUMNS, StudyRow, read_rows
 
 REVIEW = (
     "subject,video,face,onset,apex,offset,onset_s,offset_s,score,emotion,confidence,kind,"
@@ -152,6 +155,31 @@ def test_a_review_counts_what_was_accepted_and_added(tmp_path):
     }
     assert found.left_out == []
     assert not [remark for remark in found.remarks if "scores" in remark]
+
+
+WORDS = st.sampled_from(
+    [*COLUMNS, "coder", "reviewed_at", "", "x", "1", "-1", "1e9", "\x1b", "\u202e", '"', "\n", ";", "é"]
+)
+
+
+@given(lines=st.lists(st.lists(WORDS, min_size=1, max_size=8), max_size=6), head=st.sets(st.sampled_from(COLUMNS)))
+@settings(max_examples=150, deadline=None)
+def test_any_text_is_read_or_refused_in_lines_that_can_be_shown(lines, head):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "study.csv"
+        header = ",".join(
+            ["subject", "video", "onset", "offset", *sorted(head - {"subject", "video", "onset", "offset"})]
+        )
+        n = header.count(",") + 1
+        rows = [",".join((line * n)[:n]) for line in lines]
+        path.write_text("\n".join([header, *rows]), encoding="utf-8", newline="")
+        try:
+            found = read_rows((path,))
+        except InputError as error:
+            said = [str(error)]
+        else:
+            said = [*found.left_out, *found.remarks, *found.skipped]
+        assert not [line for line in said if UNPRINTABLE.search(line) or len(line) > 500]
 
 
 def test_a_column_status_alone_makes_no_review(tmp_path):

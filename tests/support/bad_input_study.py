@@ -47,9 +47,9 @@ def table(text: str | bytes, flags: Sequence[str] = TRAIN) -> Spoil:
     return lambda root: (add_study(root, text), flags)[1]
 
 
-def rows(more: str, flags: Sequence[str] = CHECK, head: str = HEAD) -> Spoil:
+def rows(more: str, flags: Sequence[str] = CHECK, head: str = HEAD, good: str = GOOD) -> Spoil:
     """The check of a table with more rows, which are left out."""
-    return table(head + GOOD + more, flags)
+    return table(head + good + more, flags)
 
 
 def row(**cells: object) -> Spoil:
@@ -131,6 +131,7 @@ def mixed_rates(root: Path) -> Sequence[str]:
     return (*TRAIN, "--protocol", "upstream")
 
 
+REVIEW = "subject,video,onset,offset,fps,coder,reviewed_at,status\n"
 MANY = "".join(f"anna,talk,1,,2,emotion {i},30\n" for i in range(200))
 NAME, LONG = "x" * 120, "x" * 121
 ONE = Annotated(10, 20, "negative")
@@ -205,6 +206,8 @@ LEFT_OUT = [
         ("a word as frame", dict(apex="early"), "column apex: 'early' is not a frame number"),
         ("NaN as onset", dict(onset="NaN"), "column onset: is empty; write a frame or a time"),
         ("no offset", dict(offset=""), "column offset: is empty; write a frame or a time"),
+        ("an escape as path", dict(path="\x1b[2J"), r"column path: '\x1b[2J' has characters that cannot be shown"),
+        ("a long path", dict(video="w", path="x" * 5000), "there is no video file or folder 'xxx"),
         ("no subject", dict(subject=""), "column subject: is empty; write the name"),
         ("no video", dict(video=""), "column video: is empty; write the name"),
         ("a slash in its name", dict(video="a/talk"), "column video: 'a/talk' has a character that names of folders"),
@@ -224,6 +227,8 @@ LEFT_OUT = [
     ]
 ]  # fmt: skip
 LEFT_OUT += [
+    Case("study: an unknown status", rows("anna,talk,2,4,30,,,maybe\n", head=REVIEW, good="anna,talk,6,8,30,,,added\n"),
+         ("faulty: 1", "line 3, column status: 'maybe' is not a status; write accepted"), 0),
     Case("study: a row twice", rows(GOOD.split()[0] + "\n"), ("faulty: 1", "line 4: the same expression as line 2"), 0),
     Case("study: a blink", row(kind="blink"), ("1 skipped", "blink, which is no expression", "line 4"), 0),
     Case("study: another face", row(face=1), ("1 skipped", "another face than face 0"), 0),
