@@ -36,6 +36,9 @@ VALUES = {
     "workers": ("0", "-2", "1025", "all"),
     "scheduler": ("localhost", "tcp://host", "tcp://host:99999", "http://host:80", "tcp://host:80; reboot"),
     "fresh": ("y",),
+    "ablate": ("stream", "", "p,,vote", "all,p", "P"),
+    "tune": ("nest", "True", ""),
+    "folds": ("1", "0", "2.5", "1001", "ten"),  # each needs --train, too
     "spotting": ("paper", "verified"),  # without --video
     "false_alarms": ("1",),
 }
@@ -90,7 +93,7 @@ IDLE = [
     (("--check", "--train"), ("--check and --train are two tasks",)),
     (("--video", "a.mp4", "--train", "True"), ("--video and --train",)),
     (("--video", "a.mp4", "--check", "--train"), ("are two tasks",)),
-    (("--fps", "25"), ("--fps is for --video", "leave --fps out")),
+    (("--fps", "25"), ("--fps is for --annotations or --video", "leave --fps out")),
     (("--half_length", "0.2"), ("--half_length is for --video",)),
     (("--face", "all"), ("--face is for --video",)),
     (("--face", "largest"), ("--face is for --video",)),  # a flag is refused even if its value is the default
@@ -122,6 +125,19 @@ IDLE = [
         ("--video", "a.mp4", "--false_alarms", "2", "--spotting", "paper"),
         ("--false_alarms is not for --spotting paper",),
     ),
+    (("--ablate", "streams"), ("--ablate: 'only u' needs networks of its own", "add --train")),
+    (("--ablate", "p", "--method", "SOFTNet"), ("--ablate is for --method MEAN", "leave --method out")),
+    (("--ablate", "p", "--train", "--runs", "2"), ("--ablate is for --runs 1", "leave --runs out")),
+    (("--ablate", "p", "--tune", "nested"), ("--ablate runs one kind", "leave --tune")),
+    (("--ablate", "p", "--expression", "both"), ("--ablate runs one kind", "--expression both out")),
+    (("--ablate", "p", "--protocol", "upstream"), ("--ablate is not for --protocol upstream",)),
+    (("--ablate", "p", "--compare", "MEAN,flow"), ("--ablate and --compare are two tasks",)),
+    (("--ablate", "p", "--check"), ("--ablate is for --train or a run on a dataset, not for --check",)),
+    (("--tune", "nested", "--protocol", "upstream"), ("--tune is not for --protocol upstream",)),
+    (("--tune", "nested", "--compare", "MEAN,flow"), ("--tune and --compare are two tasks",)),
+    (("--tune", "nested", "--video", "a.mp4"), ("--tune is for --train or a run on a dataset, not for --video",)),
+    (("--folds", "2"), ("--folds is for --train",)),
+    (("--folds", "2", "--train", "--protocol", "upstream"), ("--folds is not for --protocol upstream",)),
     (("--dataset_name", "SYNTH"), ("--dataset_name SYNTH", "are for --video")),
     (("--dataset_name", "SYNTH", "--train"), ("--dataset_name SYNTH", "are for --video")),
     (("--dataset_name", "SYNTH", "--check"), ("--dataset_name SYNTH", "are for --video")),
