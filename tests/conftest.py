@@ -77,6 +77,8 @@ LONGEST = (
     "own_video/test_second_look_cuts.py",
     "own_video/test_second_look_command.py",
     "own_video/test_kept.py",
+    "study/test_correct_then_train.py",
+    "study/test_study_runs.py",
     "synth_run/test_synth_run_command.py",  # 9 seconds
 )
 
