@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from prepare_training import average_half_length
+from Utils.datasets.lengths import average_half_length
 from Utils.errors import InputError, shown
 from Utils.evaluation.agreement import agreement, format_agreement
 from Utils.evaluation.difference import differences, format_differences
