@@ -176,6 +176,25 @@ def test_groups_of_subjects(again, monkeypatch):
     assert predictions
 
 
+def test_without_any_emotion_expressions_are_spotted_only(again, monkeypatch):
+    tables_only(monkeypatch)
+    table = pd.read_csv(again / "study/study.csv").drop(columns="emotion")
+    table.to_csv(again / "study/spots.csv", index=False)
+    train = [flag.replace("study.csv", "spots.csv") for flag in TRAIN]
+    done = command(again, *train, "--weights_dir", "weights", "--folds", "2")
+    assert done.code == 0, done.err
+    metrics = json.loads((only_run(again) / "metrics.json").read_text())
+    assert metrics["spotting"]["tp"] + metrics["spotting"]["fn"] == 3
+    assert metrics["analysis"]["evaluated"] == 0 and metrics["strs"] is None
+    assert {path.name for path in (again / "weights/spots").iterdir()} == {"spot", "weights.json"}
+    own = ("--video", "study/walk.mp4", "--dataset_name", "spots", "--weights_dir", "weights", "--workers", "1")
+    for rule in ("paper", "verified"):
+        done = command(again, *own, "--spotting", rule, "--output_dir", rule)
+        assert done.code == 0, done.err
+        found = pd.read_csv(again / rule / "walk/expressions.csv")
+        assert found["emotion"].isna().all() and found["confidence"].isna().all()
+
+
 @pytest.mark.parametrize("method", ["SOFTNet", "flow", "displacement"])
 def test_other_methods_on_mixed_rates(again, monkeypatch, method):
     tables_only(monkeypatch)
