@@ -70,7 +70,7 @@ def _named_dataset(name: str, settings: Settings, flag: str, unannotated: bool) 
         if folder.is_dir():
             return folder_of_videos(folder, fps)
     more = ", or a folder of videos" if unannotated else ""
-    raise InputError(f"--{flag}: {shown(name)!r} is none of {', '.join(DATASETS)}, and no table (.csv, .eaf){more}")
+    raise InputError(f"--{flag}: '{shown(name)}' is none of {', '.join(DATASETS)}, and no table (.csv, .eaf){more}")
 
 
 def _folder_and_rate(path: Path, fps: float | None) -> tuple[Path, float | None]:

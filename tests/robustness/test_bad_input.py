@@ -32,6 +32,7 @@ from tests.support.bad_input import (
     lines_of,
     make_dataset,
 )
+from tests.support.bad_input_across import ACROSS_CASES, ACROSS_FLAGS
 from tests.support.bad_input_against import AGAINST
 from tests.support.bad_input_casme3 import CASME3
 from tests.support.bad_input_data import FACES, FRAMES, PLACES, WEIGHTS
@@ -62,6 +63,7 @@ CASES = [
     *REVIEWED,
     *AGAINST,
     *CASME3,
+    *ACROSS_CASES,
 ]
 
 posix = pytest.mark.skipif(os.name != "posix", reason="users and signals are POSIX's")
@@ -141,7 +143,9 @@ def test_bad_input(case: Case, workplace, quick, capsys):
 
 
 def test_every_flag_is_in_the_catalogue():
-    given = [flag for case in (*FLAGS, *VIDEO_FLAGS, *STUDY_FLAGS, AGAINST[0]) for flag in case.spoil(Path())]
+    given = [
+        flag for case in (*FLAGS, *VIDEO_FLAGS, *STUDY_FLAGS, *ACROSS_FLAGS, AGAINST[0]) for flag in case.spoil(Path())
+    ]
     named = {flag.removeprefix("--") for flag in given if flag.startswith("--")}
     assert {f.name for f in fields(Settings)} <= named
 
