@@ -122,8 +122,9 @@ class Settings:
     test_on: str | None = flag(
         DATASETS,
         None,
-        "test on datasets that the networks were not trained on, or spot in a folder of videos without annotations; "
-        "the networks are those of --train_on, or those of --dataset_name in --weights_dir",
+        "test on datasets that the networks were not trained on, or spot in a folder of videos without annotations "
+        "(FOLDER, or FOLDER@RATE with the frame rate of its images); the networks are those of --train_on, or those of "
+        "--dataset_name in --weights_dir",
         metavar="DATASET,...",
         tasks=(ACROSS,),
     )

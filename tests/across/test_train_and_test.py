@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import zipfile
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import face_crop
+import feature_extraction
 import main
+import train_evaluate
 import Utils.across.run
 from tests.across.conftest import AT_20, MEAN_RUN, NAME, QUICK
 from tests.support.command_line import only_run
@@ -25,6 +29,7 @@ from tests.support.layouts_across import (
 from Utils.across.validate import check_submission
 from Utils.evaluation.counts import precision_recall_f1
 from Utils.evaluation.metrics import match_intervals
+from Utils.work.parallel import run_units
 
 TABLES = ("predictions.csv", "ground_truth.csv", "megc.csv", "submission/submission.zip")
 
@@ -66,9 +71,16 @@ def test_weights_say_on_whom_they_were_trained(mean_run, softnet_run):
     assert "lab: annotates no macro-expressions" in remarks
 
 
-def test_given_weights_and_the_challenge(mean_run, workplace, capsys):
+def that_travel(function, units, *more):
+    """`run_units`, for units that can be sent to another machine."""
+    return run_units(function, pickle.loads(pickle.dumps((function, list(units)), protocol=5))[1], *more)
+
+
+def test_given_weights_and_the_challenge(mean_run, workplace, monkeypatch, capsys):
     """The same weights give the same bytes. In the same command, two test sets of the challenge."""
     folder = workplace(mean_run)
+    for module in (face_crop, feature_extraction, train_evaluate):
+        monkeypatch.setattr(module, "run_units", that_travel)
     flags = ["--test_on", f"{TEST},{CHALLENGE}", "--dataset_name", NAME, "--weights_dir", "w", *AT_20]
     assert main.main([*flags, "--output_dir", "again"]) == 0
     said = capsys.readouterr().out
