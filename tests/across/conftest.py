@@ -20,8 +20,8 @@ AT_20 = ("--frame_base", "1", "--highest_fps", "20", "--workers", "1")
 MEAN_RUN = ("--train_on", TRAIN, "--test_on", TEST, *AT_20, *QUICK[:4], "--weights_dir", "w")
 NAME = "DEMO_every2+lab_upto20"  # of the networks that MEAN_RUN trains
 SOFTNET_RUN = (
-    "--train_on", TRAIN, "--test_on", "test/samm@40", "--expression", "both", "--method", "SOFTNet",
-    "--frame_base", "1", "--epochs_spot", "1", "--workers", "1",
+    "--train_on", "hall/hall.csv,lab/lab.csv", "--test_on", "test/samm@25", "--expression", "both",
+    "--method", "SOFTNet", "--frame_base", "1", "--epochs_spot", "1", "--workers", "1",
 )  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def mean_run(across, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def softnet_run(across, tmp_path_factory) -> Path:
-    """SOFTNet for both kinds of expressions, trained on DEMO and lab.csv, and used on a test set of the challenge."""
+    """SOFTNet for both kinds of expressions, trained on hall.csv and lab.csv, used on one test set."""
     return trained_in(tmp_path_factory, across, "across_softnet", SOFTNET_RUN)
 
 

@@ -62,10 +62,10 @@ def test_weights_say_on_whom_they_were_trained(mean_run, softnet_run):
     assert read_json(run / "settings.json")["k"] == {"15.0": 2, "20.0": 2}
 
     # Each kind has the frame rates, and the people, of its own videos
-    weights = only_run(softnet_run, "DEMO+lab-SOFTNet-both-train") / "SOFTNet_Weights/DEMO+lab"
+    weights = only_run(softnet_run, "hall+lab-SOFTNet-both-train") / "SOFTNet_Weights/hall+lab"
     micro, macro = (read_json(weights / f"{kind}-expression/weights.json") for kind in ("micro", "macro"))
-    assert (micro["fps"], micro["fps_of_videos"], list(micro["trained_on"])) == (60, [15, 30, 60], ["DEMO", "lab"])
-    assert macro["fps"] == 30 and list(macro["trained_on"]) == ["DEMO"] and macro["highest_fps"] is None
+    assert (micro["fps"], micro["fps_of_videos"], list(micro["trained_on"])) == (60, [15, 30, 60], ["hall", "lab"])
+    assert macro["fps"] == 30 and list(macro["trained_on"]) == ["hall"] and macro["highest_fps"] is None
     assert macro["k"] > 2 * micro["k"] * 30 / 60
     remarks = (weights.parents[1] / "remarks.txt").read_text()
     assert "lab: annotates no macro-expressions" in remarks
@@ -155,7 +155,7 @@ def test_pooled_counts_are_those_of_the_tables(mean_run):
 
 
 def test_both_kinds_in_the_files_of_the_challenge(softnet_run):
-    run = only_run(softnet_run, "samm-by-DEMO+lab-SOFTNet-both")
+    run = only_run(softnet_run, "samm-by-hall+lab-SOFTNet-both")
     spotted = pd.read_csv(run / "submission/spotting_2023.csv")
     assert spotted["vid"].eq("006_1").all() and set(spotted["type"]) == {"me", "mae"}
     assert spotted["onset"].is_monotonic_increasing and spotted["onset"].min() >= 1
