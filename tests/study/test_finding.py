@@ -207,6 +207,13 @@ def test_the_folder_of_a_video_is_its_subject(tmp_path):
     assert found(dataset, tmp_path) == {"anna/talk": "anna/talk"} and read(dataset).remarks == []
 
 
+def test_a_video_in_the_root_comes_before_one_of_its_name_in_a_folder(tmp_path):
+    add_frames(tmp_path / "talk")
+    add_frames(tmp_path / "anna" / "talk")
+    dataset = study_of(tmp_path, OWN + OWN_ROW, frame_base=None)
+    assert found(dataset, tmp_path) == {"talk/talk": "talk"}
+
+
 def test_two_folders_with_the_video_leave_its_rows_out(tmp_path):
     for subject in ("anna", "ben"):
         add_frames(tmp_path / subject / "talk")

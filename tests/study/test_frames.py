@@ -108,6 +108,12 @@ def test_the_most_exact_time_of_a_file_says_how_exact_they_are(root):
     assert frames(study_of(root, text, frame_base=None)) == [(15, None, 18), (20, None, 23)]
 
 
+def test_times_of_which_half_say_0_and_half_1_do_not_tell_the_base(root):
+    text = BOTH + "anna,talk,16,,19,0.5000,,0.6000\nanna,talk,20,,23,0.6667,,0.7667\n"
+    assert "does not say whether" in refused(root, text, frame_base=None)
+    assert frames(study_of(root, text, frame_base=0)) == [(16, None, 19), (20, None, 23)]
+
+
 def test_one_wrong_row_does_not_change_the_base_of_a_file(root):
     rows = [f"anna,talk,{i + 1},,{i + 3},{i / 30:.4f},,{(i + 2) / 30:.4f}\n" for i in (3, 10, 20)]
     dataset = study_of(root, BOTH + "anna,talk,40,,50,0.1000,,0.3000\n" + "".join(rows), frame_base=None)
