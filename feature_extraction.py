@@ -22,16 +22,8 @@ from Utils.faces.landmarks import landmark_model, predict_landmarks
 from Utils.faces.rectangles import CROP_SIZE
 from Utils.records import Length, Video, frames_of
 from Utils.tvl1 import KERNEL_VERSION, compile_kernel, tvl1_flow
-from Utils.work.cache import (
-    atomic_folder,
-    file_hash,
-    files_fingerprint,
-    is_array,
-    key_of,
-    read_json,
-    write_array,
-    write_json,
-)
+from Utils.work.arrays import checked_file, is_array, write_array
+from Utils.work.cache import atomic_folder, file_hash, files_fingerprint, key_of, read_json, write_json
 from Utils.work.parallel import Workers, run_units
 
 FEATURE_SIZE = 42  # pixels; the upper half shows brows and eyes, the lower half the mouth
@@ -257,7 +249,7 @@ def _write_spotting_features(video: Video, landmarks: np.ndarray, job: FeatureJo
     No memory map is used for writing: with one, a full disk would end the process without a message.
     """
     shape, features = job.method.features(video, landmarks, job)
-    with path.open("wb") as file:
+    with checked_file(path) as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
         for feature in features:
             file.write(feature.astype("<f4").tobytes())

@@ -32,7 +32,8 @@ from Utils.evaluation.result import Evaluation
 from Utils.networks.weights import FoldWeights
 from Utils.records import MICRO, Fold, Length, frames_of
 from Utils.settings import Settings
-from Utils.work.cache import atomic_folder, file_hash, is_array, key_of, read_json, write_array, write_json
+from Utils.work.arrays import is_array, write_array
+from Utils.work.cache import atomic_folder, file_hash, key_of, read_json, write_json
 from Utils.work.machine import keras_backend
 from Utils.work.parallel import Workers, run_units
 

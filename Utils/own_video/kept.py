@@ -32,7 +32,8 @@ from Utils.own_video.jobs import VideoJob, scores_key
 from Utils.own_video.paper_rule import Spotting
 from Utils.own_video.scoring import FaceScores, face_scores
 from Utils.own_video.video_files import FrameSource
-from Utils.work.cache import KEY_DIGITS, atomic_folder, file_hash, key_of, read_json, write_array, write_json
+from Utils.work.arrays import write_array
+from Utils.work.cache import KEY_DIGITS, atomic_folder, file_hash, key_of, read_json, write_json
 
 ROOM = "own_videos"  # in --cache_dir
 KEPT, FOOTAGE = "kept.json", "footage.json"

@@ -164,7 +164,7 @@ def _compute(job: VideoJob, origin: dict) -> dict:
     remarks += tracking_remarks(scored.tracking, k, job.weights.least_features(scored.source.fps), scored.source.fps)
     if not_kept:
         remarks.append(f"the scores are not kept for the next time: {not_kept}")
-    with atomic_folder(job.folder) as folder:
+    with atomic_folder(job.folder, flushed=True) as folder:
         _write_tables(folder, job, scored, expressions, candidates)
         findings = kept.load_footage() if reused else None
         clips, measured, more = _read_again(folder, job, scored, expressions, findings)

@@ -28,7 +28,8 @@ from Utils.own_video.scoring import gray_crop
 from Utils.records import Expression
 from Utils.synthetic.synth import SynthClip, clip_frames, synth_clip
 from Utils.tvl1 import KERNEL_VERSION, tvl1_flow
-from Utils.work.cache import atomic_folder, is_array, key_of, read_json, write_array, write_json
+from Utils.work.arrays import is_array, write_array
+from Utils.work.cache import atomic_folder, key_of, read_json, write_json
 
 CLIP_VERSION = 2  # part of a clip's key: raise it when the results for the same clip change
 K_S, HALF_LENGTH_S = 0.1, 0.2  # seconds: k and k', as in the other datasets (docs/method.md, section 3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import json
 import os
 import platform
@@ -17,8 +16,6 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
 from Utils.errors import InputError
 
 UMASK = os.umask(0)  # the permissions that new files do not get; it can only be read by setting it
@@ -29,6 +26,7 @@ NAME_SHOWN = 40  # characters of a result's name that begin the name of its scra
 LONGEST_NAME = 255  # bytes of a file's name, on most file systems
 BLOCK = 1 << 20  # bytes that are read at once
 FOLDER_IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST)  # errors of renaming onto a folder that has files
+CANNOT_FLUSH = (errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES)  # errors of systems that cannot flush this
 LEFT_AFTER = 7 * 24 * 3600  # seconds without a change after which scratch of another machine counts as left over
 
 # Scratch is a hidden file or folder beside the result that it becomes: `.name-machine.process-random.part`
@@ -73,7 +71,9 @@ def _hash_blocks(file) -> str:
 
 
 @contextmanager
-def atomic_folder(final: Path, is_finished: Callable[[], bool] = lambda: False) -> Iterator[Path]:
+def atomic_folder(
+    final: Path, is_finished: Callable[[], bool] = lambda: False, flushed: bool = False
+) -> Iterator[Path]:
     """A new folder beside `final`. When the `with` block ends without an error, it is renamed to `final`.
 
     An earlier `final` is replaced, unless `is_finished()` is true by then. In that case another run has finished the
@@ -84,6 +84,9 @@ def atomic_folder(final: Path, is_finished: Callable[[], bool] = lambda: False) 
     final : Path
     is_finished : callable
         Whether `final` is a finished result.
+    flushed : bool
+        Whether the files are on the disk before they get their names, so that a power cut leaves the old folder or the
+        new one. What is kept in the cache is not: its checksums show damage, and it is made again.
 
     Yields
     ------
@@ -92,9 +95,13 @@ def atomic_folder(final: Path, is_finished: Callable[[], bool] = lambda: False) 
     """
     with _scratch_folder(final) as scratch:
         yield scratch
+        if flushed:
+            flush_all(scratch)
         while not is_finished():
             try:
                 os.replace(scratch, final)
+                if flushed:
+                    flush(final.parent)
                 return
             except OSError as error:
                 if error.errno not in FOLDER_IN_THE_WAY and not final.is_dir():
@@ -116,11 +123,35 @@ def write_new_folder(wanted: Path, write: Callable[[Path], None]) -> Path:
     """
     with _scratch_folder(wanted) as scratch:
         write(scratch)
+        flush_all(scratch)
         final, again = wanted, 1
         while not _take_name(scratch, final):
             again += 1
             final = wanted.with_name(f"{wanted.name}-{again}")
+    flush(final.parent)
     return final
+
+
+def flush_all(folder: Path) -> None:
+    """Wait until everything in a folder is on the disk."""
+    for path in folder.rglob("*"):
+        flush(path)
+    flush(folder)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk. Where a system cannot do this, nothing happens."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return  # Windows opens no folders
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in CANNOT_FLUSH:
+            raise
+    finally:
+        os.close(handle)
 
 
 def _take_name(scratch: Path, final: Path) -> bool:
@@ -161,7 +192,9 @@ def atomic_file(final: Path) -> Iterator[Path]:
     try:
         yield scratch
         scratch.chmod(0o666 & ~UMASK)
+        flush(scratch)
         os.replace(scratch, final)
+        flush(final.parent)
     finally:
         scratch.unlink(missing_ok=True)
 
@@ -231,25 +264,6 @@ def read_json(path: Path):
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-
-
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write a `.npy` file.
-
-    If the disk is full, the OSError has a reason. The error of `np.save(path)` has none.
-    """
-    content = io.BytesIO()
-    np.save(content, array, allow_pickle=False)
-    path.write_bytes(content.getbuffer())
-
-
-def is_array(path: Path) -> bool:
-    """Whether a `.npy` file is there, whole, and without Python objects. Otherwise it must be made again."""
-    try:
-        np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return False
-    return True
 
 
 def require_writable(folder: Path, flag: str) -> None:

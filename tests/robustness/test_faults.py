@@ -221,6 +221,12 @@ def half(content: bytes) -> bytes:
     return content[: len(content) // 2]
 
 
+def one_bit(content: bytes) -> bytes:
+    """One bit of the data is another one; header and length are right."""
+    place = len(content) - len(content) // 4
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
 DAMAGES = {
     "missing": None,
     "empty": lambda content: b"",
@@ -229,6 +235,7 @@ DAMAGES = {
     "text": lambda content: b"<html>404 Not Found</html>",
     "other JSON": lambda content: b"{}",
     "a list": lambda content: b"[]",
+    "one bit": one_bit,
 }
 CACHE = {
     "features": "cache/*/features/s1/*/[0-9a-f]*[0-9a-f]/features.npy",
@@ -250,6 +257,8 @@ def test_a_damaged_file_of_the_cache_is_made_anew(kind, undisturbed, new_place):
     (path,) = (p for p in root.glob(CACHE[kind]))
     whole = path.read_bytes()
     for name, damage in DAMAGES.items():
+        if name == "one bit" and path.suffix == ".json":
+            continue  # JSON has no checksum
         if damage is None:
             path.unlink()
         else:

@@ -41,7 +41,8 @@ from tests.support.verifiers import made_up_verifier
 from Utils.own_video.face_tracks import Segment, Track, Tracking
 from Utils.own_video.scoring import face_scores
 from Utils.settings import PROJECT
-from Utils.work.cache import SCRATCH, atomic_file, write_array
+from Utils.work.arrays import write_array
+from Utils.work.cache import SCRATCH, atomic_file
 
 try:
     import resource
