@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from feature_extraction import VideoFeatures
-from prepare_training import fold_of_all, half_length, recognition_samples
+from prepare_training import fold_of_all, recognition_samples
 from train_evaluate import Hyperparameters, evaluate_folds, run_folds
 from Utils.across.datasets import lengths_at, name_of_networks, named_datasets
 from Utils.across.people import require_different_people
 from Utils.across.rates import slower
 from Utils.across.results import Tested, Trained, write_pooled, write_submissions, write_tested, write_trained
-from Utils.across.sources import Source, read_source, require_kinds
+from Utils.across.sources import Source, average_of, half_length_of, read_source, require_kinds
 from Utils.across.weights import network_of_all, require_strangers
 from Utils.dataset_run.data import crops_of, features_of
 from Utils.dataset_run.folder import RunPart, print_remarks
@@ -30,7 +30,7 @@ from Utils.methods.table import METHODS, Method
 from Utils.own_video.weights import OwnWeights
 from Utils.records import Fold, Length, shown_length
 from Utils.screen import heading
-from Utils.settings import MEAN_LENGTH, MEDIAN_LENGTH, Settings
+from Utils.settings import Settings
 from Utils.study.dataset import pair_distances
 from Utils.work.cache import remove_leftovers, require_writable
 from Utils.work.machine import cores
@@ -159,13 +159,13 @@ class _Across:
     def train_kind(self, name: str, sources: Sequence[Source], kind: str) -> RunPart:
         """Train on one kind of expressions."""
         steps, settings = self.method.steps, self.settings
-        averages = {settings.half_length_from or source.dataset.half_length_from for source in sources}
-        k_prime = half_length([v for s in sources for v in s.videos], MEDIAN_LENGTH in averages)
+        average, several = average_of(sources, settings.half_length_from)
+        k_prime = half_length_of(sources, average)
         rates = sorted({v.fps for s in sources for v in s.videos})
         k = steps.pair_distance(replace(sources[0].dataset, k=pair_distances(rates)), k_prime)
         print_lengths(k, k_prime)
-        if len(averages) > 1:
-            print(f"  k' is made from the {MEDIAN_LENGTH}, which one of the datasets needs, not from the {MEAN_LENGTH}")
+        if several:
+            print(f"  k' is made from the {average}, which one of the datasets needs")
         features: list[VideoFeatures] = []
         for source in sources:
             for f in self.features(source, k):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from prepare_training import half_length
 from Utils.across.people import People, people_of
 from Utils.across.rates import every_nth, slower, step_of
 from Utils.across.submission import Recorded
@@ -12,8 +13,8 @@ from Utils.dataset_run.data import read_data
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError
 from Utils.methods.table import Method
-from Utils.records import Video
-from Utils.settings import Settings
+from Utils.records import Length, Video
+from Utils.settings import MEAN_LENGTH, MEDIAN_LENGTH, Settings
 from Utils.work.parallel import Workers
 
 
@@ -68,3 +69,14 @@ def require_kinds(kinds: Sequence[str], training: Sequence[Dataset], tested: Seq
             raise InputError(
                 f"{dataset.title} annotates no {kinds[0]}-expressions; leave it out, or give another --expression"
             )
+
+
+def average_of(sources: Sequence[Source], given: str | None) -> tuple[str, bool]:
+    """From which average k' is made, and whether the datasets differ in it: then from the median."""
+    averages = {given or source.dataset.half_length_from for source in sources}
+    return MEDIAN_LENGTH if MEDIAN_LENGTH in averages else MEAN_LENGTH, len(averages) > 1
+
+
+def half_length_of(sources: Sequence[Source], average: str) -> Length:
+    """k' of the expressions of all sources: one length, or one for each frame rate."""
+    return half_length([video for source in sources for video in source.videos], average == MEDIAN_LENGTH)

@@ -16,7 +16,7 @@ from tests.support.video_clips import number_of
 from Utils.across.datasets import folder_of_videos, in_three_classes, joined_name, name_of_networks, named_datasets
 from Utils.across.people import People, people_of, require_different_people, video_digest
 from Utils.across.rates import EveryNth, every_nth, slower, step_of
-from Utils.across.sources import require_kinds
+from Utils.across.sources import Source, average_of, half_length_of, require_kinds
 from Utils.across.weights import described_training
 from Utils.datasets.table import DATASETS, THREE_CLASSES
 from Utils.errors import InputError
@@ -217,3 +217,20 @@ def test_kinds_that_are_not_annotated():
     with pytest.raises(InputError, match="training on CASME II: no macro-expressions are annotated"):
         require_kinds(("micro", "macro"), [micro], [both])
     require_kinds(("macro",), [both], [replace(micro, annotated=False)])
+
+
+def test_half_length_of_several_datasets():
+    """Lengths of 0.2, 0.2 and 2 seconds: k' is half of their mean, 0.8, or of their median."""
+
+    def source(name: str, fps: float, *seconds: float) -> Source:
+        expressions = tuple(Expression(0, None, round(s * fps), "negative") for s in seconds)
+        videos = [Video(name, "v", (), expressions, fps)]
+        return Source(name, DATASETS[name], videos, videos, {}, people(name, name), [])
+
+    samm, casme, casme3 = source("SAMMLV", 200, 0.2), source("CASME_sq", 30, 0.2, 2), source("CASME3", 30, 0.2, 2)
+    assert average_of([samm, casme], None) == ("mean", False)
+    assert average_of([samm, casme3], None) == ("median", True)
+    assert average_of([samm, casme3], "mean") == ("mean", False)
+    assert average_of([samm, casme], "median") == ("median", False)
+    assert half_length_of([samm, casme], "mean") == {30: 12, 200: 80}
+    assert half_length_of([samm, casme3], "median") == {30: 3, 200: 20}
