@@ -102,7 +102,7 @@ IDLE = [
     (("--classes", "3", "--check"), ("--classes: DEMO (synthetic faces) has one set", "leave --classes out")),
     (("--classes", "4", "--method", "SOFTNet", "--train"), ("--classes is not for --method SOFTNet",)),
     (("--seed", "3"), ("--seed is for --train",)),
-    (("--epochs_spot", "3", "--check"), ("--epochs_spot is for --train, not for --check",)),
+    (("--epochs_spot", "3", "--check"), ("--epochs_spot is for --train or --train_on or --test_on, not for --check",)),
     (("--validate",), ("--validate is for --train",)),
     (("--protocol", "upstream", "--video", "a.mp4"), ("--protocol is for --evaluate or --check or --train",)),
     (("--videos", "all", "--video", "a.mp4"), ("--videos is for --check or --train or a run on a dataset",)),
