@@ -20,6 +20,8 @@ from Utils.across.sources import Source, average_of, half_length_of, require_kin
 from Utils.across.weights import described_training
 from Utils.datasets.table import DATASETS, THREE_CLASSES
 from Utils.errors import InputError
+from Utils.methods.table import METHODS
+from Utils.parsing import parse_settings
 from Utils.records import Expression, Video
 from Utils.settings import Settings
 from Utils.study.videos import VideoFile
@@ -234,3 +236,11 @@ def test_half_length_of_several_datasets():
     assert average_of([samm, casme], "median") == ("median", False)
     assert half_length_of([samm, casme], "mean") == {30: 12, 200: 80}
     assert half_length_of([samm, casme3], "median") == {30: 3, 200: 20}
+
+
+def test_weights_for_videos_can_be_tested():
+    """SYNTH is no dataset to run on, but its weights can be tested on one."""
+    methods, names = METHODS, tuple(DATASETS)
+    assert parse_settings(["--test_on", "DEMO", "--dataset_name", "SYNTH"], names, methods).dataset_name == "SYNTH"
+    with pytest.raises(SystemExit):
+        parse_settings(["--train_on", "DEMO", "--dataset_name", "SYNTH"], names, methods)
