@@ -308,7 +308,7 @@ WEIGHTS = [
     Case("weights.json for other classes", description('{"classes": ["joy"]}'), ("weights.json", "classes")),
     Case("weights.json of upstream", description('{"protocol": "upstream"}'), ("weights.json", "upstream")),
     Case("weights.json with a number of 5000 digits", description(f'{{"held_out": {{"s{"9" * 5000}": "s1"}}}}'), (), 0),
-    Case("weights.json with a group of subjects", description('{"held_out": {"s2": ["s1"]}}'), ("no weights for subject s2",)),
+    Case("weights.json with a group of subjects", description('{"held_out": {"s2": ["s1"]}}'), ("for subject s2",)),
     Case("weights.json with a path for a subject", description('{"held_out": {"../../s1": "s1"}}'), ("STRS",), code=0),
 ]  # fmt: skip
 
