@@ -26,7 +26,7 @@ IN_THREE = {
     **{name: name for name in (*THREE_CLASSES, OTHERS)},
 }
 TABLES = (".csv", ".eaf")
-LONGEST_NAME = 80  # characters of the name of a dataset, or of several, which becomes that of a folder
+LONGEST_NAME = 60  # bytes of the name of a dataset, or of several; a run's folder has two of them in its name
 
 
 def named_datasets(text: str, settings: Settings, flag: str, unannotated: bool = False) -> list[Dataset]:

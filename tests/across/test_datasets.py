@@ -108,8 +108,8 @@ def test_a_rate_for_each_folder(tmp_path):
 def test_names_of_several_datasets():
     demo = DATASETS["DEMO"]
     assert name_of_networks([demo]) == "DEMO-all" and name_of_networks([demo, DATASETS["CASME2"]]) == "DEMO+CASME2"
-    long = [replace(demo, name=str(i) * 70) for i in range(5)]
-    assert joined_name(long) == "0" * 40 + "+4_more"
+    long = [replace(demo, name=str(i) * 50) for i in range(5)]
+    assert joined_name(long) == "0" * 30 + "+4_more"
 
 
 def test_paths_are_absolute_for_other_machines(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ import feature_extraction
 import main
 import train_evaluate
 import Utils.across.run
+import Utils.dataset_run.folder
 from tests.across.conftest import AT_20, MEAN_RUN, NAME, QUICK
 from tests.support.command_line import only_run
 from tests.support.layouts_across import (
@@ -81,6 +82,13 @@ def test_given_weights_and_the_challenge(mean_run, workplace, monkeypatch, capsy
     folder = workplace(mean_run)
     for module in (face_crop, feature_extraction, train_evaluate):
         monkeypatch.setattr(module, "run_units", that_travel)
+    reports = {}
+
+    def report(path, title, *_, **given):
+        path.touch()
+        reports[title.split(",")[0]] = given
+
+    monkeypatch.setattr(Utils.dataset_run.folder, "write_report", report)
     flags = ["--test_on", f"{TEST},{CHALLENGE}", "--dataset_name", NAME, "--weights_dir", "w", *AT_20]
     assert main.main([*flags, "--output_dir", "again"]) == 0
     said = capsys.readouterr().out
@@ -107,6 +115,9 @@ def test_given_weights_and_the_challenge(mean_run, workplace, monkeypatch, capsy
     for run, videos in ((samm, "test/samm"), (cas, "test/cas")):
         for file in ("submission.zip", "spotting_2022.csv", "spotting_2023.csv", "recognition_2024.csv"):
             assert not check_submission(run / "submission" / file, 1, Path(videos)).problems
+    assert reports["cas"]["evaluations"] == {} and "no annotations" in reports["cas"]["remarks"][0]
+    assert list(reports["cas"]["links"])[-1] == "submission/submission.zip" and len(reports["cas"]["links"]) == 4
+    assert reports["hall"]["evaluations"] and "ground_truth.csv" in reports["hall"]["links"]
     metrics = read_json(cas / "metrics.json")
     assert set(metrics["spotting"].values()) == {None} and metrics["strs"] is metrics["by_kind"]["micro"]["f1"] is None
     assert metrics["per_video"][0]["predicted"] is not None and metrics["per_video"][0]["tp"] is None

@@ -118,9 +118,9 @@ NAMES = [
     Case("across: a folder named as a dataset", flags("--test_on", "./DEMO", *BY_WEIGHTS[2:],
          change=renamed("ch", "DEMO")), ("DEMO is a dataset of this program",)),
     Case("across: a table with a long name", flags("--train_on", f"{LONG}.csv", *BASE,
-         change=renamed("a.csv", f"{LONG}.csv")), ("more than 80 bytes", "rename it")),
+         change=renamed("a.csv", f"{LONG}.csv")), ("more than 60 bytes", "rename it")),
     Case("across: a folder with a long name", flags("--test_on", LONG, *BY_WEIGHTS[2:], change=renamed("ch", LONG)),
-         ("more than 80 bytes",)),
+         ("more than 60 bytes",)),
     Case("across: a video with a long name", flags(*BY_WEIGHTS, change=lambda root: add_video(
          root / "ch" / "v" / ("w" * 200) / ("u" * 200))), ("ch: v/ww", "rename")),
     Case("across: a line break in a name", flags("--train_on", "a\nb", *BASE), ("a\\nb",)),
