@@ -109,17 +109,20 @@ def run(settings: Settings, dataset: Dataset) -> tuple[int, list[dict]]:
 
     Returns the exit code, and for each seed kind ("micro", "macro" or "overall") -> metrics.
     """
-    from Utils.dataset_run.folder import print_remarks, summarise_runs
+    from Utils.dataset_run.summaries import print_remarks, summarise_runs, summarise_tuning
 
     method = METHODS[settings.method]
     settings = replace(settings, workers=settings.workers or cores())
     with begun(settings, dataset, method) as workers:
         prepared = [prepare(settings, dataset, method, kind, workers) for kind in settings.kinds]
         seeds = range(settings.seed, settings.seed + settings.runs)
-        evaluations = [run_once(replace(settings, seed=seed), dataset, method, prepared, workers) for seed in seeds]
-    metrics = [{kind: evaluation.metrics for kind, evaluation in of_seed.items()} for of_seed in evaluations]
+        done = [run_once(replace(settings, seed=seed), dataset, method, prepared, workers) for seed in seeds]
+    metrics = [{kind: evaluation.metrics for kind, evaluation in evaluations.items()} for evaluations, _ in done]
     if settings.runs > 1:
-        summarise_runs(settings, [list(of_seed.values())[-1] for of_seed in evaluations])
+        summarise_runs(settings, [list(evaluations.values())[-1] for evaluations, _ in done])
+    if settings.runs > 1 and settings.tune == NESTED:
+        for i, kind in enumerate(settings.kinds):
+            summarise_tuning(settings, [parts[i].tuning for _, parts in done], kind)
     print_remarks(remarks_of(prepared))
     print_memory(workers)
     return PARTLY_DONE if any(of_kind.n_left_out for of_kind in prepared) else DONE, metrics
@@ -173,7 +176,7 @@ def missing_weights(settings: Settings, dataset: Dataset, method: Method) -> Pat
 
 def compare_methods(settings: Settings, dataset: Dataset) -> int:
     """--compare: run several methods on one dataset, and print their figures side by side. Returns the exit code."""
-    from Utils.dataset_run.folder import write_comparison
+    from Utils.dataset_run.summaries import write_comparison
 
     names = list(dict.fromkeys(name.strip() for name in settings.compare.split(",")))
     if unknown := [name for name in names if name not in METHODS]:
@@ -198,7 +201,7 @@ def compare_methods(settings: Settings, dataset: Dataset) -> int:
 def ablate(settings: Settings, dataset: Dataset) -> int:
     """--ablate: run MEAN and variants of it, and print their figures side by side. Returns the exit code."""
     from Utils.ablation.table import variants_of
-    from Utils.dataset_run.folder import print_remarks, write_variants
+    from Utils.dataset_run.summaries import print_remarks, write_variants
 
     variants = variants_of(settings.ablate)
     if not settings.train and (new := [variant.name for variant in variants if variant.trained]):
@@ -288,10 +291,10 @@ def prepare(settings: Settings, dataset: Dataset, method: Method, kind: str, wor
     return Prepared(kind, features, subjects, k, k_prime, weights, n_left_out, remarks + more)
 
 
-def run_once(settings: Settings, dataset: Dataset, method: Method, prepared: list[Prepared], workers) -> dict:
+def run_once(settings: Settings, dataset: Dataset, method: Method, prepared: list[Prepared], workers) -> tuple:
     """Steps 5 and 6 with one seed: write the run's folder, and print the metrics.
 
-    Returns kind -> evaluation; if there are two kinds, "overall" is the last one.
+    Returns kind -> evaluation ("overall" is the last one if there are two kinds), and a RunPart for each kind.
     """
     from Utils.dataset_run.folder import evaluation_of, write_run
     from Utils.evaluation.kinds import OVERALL
@@ -311,7 +314,7 @@ def run_once(settings: Settings, dataset: Dataset, method: Method, prepared: lis
         print(f"  - {remark}")
     print(f"\n  everything is in {folder}")
     kinds = {part.kind: part.evaluated[settings.protocol].evaluation for part in parts}
-    return kinds if len(kinds) == 1 else kinds | {OVERALL: whole}
+    return kinds if len(kinds) == 1 else kinds | {OVERALL: whole}, parts
 
 
 def train_and_evaluate(settings: Settings, dataset: Dataset, method: Method, prepared: Prepared, workers):

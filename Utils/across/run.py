@@ -23,7 +23,8 @@ from Utils.across.results import Tested, Trained, write_pooled, write_submission
 from Utils.across.sources import Source, average_of, half_length_of, read_source, require_kinds
 from Utils.across.weights import network_of_all, require_strangers
 from Utils.dataset_run.data import crops_of, features_of
-from Utils.dataset_run.folder import RunPart, print_remarks
+from Utils.dataset_run.folder import RunPart
+from Utils.dataset_run.summaries import print_remarks
 from Utils.datasets.table import THREE_CLASSES, Dataset
 from Utils.errors import InputError
 from Utils.methods.table import METHODS, Method

@@ -8,23 +8,18 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
-import pandas as pd
-
 from train_evaluate import FoldResult, RunEvaluation
 from Utils.dataset_run.curves import run_curves, video_figures
 from Utils.datasets.table import Dataset
-from Utils.evaluation.comparison import compare_methods, format_comparison
 from Utils.evaluation.csv_files import write_table
-from Utils.evaluation.intervals import spread_of_mean
 from Utils.evaluation.kinds import pooled
 from Utils.evaluation.result import Evaluation
 from Utils.evaluation.tables import megc_table
-from Utils.evaluation.variants import format_variants, variants_table
 from Utils.methods.table import Method
 from Utils.networks.weights import DESCRIPTION
 from Utils.records import MACRO, MICRO, Length, frames_of
@@ -38,7 +33,6 @@ from Utils.work.cache import atomic_file, write_json, write_new_folder
 from Utils.work.machine import git_revision, versions
 from Utils.work.parallel import Workers, run_units
 
-REMARKS_SHOWN = 12  # remarks that are printed at the end of a run
 ARCHIVE = "submission/submission.zip"  # what `more` of `write_run` may write
 LINKED = ("predictions.csv", "ground_truth.csv", "megc.csv", "metrics.json", ARCHIVE)  # from the report
 COUNTED_ALWAYS = ("subject", "video", "videos", "predicted")  # in metrics.json, also without annotations
@@ -214,87 +208,6 @@ def _draw_figures(
     """Draw a figure for each video."""
     folder.mkdir()
     run_units(draw_video, video_figures(run, dataset, k_prime, settings, folder), workers, "figures", "video")
-
-
-def summarise_runs(settings: Settings, evaluations: Sequence[Evaluation]) -> Path:
-    """Print how every metric varies over repeated runs and over subjects, and write it as two CSV files.
-
-    Returns the folder with `runs.csv`, which has each run's metrics, and `summary.csv`. Its columns are the "mean" over
-    the runs; "sd", the standard deviation of the runs (n - 1), which only their seeds make; "sd_subjects", "low" and
-    "high", the standard deviation and the 95 % interval that the choice of subjects gives to this mean
-    (`intervals.spread_of_mean`); "n", the number of runs that define the metric.
-    """
-    rows = []
-    for m in (evaluation.metrics for evaluation in evaluations):
-        row = {"seed": m["seed"], "strs": m["strs"]}
-        for part in ("spotting", "analysis", "recognition"):
-            row |= {f"{part}_{name}": value for name, value in (m[part] or {}).items()}
-        rows.append(row)
-    figures = pd.DataFrame(rows).set_index("seed").astype(float)
-    spread = spread_of_mean([evaluation.sums for evaluation in evaluations])
-    of_subjects = pd.DataFrame.from_dict(spread, orient="index", columns=["sd_subjects", "low", "high"])
-    of_subjects = of_subjects.reindex(figures.columns[figures.notna().any()]).reindex(figures.columns)
-    summary = pd.DataFrame({"mean": figures.mean(), "sd": figures.std(), **of_subjects, "n": figures.count()})
-
-    def write(folder: Path) -> None:
-        figures.to_csv(folder / "runs.csv")
-        summary.to_csv(folder / "summary.csv", index_label="figure")
-
-    final = write_new_folder(settings.output_dir / run_name(settings, f"-runs{len(rows)}"), write)
-    print(f"\n{len(rows)} runs, seeds {figures.index[0]} to {figures.index[-1]}: mean and standard deviations")
-    header = ["mean", "sd seeds", "sd subjects", "95 % from", "to", "runs"]
-    print(summary.to_string(float_format=lambda x: f"{x:.4f}", header=header, na_rep="-"))
-    n_subjects = len({subject for evaluation in evaluations for subject in evaluation.sums.subjects})
-    print(f"  sd subjects, 95 %: of the mean over the runs, by a bootstrap over {n_subjects} subjects")
-    print(f"\n  the summary is in {final}")
-    return final
-
-
-def write_comparison(settings: Settings, figures: Mapping[str, Mapping[str, Mapping]]) -> Path:
-    """Print the figures of several methods side by side, and write them as comparison.csv in a folder of its own.
-
-    `figures` has those of each method and kind of expressions: see `comparison.compare_methods`. Returns the folder.
-    """
-    table = compare_methods(figures)
-    final = write_new_folder(
-        settings.output_dir / run_name(replace(settings, method=MEAN), "-compared"),
-        lambda folder: write_table(table, folder / "comparison.csv"),
-    )
-    n = len({row["subject"] for kinds in figures.values() for m in kinds.values() for row in m["per_subject"]})
-    print(f"\n{len(figures)} methods on {settings.dataset_name}, {settings.protocol} protocol, {n} subjects")
-    print(format_comparison(table))
-    print("  F1 with its 95 % interval, and its difference from the first method: bootstrap over the subjects")
-    print(f"\n  the comparison is in {final}")
-    return final
-
-
-def write_variants(settings: Settings, evaluations: Mapping[str, Evaluation]) -> Path:
-    """Print the figures of variants side by side, and write them as ablation.csv in a folder of its own.
-
-    `evaluations` has those of each variant; the first one is the method as it is. Returns the folder.
-    """
-    table = variants_table(evaluations)
-    final = write_new_folder(
-        settings.output_dir / run_name(settings, "-ablation"),
-        lambda folder: write_table(table, folder / "ablation.csv"),
-    )
-    subjects = {subject for evaluation in evaluations.values() for subject in evaluation.sums.subjects}
-    print(f"\n{len(evaluations)} variants on {settings.dataset_name}, {len(subjects)} subjects")
-    print(format_variants(table))
-    print("  95 % intervals, and differences from the first row: bootstrap over the subjects")
-    print(f"\n  the table is in {final}")
-    return final
-
-
-def print_remarks(remarks: Sequence[str]) -> None:
-    """Print what was left out or looks wrong in the data. `remarks.txt` has all of it."""
-    if not remarks:
-        return
-    print(f"\n{len(remarks)} remark(s) about the data:")
-    for remark in remarks[:REMARKS_SHOWN]:
-        print(f"  - {remark}")
-    if len(remarks) > REMARKS_SHOWN:
-        print("  - ... all are in the run's remarks.txt")
 
 
 def describe_run(settings: Settings, dataset: Dataset, parts: Sequence[RunPart]) -> dict:

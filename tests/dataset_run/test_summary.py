@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.support.random_tables import CLASSES, random_tables
-from Utils.dataset_run.folder import summarise_runs
+from Utils.dataset_run.summaries import summarise_runs
 from Utils.evaluation.evaluate import compare
 from Utils.evaluation.kinds import spotting_only
 from Utils.settings import Settings
