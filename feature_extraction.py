@@ -27,7 +27,8 @@ from Utils.work.cache import atomic_folder, file_hash, files_fingerprint, key_of
 from Utils.work.parallel import Workers, run_units
 
 FEATURE_SIZE = 42  # pixels; the upper half shows brows and eyes, the lower half the mouth
-N_CHANNELS = 3  # u, v, eps
+CHANNELS = ("u", "v", "strain")  # their names, which are those of the networks' streams
+N_CHANNELS = len(CHANNELS)
 MARGIN = 12  # pixels around the landmarks of a region
 FEATURE_VERSION = 1  # part of the features' keys: raise it when the features change
 REMARK = "remark.json"  # a remark on the landmarks, beside them

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from feature_extraction import VideoFeatures
+from feature_extraction import CHANNELS, VideoFeatures
 from prepare_training import (
     RecognitionSample,
     as_inputs,
@@ -336,7 +336,7 @@ def _require_finite(outputs: Iterable[np.ndarray], job: FoldJob) -> None:
     )
 
 
-def train_fold(job: FoldJob, streams: Sequence[str] = ("u", "v", "strain"), from_scratch: bool = False):
+def train_fold(job: FoldJob, streams: Sequence[str] = CHANNELS, from_scratch: bool = False):
     """Train one fold in two steps, with new networks and optimisers.
 
     The two last parameters are for ablations: networks with some streams only; and a recognition network that does not
@@ -359,7 +359,6 @@ def train_fold(job: FoldJob, streams: Sequence[str] = ("u", "v", "strain"), from
     import keras
 
     from define_model import (
-        STREAMS,
         frozen_streams,
         recognition_from_scratch,
         recognition_head,
@@ -370,7 +369,7 @@ def train_fold(job: FoldJob, streams: Sequence[str] = ("u", "v", "strain"), from
     from Utils.networks.compiled import predict, train
 
     h = job.hyperparameters
-    channels = [list(STREAMS).index(name) for name in streams]
+    channels = [CHANNELS.index(name) for name in streams]
     frames = spotting_training_set(job.fold, job.features, job.k_prime, h.ratio, h.seed)
     held_out = spotting_validation_set(job.fold, job.features, job.k_prime, channels=channels) if h.validate else None
     steps = h.epochs_spot * math.ceil(len(frames.labels) / h.batch_size)

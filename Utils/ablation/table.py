@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from define_model import STREAMS
+from feature_extraction import CHANNELS
 from prepare_training import as_inputs
 from train_evaluate import FoldJob, FoldMethod, Networks, train_fold
 from training_utils import MEAN_SPOTTING, Window, spot_video
@@ -73,11 +73,11 @@ def predict_streams(
     return [predict(network, inputs)[0] for network in networks]
 
 
-def train_variant(job: FoldJob, streams: Sequence[str] = tuple(STREAMS), from_scratch: bool = False) -> Networks:
+def train_variant(job: FoldJob, streams: Sequence[str] = CHANNELS, from_scratch: bool = False) -> Networks:
     """Train the networks of a variant. Raises InputError as `train_fold` does."""
     spotting, recognition, history = train_fold(job, streams, from_scratch)
     trained = {"spot": spotting} if recognition is None else {"spot": spotting, "recog": recognition}
-    channels = [list(STREAMS).index(name) for name in streams]
+    channels = [CHANNELS.index(name) for name in streams]
     predictor = partial(predict_streams, spotting, recognition, channels)
     return Networks(predictor, recognition is not None, trained, history)
 
@@ -86,7 +86,7 @@ def _cannot_load(job: FoldJob) -> Networks:
     raise InputError("--ablate: weights of a variant cannot be given; add --train")
 
 
-def _trained(name: str, streams: Sequence[str] = tuple(STREAMS), from_scratch: bool = False) -> Variant:
+def _trained(name: str, streams: Sequence[str] = CHANNELS, from_scratch: bool = False) -> Variant:
     """A variant whose networks are trained in another way."""
     train = partial(train_variant, streams=tuple(streams), from_scratch=from_scratch)
     folds = FoldMethod(f"MEAN, {name}", VERSION, True, _cannot_load, train)
@@ -124,7 +124,7 @@ def ablations() -> dict[str, Ablation]:
     values = [round(LEAST_P + i * STEP_P, 2) for i in range(steps)]
     found = (
         Ablation("transfer", "recognition that is trained from scratch", [_trained("no transfer", from_scratch=True)]),
-        Ablation("streams", "one stream at a time", [_trained(f"only {name}", (name,)) for name in STREAMS]),
+        Ablation("streams", "one stream at a time", [_trained(f"only {name}", (name,)) for name in CHANNELS]),
         Ablation("strain", "without optical strain", [_trained("no strain", ("u", "v"))]),
         Ablation("p", f"p from {LEAST_P} to {MOST_P}", [_with_p(p) for p in values]),
         Ablation("gap", "k' as the distance of a pair", [_gap()]),

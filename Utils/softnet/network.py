@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import Utils.networks.backend  # noqa: F401  isort: skip; before Keras: it sets what TensorFlow reads when it is loaded
 import keras
 from keras import layers
 

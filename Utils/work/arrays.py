@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tokenize
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ def is_array(path: Path) -> bool:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         with path.open("rb") as file:
             return _is_undamaged(file, array.offset + array.nbytes)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError):  # the last two: of a damaged header
         return False
 
 

@@ -144,6 +144,24 @@ def test_private_names_stay_in_their_file(module):
     assert private_names(module, TREES[module]) == []
 
 
+def first_of_keras(tree: ast.Module) -> list[str]:
+    """The modules that a module loads at its top, in order, up to the first of Keras or TensorFlow."""
+    names = []
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            names += [name for name in found if name]
+    of_keras = [i for i, name in enumerate(names) if name.split(".")[0] in ("keras", "tensorflow")]
+    return names[: of_keras[0] + 1] if of_keras else []
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if first_of_keras(TREES[m])])
+def test_tensorflow_is_set_up_before_it_is_loaded(module):
+    """Otherwise its arithmetic is that of the processor (oneDNN), and results differ between processes."""
+    room = module.startswith("Utils.networks.")  # whose __init__ loads the set-up
+    assert room or "Utils.networks.backend" in first_of_keras(TREES[module])
+
+
 def test_every_room_says_what_it_is_for():
     rooms = list(PROJECT.glob("Utils/*/__init__.py"))
     assert len(rooms) == 18

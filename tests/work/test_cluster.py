@@ -43,7 +43,7 @@ class Dask:
         kind = "--nanny" if nanny else "--no-nanny"
         for _ in range(n_workers):
             self.start("worker", kind, "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder))
-        wait_for(self.file.is_file, 60)
+        wait_for(self.is_known, 60)
         if n_workers:
             with distributed.Client(self.address, set_as_default=False) as client:
                 client.wait_for_workers(n_workers, timeout=60)
@@ -58,6 +58,10 @@ class Dask:
                     command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
                 )
             )
+
+    def is_known(self) -> bool:
+        """Whether the scheduler has written its address. For a moment, its file is there and empty."""
+        return self.file.is_file() and bool(self.file.read_text().strip())
 
     @property
     def address(self) -> str:
