@@ -1,7 +1,7 @@
-"""Chooses p, the width of the smoothing and the width of the intervals for each subject, without using that subject.
+"""Chooses p, the width of the smoothing and the width of the intervals in each fold, without using its test subjects.
 
-For every subject, the values are chosen that give the largest F1 on all *other* subjects. Their scores are held-out
-ones, too: each comes from the fold that leaves its subject out. No network is trained again. (The networks that gave
+In every fold, the values are chosen that give the largest F1 on all *other* subjects. Their scores are held-out ones,
+too: each comes from the fold that leaves its subject out. No network is trained again. (The networks that gave
 these scores have seen the subject for whom the values are chosen, as one of many that they were trained on. The three
 values can carry hardly anything of that.)
 
@@ -26,7 +26,6 @@ from Utils.records import Length, frames_of
 P = tuple(round(0.30 + 0.05 * i, 2) for i in range(11))  # 0.30 to 0.80
 SMOOTHING = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of the paper's width, which is 2k'
 REACH = (0.6, 0.8, 1.0, 1.2, 1.4, 1.7, 2.0)  # of the paper's half length of an interval, which is k'
-NEEDED = 2  # subjects: somebody must be left to choose on
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def choose(
     method: SpottingMethod,
     one_per_video: bool = False,
 ) -> tuple[dict[str, Choice], dict[str, float]]:
-    """The values for each subject, and the F1 that they give on the other subjects.
+    """The values for each subject, and the F1 that they give on the subjects of the other folds.
 
     Parameters
     ----------
@@ -114,37 +113,36 @@ def choose(
     """
     paper = Choice(p)
     possible = [c for c in candidates(paper) if not one_per_video or c.p == p]
-    counts = _counts(results, features, k_prime, method, possible, one_per_video)
-    total = sum(counts.values())
+    tested = [result for result in results if len(result.fold.test)]
+    counts = [_counts(result, features, k_prime, method, possible, one_per_video) for result in tested]
+    total = sum(counts)
     choices, reached = {}, {}
-    for subject, own in counts.items():
+    for result, own in zip(tested, counts, strict=True):
         tp, fp, fn = (total - own).T
-        if not (tp + fn).any() or len(counts) < NEEDED:
-            choices[subject], reached[subject] = paper, float("nan")
-            continue
-        f1 = 2 * tp / (2 * tp + fp + fn)
-        best = int(np.argmax(f1))  # the first one, which is the nearest to the paper's
-        choices[subject], reached[subject] = possible[best], float(f1[best])
+        choice, best_f1 = paper, float("nan")
+        if (tp + fn).any():
+            f1 = 2 * tp / (2 * tp + fp + fn)
+            best = int(np.argmax(f1))  # the first one, which is the nearest to the paper's
+            choice, best_f1 = possible[best], float(f1[best])
+        for subject in dict.fromkeys(features[number].video.subject for number in result.fold.test):
+            choices[subject], reached[subject] = choice, best_f1
     return choices, reached
 
 
 def _counts(
-    results: Sequence[FoldResult],
+    result: FoldResult,
     features: Sequence[VideoFeatures],
     k_prime: Length,
     method: SpottingMethod,
     possible: Sequence[Choice],
     one_per_video: bool,
-) -> dict[str, np.ndarray]:
-    """Subject -> TP, FP and FN for each of the possible values, (values, 3)."""
-    counts: dict[str, np.ndarray] = {}
-    for result in results:
-        for i, number in enumerate(result.fold.test):
-            video = features[number].video
-            found = video_counts(
-                result.scores(i), video.expressions, frames_of(k_prime, video.fps), method, possible, one_per_video
-            )
-            counts[video.subject] = counts.get(video.subject, 0) + found
+) -> np.ndarray:
+    """TP, FP and FN of a fold's tested videos for each of the possible values, (values, 3)."""
+    counts = np.zeros((len(possible), 3), np.int64)
+    for i, number in enumerate(result.fold.test):
+        video = features[number].video
+        half = frames_of(k_prime, video.fps)
+        counts += video_counts(result.scores(i), video.expressions, half, method, possible, one_per_video)
     return counts
 
 

@@ -123,6 +123,18 @@ def test_the_counts_are_those_of_the_evaluation(seed, p, smoothing, reach, metho
     assert found[1].tolist() == [tp, len(bounds) - tp, len(expressions) - tp]
 
 
+def test_subjects_who_are_tested_together_are_not_chosen_on():
+    """--folds: A and B are in one fold, C in another. For A and B only C counts; for C both."""
+    wide, fits = [(16, 44)], [(26, 34)]
+    results, features = results_of(("A", bump(80, 30), fits), ("B", bump(80, 30), wide), ("C", bump(80, 30), fits))
+    first, second, third = results
+    both = SimpleNamespace(fold=SimpleNamespace(test=[0, 1]), scores=lambda i: (first.scores(0), second.scores(0))[i])
+    choices, reached = choose([both, third], features, K_PRIME, 0.55, MEAN_SPOTTING)
+    assert choices["A"] == choices["B"] == PAPER and reached["A"] == reached["B"] == 1.0
+    alone, _ = choose(results, features, K_PRIME, 0.55, MEAN_SPOTTING)
+    assert alone["A"].reach > 1 and alone["A"] != choices["A"]  # with B among the others, wide intervals fit
+
+
 def test_what_a_chosen_method_does():
     """p = 0.3, half the smoothing, twice the interval: k' = 4 gives 2 features on each side, and [22, 38] around 30."""
     used = tuned(MEAN_SPOTTING, Choice(0.3, 0.5, 2.0))
