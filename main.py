@@ -309,7 +309,7 @@ def run_once(settings: Settings, dataset: Dataset, method: Method, prepared: lis
     print(format_metrics(whole.metrics, subjects=True))
     for part in parts:
         if part.tuning:
-            print(f"\n{format_tuning(part.tuning)}")
+            print(f"\n{format_tuning(part.tuning, kind_named(settings, part.kind))}")
     for remark in remarks:
         print(f"  - {remark}")
     print(f"\n  everything is in {folder}")
