@@ -90,6 +90,8 @@ class FeatureMethod:
         k -> the least number of frames of a video that can be used.
     recognises : bool
         Whether there are features of (onset, apex), too.
+    uses_fps : bool
+        Whether the features depend on the frame rate.
     """
 
     name: str
@@ -98,6 +100,7 @@ class FeatureMethod:
     features: Callable[[Video, np.ndarray, FeatureJob], tuple[tuple[int, ...], Iterable[np.ndarray]]]
     least_frames: Callable[[int], int]
     recognises: bool
+    uses_fps: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,8 @@ def extract_video(job: FeatureJob) -> VideoFeatures:
     )
     if method != MEAN_FEATURES:  # its keys are older than the other methods
         settings["method"] = method.name
+    if method.uses_fps:
+        settings["fps"] = job.fps
     key = key_of(k=job.k, **settings)
     spotting = job.folder / key
     if job.fresh or not _has_spotting(spotting):

@@ -158,7 +158,8 @@ def _frames_against_rows(video: Video, rows: Sequence[AnnotatedRow], by_number: 
     if by_number:
         return remarks + _frames_without_file(video, rows)
     number = re.search(r"(\d+)$", video.frames[0].stem)  # in every layout the frames' names end with the number
-    counted = bool(rows) and rows[0].first_frame is not None and video.source is None
+    filled = video.frames[:1] == video.frames[1:2]  # the first frames are missing, and the first file stands for them
+    counted = bool(rows) and rows[0].first_frame is not None and video.source is None and not filled
     if counted and number and int(number[1]) != rows[0].first_frame:
         remarks.append(
             f"{video.frames[0]}: is the first frame, but the annotations count from {rows[0].first_frame} "

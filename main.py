@@ -204,6 +204,8 @@ def ablate(settings: Settings, dataset: Dataset) -> int:
     from Utils.dataset_run.summaries import print_remarks, write_variants
 
     variants = variants_of(settings.ablate)
+    if dataset.one_per_video and any(variant.p is not None for variant in variants):
+        raise InputError(f"--ablate p: videos of {dataset.title} have one expression each, which needs no threshold")
     if not settings.train and (new := [variant.name for variant in variants if variant.trained]):
         raise InputError(f"--ablate: {new[0]!r} needs networks of its own: add --train")
     settings = replace(settings, workers=settings.workers or cores())
@@ -217,8 +219,9 @@ def ablate(settings: Settings, dataset: Dataset) -> int:
             part, _ = train_and_evaluate(replace(settings, p=p), dataset, method, prepared[data], workers)
             print(f"  {variant.name}")
             evaluations[variant.name] = part.evaluated[settings.protocol].evaluation
-    write_variants(settings, evaluations)
-    print_remarks(remarks_of(list(prepared.values())))
+    remarks = remarks_of(list(prepared.values()))
+    write_variants(settings, evaluations, remarks)
+    print_remarks(remarks)
     print_memory(workers)
     return PARTLY_DONE if any(of_kind.n_left_out for of_kind in prepared.values()) else DONE
 
@@ -230,6 +233,8 @@ class Prepared:
     Attributes
     ----------
     kind : {"micro", "macro"}
+    fps : float
+        Frames per second; the highest rate, if the videos have different ones.
     features : list of VideoFeatures
     subjects : list of str
         All annotated subjects, then the others (`--videos all`). The number of a fold is the position of its subject
@@ -242,9 +247,12 @@ class Prepared:
         Number of videos that should take part and have no features: no face, too few frames, or no weights.
     remarks : list of str
         What was left out, and what looks wrong in the data.
+    trained_on : dict
+        Before training: what `weights.json` will say about the people who are trained on.
     """
 
     kind: str
+    fps: float
     features: list
     subjects: list[str]
     k: Length
@@ -252,18 +260,22 @@ class Prepared:
     weights: list | None
     n_left_out: int
     remarks: list[str]
+    trained_on: dict
 
 
 def prepare(settings: Settings, dataset: Dataset, method: Method, kind: str, workers) -> Prepared:
     """Steps 1 to 4: videos, annotations, crops, features. Raises InputError if data or weights cannot be used."""
     from prepare_training import half_length, require_two_subjects
+    from Utils.across.weights import described_people
     from Utils.dataset_run.data import crops_of, features_of, read_data
+    from Utils.datasets.lengths import at_rates_of
     from Utils.networks.weights import remarks_on_weights
 
     steps, of_kind = method.steps, kind_named(settings, kind)
     heading(f"Videos and annotations{of_kind}")
     data = read_data(settings, dataset, kind, not method.recognises, workers)
     raw_videos, annotated, others, remarks = data.videos, data.annotated, data.others, list(data.remarks)
+    dataset = at_rates_of(raw_videos, dataset)
     k_prime = half_length(raw_videos, settings.half_length_from == MEDIAN_LENGTH)
     weights = None
     if not settings.train and method.trained:
@@ -288,7 +300,10 @@ def prepare(settings: Settings, dataset: Dataset, method: Method, kind: str, wor
     heading(f"Optical-flow features{of_kind}")
     features, more = features_of(settings, dataset, videos, k, steps.features, workers)
     subjects, n_left_out = annotated + others, len(data.videos) - len(features)
-    return Prepared(kind, features, subjects, k, k_prime, weights, n_left_out, remarks + more)
+    trained_on = described_people(dataset, raw_videos, features) if settings.train else {}
+    return Prepared(
+        kind, dataset.fps, features, subjects, k, k_prime, weights, n_left_out, remarks + more, trained_on
+    )  # fmt: skip
 
 
 def run_once(settings: Settings, dataset: Dataset, method: Method, prepared: list[Prepared], workers) -> tuple:
@@ -358,8 +373,8 @@ def train_and_evaluate(settings: Settings, dataset: Dataset, method: Method, pre
     without_entry = {s for s, entry in zip(prepared.subjects, entries, strict=True) if entry is None}
     not_analysed = {"paper": leaking, "upstream": without_entry}  # subjects whose emotions do not count
     protocols = sorted(PROTOCOLS, key=lambda protocol: protocol != settings.protocol)  # the run's own comes first
-    if settings.folds or isinstance(k_prime, Mapping):
-        protocols.remove("upstream")  # the authors' code leaves out one subject, and has one frame rate
+    if settings.folds or settings.tune == NESTED or isinstance(k_prime, Mapping):
+        protocols.remove("upstream")  # the authors' code leaves out one subject, has fixed values and one frame rate
 
     def evaluate(protocol: str, of_subject=MappingProxyType({})):
         return evaluate_folds(
@@ -373,7 +388,10 @@ def train_and_evaluate(settings: Settings, dataset: Dataset, method: Method, pre
         fixed = evaluated["paper"].evaluation
         evaluated["paper"] = evaluate("paper", {s: tuned(steps.spotting, choice) for s, choice in choices.items()})
         tuning = Tuning(choices, reached, fixed, evaluated["paper"].evaluation)
-    return RunPart(prepared.kind, prepared.k, k_prime, results, evaluated, tuning), remarks
+    part = RunPart(
+        prepared.kind, prepared.k, k_prime, results, evaluated, tuning, prepared.fps, prepared.trained_on
+    )  # fmt: skip
+    return part, remarks
 
 
 def remarks_of(prepared: list[Prepared]) -> list[str]:
@@ -405,8 +423,7 @@ def check_submission(settings: Settings) -> int:
     """--check FILE: can a file be submitted to the Grand Challenge? Returns the exit code; `BAD_INPUT` if not."""
     from Utils.across.validate import check_submission, format_check
 
-    videos = settings.data_root if settings.data_root != Settings.data_root else None
-    checked = check_submission(settings.check, settings.frame_base, videos)
+    checked = check_submission(settings.check, settings.frame_base, settings.data_root)
     print(format_check(settings.check, checked))
     return BAD_INPUT if checked.problems else DONE
 

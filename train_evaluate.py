@@ -27,7 +27,7 @@ from training_utils import MEAN_SPOTTING, SpottingMethod, VideoScores, annotated
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError
 from Utils.evaluation.evaluate import compare
-from Utils.evaluation.kinds import by_kind, spotting_only
+from Utils.evaluation.kinds import by_kind, spotting_only, without_mae
 from Utils.evaluation.result import Evaluation
 from Utils.networks.weights import FoldWeights
 from Utils.records import MICRO, Fold, Length, frames_of
@@ -278,6 +278,9 @@ def _fold_key(job: FoldJob) -> str:
     )
     if method != MEAN_FOLDS:  # its keys are older than the other methods
         parts |= dict(method=method.name, kind=job.kind, protocol=job.protocol)
+    if isinstance(job.k_prime, Mapping):  # which rate a video has is not in the keys of its features
+        numbers = [*job.fold.test, *job.fold.spot_train]
+        parts["half_lengths"] = [frames_of(job.k_prime, job.features[i].video.fps) for i in numbers]
     if job.weights:
         return key_of(weights=job.weights.fingerprint(), **parts)
     if job.hyperparameters is None:
@@ -506,6 +509,10 @@ def evaluate_folds(
         ap_order=method.ap_order,
     )
     about = {"dataset": dataset.name, "mode": settings.mode, "seed": settings.seed}
+    if of_subject:
+        about["tune"] = settings.tune
+    if len({s.video.fps or dataset.fps for s in scores}) > 1:
+        evaluation = without_mae(evaluation)
     metrics = evaluation.metrics if method.recognises else spotting_only(evaluation.metrics)
     metrics = about | metrics | {"by_kind": by_kind({kind: metrics})}
     return RunEvaluation(scores, replace(evaluation, metrics=metrics))

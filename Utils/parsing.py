@@ -79,6 +79,8 @@ def parse_settings(
     if tables := given.get("annotations"):
         name = re.sub(r"[^\w.+-]+", "_", tables[0].stem).strip("_.")
         implied = {"dataset_name": name or "study", "data_root": tables[0].parent}
+    elif isinstance(given.get("check"), Path):
+        implied = {"data_root": None}  # the videos of the test set, if they are to be compared
     elif given.get("train_on"):
         implied = {"dataset_name": ""}  # made of the names of the datasets
     method = methods.get(given.get("method", MEAN))
@@ -160,6 +162,10 @@ def _flags_problem(settings: Settings, given: Mapping[str, object]) -> str:
         if name in given and settings.compare is not None:
             return f"--{name} and --compare are two tasks; give one of them"
     if settings.ablate is not None:
+        if "p" in given:
+            return "--p is not for --ablate, which compares with the paper's: leave it out"
+        if settings.train and (idle := [name for name in ("weights_dir", "validate") if name in given]):
+            return f"--{idle[0]} is not for --ablate with --train: leave it out"
         for name, value, default in (("method", settings.method, MEAN), ("runs", settings.runs, 1)):
             if value != default:
                 return f"--ablate is for --{name} {default}: leave --{name} out"

@@ -116,6 +116,7 @@ class Settings:
         None,
         "train one set of networks on all subjects of several datasets: names of datasets, or tables of --annotations "
         "(.csv, .eaf), separated by commas; emotions become negative, positive or surprise",
+        dataset_names,
         metavar="DATASET,...",
         tasks=(ACROSS,),
     )
@@ -125,6 +126,7 @@ class Settings:
         "test on datasets that the networks were not trained on, or spot in a folder of videos without annotations "
         "(FOLDER, or FOLDER@RATE with the frame rate of its images); the networks are those of --train_on, or those of "
         "--dataset_name in --weights_dir",
+        dataset_names,
         metavar="DATASET,...",
         tasks=(ACROSS,),
     )
@@ -173,7 +175,7 @@ class Settings:
         DATASETS,
         MICRO,
         "kind of the expressions: micro, macro, or both one after the other; the last two for datasets that annotate "
-        "macro-expressions (CASME_sq, SAMMLV, CASME3, DEMO)",
+        "macro-expressions (CASME_sq, SAMMLV, CASME3, DEMO, and tables with a column kind)",
         choices=(*KINDS, BOTH),
         tasks=("video", "check", *RUN, ACROSS),
     )
@@ -264,7 +266,7 @@ class Settings:
         DATASETS,
         False,
         "only read the dataset, or the videos of --video, and report what is there and what is wrong; with a FILE "
-        "(.csv, .zip), check whether it can be submitted to the Grand Challenge, with --data_root also whether it "
+        "(.csv, .json, .zip), check whether it can be submitted to the Grand Challenge, with --data_root also whether it "
         "fits the videos there",
         boolean_or_file,
         "True|False|FILE",
@@ -313,7 +315,9 @@ class Settings:
         repeated=True,
         tasks=("agreement",),
     )
-    data_root: Path = flag(FOLDERS, Path("data"), "folder that contains the folders of the datasets", Path, "DIR")
+    data_root: Path | None = flag(  # None: with --check FILE, if it is not given
+        FOLDERS, Path("data"), "folder that contains the folders of the datasets", Path, "DIR"
+    )
     weights_dir: Path | None = flag(
         FOLDERS,
         None,

@@ -140,6 +140,8 @@ def variants_of(names: str) -> list[Variant]:
     """
     known = ablations()
     chosen = list(dict.fromkeys(name.strip() for name in names.split(",")))
+    if ALL in chosen and len(chosen) > 1:
+        raise InputError(f"--ablate: {ALL} stands for every ablation; give it alone")
     chosen = list(known) if chosen == [ALL] else chosen
     if unknown := [name for name in chosen if name not in known]:
         raise InputError(f"--ablate: {unknown[0]!r} is none of {', '.join(known)}, {ALL}")

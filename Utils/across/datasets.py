@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -11,11 +13,12 @@ from pathlib import Path
 
 from load_images import LONGEST_VIDEO_NAME, RawVideos
 from Utils.datasets.annotations import Annotations
+from Utils.datasets.lengths import pair_distances
 from Utils.datasets.table import DATASETS, THREE_CLASSES, Dataset
 from Utils.errors import UNPRINTABLE, InputError, shown
 from Utils.records import OTHERS, Length
 from Utils.settings import HIGHEST_RATE, LOWEST_RATE, Settings
-from Utils.study.dataset import pair_distances, study_dataset
+from Utils.study.dataset import study_dataset
 from Utils.study.videos import find_study_videos
 
 # What the emotions of datasets stand for in the Grand Challenge: negative, positive, surprise, or others
@@ -26,6 +29,8 @@ IN_THREE = {
     **{name: name for name in (*THREE_CLASSES, OTHERS)},
 }
 TABLES = (".csv", ".eaf")
+VIDEOS_OF_TABLE = "the videos must be in the folder of their table"
+DIGITS = 8  # hexadecimal digits in the name of several datasets that tell it from others
 LONGEST_NAME = 60  # bytes of the name of a dataset, or of several; a run's folder has two of them in its name
 
 
@@ -64,7 +69,7 @@ def _named_dataset(name: str, settings: Settings, flag: str, unannotated: bool) 
     path = Path(name).absolute() if settings.scheduler else Path(name)  # its workers can be in other folders
     if path.suffix.lower() in TABLES and not path.is_dir():
         stem = _name_of(path.stem, path, "study")
-        return study_dataset([path], path.parent, stem, settings.frame_base, settings.fps)
+        return study_dataset([path], path.parent, stem, settings.frame_base, settings.fps, VIDEOS_OF_TABLE)
     if unannotated and name:
         folder, fps = _folder_and_rate(path, settings.fps)
         if folder.is_dir():
@@ -168,11 +173,17 @@ def folder_of_videos(folder: Path, fps: float | None) -> Dataset:
 
 
 def joined_name(datasets: Sequence[Dataset]) -> str:
-    """The name of several datasets, such as `CASME_sq+SAMMLV`. It is shortened if it is too long for a folder."""
-    name = "+".join(dataset.name for dataset in datasets)
-    if len(os.fsencode(name)) <= LONGEST_NAME:
+    """The name of several datasets, such as `CASME_sq+SAMMLV`. Other datasets have another one.
+
+    If it is too long for a folder, or one of the names has a plus, it is the first name and a hash of all of them.
+    """
+    names = [dataset.name for dataset in datasets]
+    name = "+".join(names)
+    if len(os.fsencode(name)) <= LONGEST_NAME and not any("+" in part for part in names):
         return name
-    return f"{datasets[0].name[: LONGEST_NAME // 2]}+{len(datasets) - 1}_more"
+    first = os.fsencode(names[0])[: LONGEST_NAME // 2].decode("utf-8", "ignore")
+    digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()[:DIGITS]
+    return f"{first}+{len(names) - 1}_more-{digest}"
 
 
 def name_of_networks(datasets: Sequence[Dataset]) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from Utils.datasets.lengths import pair_distances
 from Utils.datasets.table import Dataset
 from Utils.records import Expression, Video
-from Utils.study.dataset import pair_distances
 from Utils.study.videos import SAME_RATE, VideoFile
 
 ORDINALS = {2: "2nd", 3: "3rd"}

@@ -33,6 +33,7 @@ TAIL, LONG_TAIL = 1024, 65536
 
 # First bytes and end marks of the image formats. A BMP has no end mark: its header has the length of the file.
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
+TIFF_STARTS = (b"II*\0", b"MM\0*")  # of folders of the user's own frames
 BMP_START, BMP_LENGTH = b"BM", slice(2, 6)
 
 
@@ -261,6 +262,8 @@ def image_fault(path: Path) -> str:
             if start.startswith(BMP_START):
                 expected = int.from_bytes(start[BMP_LENGTH], "little")
                 return "" if size >= expected else f"BMP cut short ({size} of {expected} bytes)"
+            if start.startswith(TIFF_STARTS):
+                return ""  # it has no mark at its end, and no length in its header
             return f"neither JPEG nor PNG nor BMP ({size} bytes)"
     except OSError as error:
         return f"cannot be read ({error.strerror})"

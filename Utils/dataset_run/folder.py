@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -27,7 +27,7 @@ from Utils.report.figures import draw_video
 from Utils.report.losses import plot_losses
 from Utils.report.pages import write_report
 from Utils.report.tensorboard_logs import write_tensorboard
-from Utils.settings import BOTH, MEAN, Settings
+from Utils.settings import BOTH, MEAN, NO_TUNING, Settings
 from Utils.tuning.table import Tuning
 from Utils.work.cache import atomic_file, write_json, write_new_folder
 from Utils.work.machine import git_revision, versions
@@ -56,6 +56,10 @@ class RunPart:
         Protocol -> the folds as this protocol counts them.
     tuning : Tuning or None
         With --tune: what was chosen, and what the fixed values give.
+    fps : float or None
+        Frames per second; the highest rate of its videos, if these have different ones. None: that of the dataset.
+    about : mapping
+        After training: what `weights.json` says in addition, such as who was trained on.
     """
 
     kind: str
@@ -64,6 +68,8 @@ class RunPart:
     results: Sequence[FoldResult]
     evaluated: Mapping[str, RunEvaluation]
     tuning: Tuning | None = None
+    fps: float | None = None
+    about: Mapping = field(default_factory=dict)
 
 
 def evaluation_of(parts: Sequence[RunPart], protocol: str, dataset: Dataset) -> Evaluation:
@@ -199,7 +205,8 @@ def _title(settings: Settings, dataset: Dataset) -> str:
     """The report's title. It does not name MEAN and micro-expressions."""
     method = "" if settings.method == MEAN else settings.method
     kinds = {MACRO: "macro-expressions", BOTH: "micro- and macro-expressions"}.get(settings.expression, "")
-    return ", ".join(filter(None, [dataset.title, method, kinds, settings.mode, f"seed {settings.seed}"]))
+    tuned = "" if settings.tune == NO_TUNING else f"values chosen ({settings.tune})"
+    return ", ".join(filter(None, [dataset.title, method, kinds, settings.mode, tuned, f"seed {settings.seed}"]))
 
 
 def _draw_figures(
@@ -222,7 +229,7 @@ def describe_run(settings: Settings, dataset: Dataset, parts: Sequence[RunPart])
         "settings": settings.as_json(),
         "k": k,
         "k_prime": k_prime,
-        "fps": dataset.fps,
+        "fps": max((part.fps or dataset.fps) for part in parts),
         "classes": list(dataset.classes),
         "versions": versions(),
         "machine": {"system": platform.platform(), "processor": platform.machine()},
@@ -231,12 +238,10 @@ def describe_run(settings: Settings, dataset: Dataset, parts: Sequence[RunPart])
     }
 
 
-def save_weights(
-    part: RunPart, dataset: Dataset, method: Method, protocol: str, weights_dir: Path, about: Mapping = {}
-) -> None:
+def save_weights(part: RunPart, dataset: Dataset, method: Method, protocol: str, weights_dir: Path) -> None:
     """Copy the trained weights of all folds to the method's folder in `weights_dir`, and write `weights.json` there.
 
-    `about` has what that file says in addition. Each file appears whole or not at all.
+    Each file appears whole or not at all.
     """
     steps = method.steps
     folder = steps.weights_folder(weights_dir, dataset, part.kind)
@@ -245,8 +250,8 @@ def save_weights(
             trained = result.folder / f"{name}.weights.h5"
             if trained.is_file():
                 copy_whole(trained, folder / below / f"{result.fold.weights_name}.weights.h5")
-    lengths = {name: getattr(part, name) for name in ("k", "k_prime")}
-    description = {name: frames_of(length, dataset.fps) for name, length in lengths.items()} | {"fps": dataset.fps}
+    lengths, fps = {name: getattr(part, name) for name in ("k", "k_prime")}, part.fps or dataset.fps
+    description = {name: frames_of(length, fps) for name, length in lengths.items()} | {"fps": fps}
     if isinstance(part.k_prime, Mapping):
         description["fps_of_videos"] = sorted(part.k_prime)
     if method.recognises:
@@ -254,7 +259,7 @@ def save_weights(
     subjects = {r.fold.weights_name: list(r.fold.group) or r.fold.held_out for r in part.results if r.fold.number}
     write_json(
         folder / DESCRIPTION,
-        description | {"dataset": dataset.title, "protocol": protocol, "held_out": subjects} | dict(about),
+        description | {"dataset": dataset.title, "protocol": protocol, "held_out": subjects} | dict(part.about),
     )
 
 

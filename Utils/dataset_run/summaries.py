@@ -16,7 +16,8 @@ from Utils.evaluation.result import Evaluation
 from Utils.evaluation.variants import format_variants, variants_table
 from Utils.settings import MEAN, Settings
 from Utils.tuning.table import Tuning, summary_of
-from Utils.work.cache import write_new_folder
+from Utils.work.cache import write_json, write_new_folder
+from Utils.work.machine import git_revision, versions
 
 REMARKS_SHOWN = 12  # remarks that are printed at the end of a run
 
@@ -73,16 +74,23 @@ def write_comparison(settings: Settings, figures: Mapping[str, Mapping[str, Mapp
     return final
 
 
-def write_variants(settings: Settings, evaluations: Mapping[str, Evaluation]) -> Path:
+def write_variants(settings: Settings, evaluations: Mapping[str, Evaluation], remarks: Sequence[str]) -> Path:
     """Print the figures of variants side by side, and write them as ablation.csv in a folder of its own.
 
-    `evaluations` has those of each variant; the first one is the method as it is. Returns the folder.
+    `evaluations` has those of each variant; the first one is the method as it is. Returns the folder, which also has
+    the metrics of each variant, the flags and the remarks.
     """
     table = variants_table(evaluations)
-    final = write_new_folder(
-        settings.output_dir / run_name(settings, "-ablation"),
-        lambda folder: write_table(table, folder / "ablation.csv"),
-    )
+
+    def write(folder: Path) -> None:
+        write_table(table, folder / "ablation.csv")
+        write_json(folder / "metrics.json", {name: evaluation.metrics for name, evaluation in evaluations.items()})
+        about = {"settings": settings.as_json(), "versions": versions(), "git_revision": git_revision()}
+        write_json(folder / "settings.json", about)
+        if remarks:
+            (folder / "remarks.txt").write_text("\n".join(remarks) + "\n", encoding="utf-8")
+
+    final = write_new_folder(settings.output_dir / run_name(settings, "-ablation"), write)
     subjects = {subject for evaluation in evaluations.values() for subject in evaluation.sums.subjects}
     print(f"\n{len(evaluations)} variants on {settings.dataset_name}, {len(subjects)} subjects")
     print(format_variants(table))

@@ -45,6 +45,21 @@ def spotting_only(metrics: Mapping) -> dict:
     return {**metrics, "analysis": None, "strs": None, "notes": [*notes, NO_EMOTIONS], "intervals": intervals}
 
 
+def without_mae(evaluation: Evaluation) -> Evaluation:
+    """The evaluation of videos of different frame rates: MAE is None, because a frame is not as long in each."""
+    metrics = evaluation.metrics
+    notes = [note for note in metrics["notes"] if not note.startswith("mae")]
+    intervals = metrics["intervals"]
+    if intervals["spotting"]:
+        intervals = intervals | {"spotting": intervals["spotting"] | {"mae": None}}
+    metrics = metrics | {
+        "spotting": metrics["spotting"] | {"mae": None},
+        "intervals": intervals,
+        "notes": [*notes, "mae: the videos have different frame rates, so their frames cannot be averaged"],
+    }
+    return replace(evaluation, metrics=metrics)
+
+
 def pooled(evaluations: Mapping[str, Evaluation], classes: Sequence[str]) -> Evaluation:
     """The evaluations of two kinds under one protocol as one.
 

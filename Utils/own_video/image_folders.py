@@ -41,7 +41,16 @@ def remark_on_numbers(images: Sequence[Path]) -> str:
 def numbers_of(images: Sequence[Path]) -> dict[int, Path]:
     """Number -> image, by the last number in each name. Images without one are left out.
 
-    Empty if the names differ in more than the number.
+    Empty if the names differ in more than the number. Raises InputError as `numbered_alike` does.
+    """
+    (numbers, *others) = numbered_alike(images) or [{}]
+    return {} if others else numbers
+
+
+def numbered_alike(images: Sequence[Path]) -> list[dict[int, Path]]:
+    """Images whose names differ in their last number only, as number -> image; the largest group first.
+
+    Images without a number are in no group.
 
     Raises
     ------
@@ -55,5 +64,4 @@ def numbers_of(images: Sequence[Path]) -> dict[int, Path]:
             if other := numbers.get(int(match[2])):
                 raise InputError(f"{path}: frame {int(match[2])} is there twice (also {other.name}); remove one")
             numbers[int(match[2])] = path
-    (numbers, *others) = named.values() or ({},)
-    return {} if others else numbers
+    return sorted(named.values(), key=len, reverse=True)

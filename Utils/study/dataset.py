@@ -9,17 +9,16 @@ from pathlib import Path
 
 from load_images import RawVideos
 from Utils.datasets.annotations import AnnotatedRow, Annotations
+from Utils.datasets.lengths import DIGITS, pair_distances
 from Utils.datasets.table import THREE_CLASSES, Dataset
 from Utils.errors import InputError, shown
-from Utils.records import KINDS, OTHERS, Expression, Length, Video, natural_key
+from Utils.records import KINDS, OTHERS, Expression, Video, natural_key
 from Utils.study.rows import FRAME_BASES, FRAMES, SECONDS, Cell, RowError, StudyRow, StudyRows, quoted, read_rows
 from Utils.study.subjects import with_subjects
 from Utils.study.videos import find_path, open_study_video
 
-PAIR_SECONDS = 0.1  # distance of the two frames of a pair, as in the table of datasets
 AGREES = 1.5  # frames by which a frame and its time in seconds may differ: half a frame, and one of frame base
 CLEAR = 0.25  # frames by which times may be wrong if they are to tell the frame base
-DIGITS = 6  # decimal places to which frames are rounded first, so that halves are found despite rounding errors
 
 
 @dataclass
@@ -56,13 +55,18 @@ class Study:
         """The expressions of a kind (None: all), for `Dataset.read_annotations`."""
         rows = [row for row in self.expressions if kind in (row.expression.kind, None)]
         skipped = {reason: list(places) for reason, places in self.found.skipped.items()}
-        if others := [row.where for row in self.expressions if row not in rows]:
+        if others := [row.where for row in self.expressions if kind not in (row.expression.kind, None)]:
             skipped["expressions of the other kind"] = others
         return Annotations(rows, list(self.found.left_out), skipped, list(self.found.remarks), self.named)
 
 
 def study_dataset(
-    tables: Sequence[Path], data_root: Path, name: str, frame_base: int | None = None, fps: float | None = None
+    tables: Sequence[Path],
+    data_root: Path,
+    name: str,
+    frame_base: int | None = None,
+    fps: float | None = None,
+    advice: str = "--data_root says where the videos are",
 ) -> Dataset:
     """The dataset that tables of annotations describe.
 
@@ -78,6 +82,8 @@ def study_dataset(
         The number of a video's first frame in the tables. Needed if a table has frames and does not say.
     fps : float, optional
         Frames per second of folders of frames whose rows do not say.
+    advice : str
+        Where the videos must be, for messages.
 
     Returns
     -------
@@ -92,7 +98,7 @@ def study_dataset(
         counts from both 0 and 1, one video is there twice, or two subjects have the same video.
     """
     if not data_root.is_dir():
-        raise InputError(f"{shown(data_root)}: no such folder; give the folder with the videos with --data_root")
+        raise InputError(f"{shown(data_root)}: no such folder; {advice}")
     found = with_subjects(read_rows(tables), data_root)
     raw = RawVideos(data_root)
     study = Study(name, found, raw)
@@ -105,7 +111,7 @@ def study_dataset(
     found.left_out.sort(key=natural_key)  # in the order of files and lines, whatever is wrong with them
     if not study.expressions and not raw.problems:
         first = f"; the first: {found.left_out[0]}" if found.left_out else ""
-        first += "" if videos or not found.rows else "; --data_root says where the videos are"
+        first += "" if videos or not found.rows else f"; {advice}"
         raise InputError(f"{shown(tables[0])}: no row can be used as an expression{first}")
     rates = sorted({video.fps for video in raw.videos.values()}) or [1]
     emotions = {row.expression.emotion for row in study.expressions} - {OTHERS}
@@ -127,12 +133,6 @@ def study_dataset(
         kinds=tuple(kind for kind in KINDS if kind in there) or KINDS[:1],
         scan=study.scan,
     )
-
-
-def pair_distances(rates: Sequence[float]) -> Length:
-    """k of videos with these frame rates: 0.1 s, halves rounded up, at least one frame."""
-    distances = {fps: max(1, math.floor(round(fps * PAIR_SECONDS, DIGITS) + 0.5)) for fps in rates}
-    return distances if len(distances) > 1 else next(iter(distances.values()))
 
 
 def _open_videos(

@@ -11,7 +11,7 @@ import numpy as np
 
 from load_images import frames_by_number
 from Utils.errors import InputError
-from Utils.own_video.image_folders import IMAGE_SUFFIXES, images_in, numbers_of, require_files
+from Utils.own_video.image_folders import IMAGE_SUFFIXES, images_in, numbered_alike, require_files
 from Utils.own_video.paths import SUFFIXES
 from Utils.own_video.video_files import open_video
 from Utils.records import Video, natural_key
@@ -159,16 +159,22 @@ def open_study_video(path: Path, subject: str, name: str, fps: float | None) -> 
 
 
 def _by_number(folder: Path, images: Sequence[Path]) -> tuple[tuple[Path, ...], list[str]]:
-    """The frames of a folder, and a remark on missing ones. Frame i is the file of number i + start, if all have one.
+    """The frames of a folder, and remarks on images that are none, and on missing ones.
 
-    Frames count from 0 if there is a file 0, else from 1, or from the first file if its number is large: then it is a
-    part of a longer video. A missing frame is replaced by the one before it.
+    If most names differ in a number only, these are the frames, and frame i is the file of number i + start. Else all
+    images are, in the order of their names. Frames count from 0 if there is a file 0, else from 1, or from the first
+    file if its number is large: then it is a part of a longer video. A missing frame is replaced by the one before it.
     """
-    numbers = numbers_of(images)
-    if len(numbers) != len(images):
-        return tuple(images), []
+    numbers = next(iter(numbered_alike(images)), {})
+    if 2 * len(numbers) <= len(images):
+        return tuple(images), [f"{folder}: the names are not numbered alike; the images are used in their order"]
     first = min(numbers)
-    return frames_by_number(folder, numbers, first if first == 0 or first > LATEST_START else 1)
+    frames, remarks = frames_by_number(folder, numbers, first if first == 0 or first > LATEST_START else 1)
+    used = set(numbers.values())
+    if others := [path.name for path in images if path not in used]:
+        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        remarks = [f"{folder / others[0]}: not numbered as the frames, skipped{more}", *remarks]
+    return frames, remarks
 
 
 def _plain(fps: float) -> float:

@@ -128,7 +128,7 @@ def bound(smoothed: np.ndarray, p: float) -> float:
 STEPS = Steps(
     pair_distance=pair_distance,
     features=FeatureMethod(
-        "displacement", FEATURE_VERSION, landmarks_of_first_crop, curves, least_frames, recognises=False
+        "displacement", FEATURE_VERSION, landmarks_of_first_crop, curves, least_frames, recognises=False, uses_fps=True
     ),
     folds=FoldMethod("displacement", FOLD_VERSION, False, load),
     spotting=SpottingMethod(smooth, spot_video, recognises=False, threshold=bound),

@@ -100,6 +100,13 @@ def test_image_faults(tmp_path, ending):
     assert image_fault(tmp_path / "absent.jpg") == "cannot be read (No such file or directory)"
 
 
+def test_a_tiff_of_the_users_own_frames_is_an_image(tmp_path):
+    assert cv2.imwrite(str(tmp_path / "a.tif"), np.full((20, 30, 3), 90, np.uint8))
+    assert image_fault(tmp_path / "a.tif") == ""
+    (tmp_path / "b.tif").write_bytes(b"II are no image")
+    assert "neither JPEG nor PNG nor BMP" in image_fault(tmp_path / "b.tif")
+
+
 def test_check_of_nothing(tmp_path):
     report = check_dataset(DATASETS["CASME2"], tmp_path).report
     assert "cannot be used: 2" in report

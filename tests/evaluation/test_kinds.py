@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from Utils.evaluation.evaluate import compare
-from Utils.evaluation.kinds import NO_EMOTIONS, by_kind, pooled, spotting_only
+from Utils.evaluation.kinds import NO_EMOTIONS, by_kind, pooled, spotting_only, without_mae
 from Utils.evaluation.text import WIDTH, format_metrics
 from Utils.report.results import metric_groups
 
@@ -85,6 +85,22 @@ def test_a_method_without_emotions():
     assert metrics["spotting"] == evaluation.metrics["spotting"]
     said = format_metrics(metrics)
     assert "Analysis" not in said and "\nSTRS" not in said
+
+
+def test_frames_of_different_rates_are_not_averaged():
+    """MAE and its interval are left out with the reason; nothing else changes."""
+    columns = ["subject", "video", "onset", "apex", "offset", "score", "emotion"]
+    rows = [(subject, "v", 10, 15, 20, 0.5, "positive") for subject in ("s1", "s2")]
+    predicted, annotated = pd.DataFrame(rows, columns=columns), pd.DataFrame(rows, columns=columns)
+    before = compare(predicted, annotated.assign(apex=17), ["positive"])
+    after = without_mae(before)
+    assert before.metrics["spotting"]["mae"] == 2 and before.metrics["intervals"]["spotting"]["mae"] == [2, 2]
+    assert after.metrics["spotting"]["mae"] is after.metrics["intervals"]["spotting"]["mae"] is None
+    assert after.metrics["spotting"] | {"mae": 2} == before.metrics["spotting"]
+    assert after.metrics["notes"] == [
+        *before.metrics["notes"],
+        "mae: the videos have different frame rates, so their frames cannot be averaged",
+    ]
 
 
 def test_kinds_in_the_report(evaluations):

@@ -23,10 +23,10 @@ from prepare_training import (
 from tests.support.studies import add_frames, add_video, study_of
 from train_evaluate import FoldResult, collect_scores
 from training_utils import VideoScores, annotated_expressions, predict_expressions, smooth_scores
+from Utils.datasets.lengths import pair_distances
 from Utils.datasets.table import DATASETS
 from Utils.errors import InputError
 from Utils.records import Expression, Video
-from Utils.study.dataset import pair_distances
 
 N = 40  # features of a video
 

@@ -190,3 +190,5 @@ def test_a_run_shows_both_side_by_side(trained_demo, tmp_path, monkeypatch, caps
     for row in predictions.itertuples():
         assert row.offset - row.apex == row.apex - row.onset == round(k_prime * chosen.loc[row.subject, "reach"])
     assert json.loads((run / "settings.json").read_text())["settings"]["tune"] == "nested"
+    assert json.loads((run / "metrics.json").read_text())["tune"] == "nested"
+    assert "tune" not in json.loads((before / "metrics.json").read_text())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_extraction import FeatureJob
+from feature_extraction import FeatureJob, extract_video
 from Utils.methods.table import METHODS
 from Utils.own_video.displacement import N_REGIONS
 from Utils.untrained.displacement import BORDER, LEAST_MOVED, STEPS, bound, curves, movement, spot_video
@@ -89,3 +89,15 @@ def test_every_method_has_its_steps(name):
     assert method.steps.spotting.recognises == method.steps.features.recognises == method.recognises
     parts = (method.steps.features, method.steps.folds, method.steps.spotting)
     assert pickle.loads(pickle.dumps(parts)) == parts, "they are sent to other processes and machines"
+
+
+def test_curves_of_another_frame_rate_are_other_curves(make_video, tmp_path):
+    """Their sampling depends on the rate, so features of one rate are not used for another; MEAN's are."""
+    video = make_video([np.full((128, 128), 90, np.uint8)] * 40)
+    keys = {}
+    for method in ("displacement", "MEAN"):
+        of_method = METHODS[method].steps.features
+        for fps in (30, 50):
+            job = FeatureJob(video, 3, fps, "kernel", tmp_path / method, of_method)
+            keys[method, fps] = extract_video(job).spotting.parent.name
+    assert keys["displacement", 30] != keys["displacement", 50] and keys["MEAN", 30] == keys["MEAN", 50]
