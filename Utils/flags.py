@@ -54,6 +54,13 @@ def boolean_or_file(text: str) -> bool | Path:
     return Path(text) if re.search(r"[./\\]", text) else boolean(text)
 
 
+def dataset_names(text: str) -> str:
+    """Names of datasets, unchanged. Raises argparse.ArgumentTypeError if there are none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("names no dataset")
+    return text
+
+
 def number(kind: type, low: float, high: float, open_low: bool = False):
     """A function from text to a number of type `kind` within [low, high], or within (low, high] with `open_low`.
 

@@ -14,6 +14,7 @@ from Utils.flags import (
     VIDEOS,
     boolean,
     boolean_or_file,
+    dataset_names,
     flag,
     number,
     scheduler_address,
@@ -266,8 +267,8 @@ class Settings:
         DATASETS,
         False,
         "only read the dataset, or the videos of --video, and report what is there and what is wrong; with a FILE "
-        "(.csv, .json, .zip), check whether it can be submitted to the Grand Challenge, with --data_root also whether it "
-        "fits the videos there",
+        "(.csv, .json, .zip), check whether it can be submitted to the Grand Challenge, with --data_root also whether "
+        "it fits the videos there",
         boolean_or_file,
         "True|False|FILE",
         tasks=("check", "footage", "submission"),

@@ -9,9 +9,15 @@ from pathlib import Path
 import pandas as pd
 
 from Utils.across.datasets import joined_name
-from Utils.across.people import People
-from Utils.across.submission import COLUMNS, COUNTS, Recorded, recorded_frames, write_archive, write_submission
-from Utils.across.weights import described_training
+from Utils.across.submission import (
+    COLUMNS,
+    COUNTS,
+    Recorded,
+    recorded_frames,
+    video_ids,
+    write_archive,
+    write_submission,
+)
 from Utils.dataset_run.folder import RunPart, describe_run, evaluation_of, run_name, save_weights, write_run
 from Utils.datasets.table import DATASETS, THREE_CLASSES, Dataset
 from Utils.evaluation.csv_files import write_table
@@ -71,15 +77,12 @@ class Trained:
     name : str
     parts : list of RunPart
         One for each kind of expressions.
-    people : mapping of str to list of People
-        Kind -> who was trained on.
     fps : mapping of str to float
         Kind -> the highest frame rate of its videos.
     """
 
     name: str
     parts: list[RunPart]
-    people: Mapping[str, list[People]]
     fps: Mapping[str, float]
 
     def facts(self, kind: str) -> Dataset:
@@ -92,10 +95,9 @@ def write_trained(settings: Settings, trained: Trained, method: Method, remarks:
     """Write the folder of new networks. Returns the folder of weights, in which they have the name `trained.name`."""
     of_run = replace(settings, dataset_name=trained.name, train=True)
     parts = trained.parts
-    about = {kind: described_training(people, settings.highest_fps) for kind, people in trained.people.items()}
 
     def save(part: RunPart, weights_dir: Path) -> None:
-        save_weights(part, trained.facts(part.kind), method, "paper", weights_dir, about[part.kind])
+        save_weights(part, trained.facts(part.kind), method, "paper", weights_dir)
 
     def write(folder: Path) -> None:
         write_json(folder / "settings.json", describe_run(of_run, trained.facts(parts[0].kind), parts))
@@ -136,7 +138,8 @@ def write_tested(
         for key, recorded in tested.recorded.items():  # also those that cannot be used: they have no expressions
             if n_frames := recorded_frames(recorded, used.get(key, 0)):
                 videos[key] = recorded._replace(n_frames=n_frames)
-        write_submission(folder / SUBMISSION, predictions, videos, settings.frame_base)
+        ids = video_ids(tested.recorded)
+        write_submission(folder / SUBMISSION, predictions, videos, settings.frame_base, ids)
 
     final = write_run(of_run, dataset, method, tested.parts, remarks, workers, submission)
     evaluation = evaluation_of(tested.parts, "paper", dataset)
@@ -180,8 +183,8 @@ def write_submissions(settings: Settings, results: Sequence[Tested]) -> Path:
 def pooled_evaluation(results: Sequence[Tested]) -> Evaluation:
     """The evaluations of several datasets as one: all counts are summed, and STRS is that of the sums.
 
-    Subjects get the name of their dataset: `SAMMLV/006`. AP and MAE are None: scores of different networks have no
-    common ranking, and a frame is not as long in every dataset.
+    Subjects get the name of their dataset, as it is used: `SAMMLV/006`, or with --highest_fps `SAMMLV_every7/006`. AP
+    and MAE are None: scores of different networks have no common ranking, and a frame is not as long in every dataset.
     """
     kinds = list(dict.fromkeys(part.kind for result in results for part in result.parts))
     return together({kind: _pooled_kind(results, kind) for kind in kinds}, THREE_CLASSES)

@@ -21,10 +21,18 @@ from Utils.across.people import require_different_people
 from Utils.across.rates import slower
 from Utils.across.results import Tested, Trained, write_pooled, write_submissions, write_tested, write_trained
 from Utils.across.sources import Source, average_of, half_length_of, read_source, require_kinds
-from Utils.across.weights import network_of_all, require_strangers
+from Utils.across.submission import video_ids
+from Utils.across.weights import (
+    described_training,
+    network_of_all,
+    remark_on_rate,
+    require_trained_on_others,
+    warning_on_training,
+)
 from Utils.dataset_run.data import crops_of, features_of
 from Utils.dataset_run.folder import RunPart
 from Utils.dataset_run.summaries import print_remarks
+from Utils.datasets.lengths import pair_distances
 from Utils.datasets.table import THREE_CLASSES, Dataset
 from Utils.errors import InputError
 from Utils.methods.table import METHODS, Method
@@ -32,7 +40,6 @@ from Utils.own_video.weights import OwnWeights
 from Utils.records import Fold, Length, shown_length
 from Utils.screen import heading
 from Utils.settings import Settings
-from Utils.study.dataset import pair_distances
 from Utils.work.cache import remove_leftovers, require_writable
 from Utils.work.machine import cores
 from Utils.work.parallel import Workers, connect
@@ -53,6 +60,7 @@ def run_across(settings: Settings) -> int:
         raise InputError(f"{both[0]} is in --train_on and in --test_on: leave it out in one of them")
     if settings.leave_one_dataset_out and len(trained) < 2:
         raise InputError("--leave_one_dataset_out needs at least two datasets in --train_on")
+    require_used_flags(settings, trained, tested)
     for dataset in (*trained, *tested):
         if dataset.one_per_video and not method.short_videos:
             raise InputError(f"{method.name} is for long videos; leave {dataset.name} out")
@@ -83,6 +91,16 @@ def run_across(settings: Settings) -> int:
     return run.n_left_out
 
 
+def require_used_flags(settings: Settings, trained: Sequence[Dataset], tested: Sequence[Dataset]) -> None:
+    """Raise InputError if --fps or --frame_base was given and does nothing."""
+    own = [dataset for dataset in (*trained, *tested) if dataset.scan is not None]
+    if settings.fps is not None and not own:
+        raise InputError("--fps is for tables and folders in --train_on and --test_on: leave it out")
+    numbered = tested or settings.leave_one_dataset_out or any(dataset.annotated for dataset in own)
+    if settings.frame_base is not None and not numbered:
+        raise InputError("--frame_base is for tables in --train_on, and for what is tested: leave it out")
+
+
 class _Across:
     """What the parts of a run across datasets share.
 
@@ -92,6 +110,8 @@ class _Across:
         (name of the dataset, kind) -> what was read of it.
     remarks : dict of str to list of str
         Name of the dataset -> remarks on it.
+    warnings : list of str
+        What was printed before the work began.
     """
 
     def __init__(self, settings: Settings, method: Method, workers: Workers) -> None:
@@ -99,6 +119,7 @@ class _Across:
         self.sources: dict[tuple[str, str], Source] = {}
         self.remarks: dict[str, list[str]] = {}
         self.left_out: set[tuple[str, str, str]] = set()
+        self.warnings: list[str] = []
 
     @property
     def n_left_out(self) -> int:
@@ -130,7 +151,20 @@ class _Across:
                 source = self.read(dataset, kind)
                 require_different_people(people, source.people)
                 if not training:
-                    require_strangers(settings.weights_source, settings.dataset_name, self.method, kind, source.people)
+                    weights = settings.weights_source, settings.dataset_name, self.method, kind
+                    require_trained_on_others(*weights, source.people)
+                    self.warn(warning_on_training(*weights))
+            sources = [self.read(dataset, kind) for kind in self.kinds_of(dataset)]
+            try:
+                video_ids(dict.fromkeys(key for source in sources for key in source.recorded))
+            except InputError as error:
+                raise InputError(f"{dataset.title}: {error}") from None
+
+    def warn(self, warning: str) -> None:
+        """Print a warning, if it is one, once. The folders of tested datasets have it among their remarks."""
+        if warning and warning not in self.warnings:
+            self.warnings.append(warning)
+            print(f"  WARNING: {warning}")
 
     def train_and_test(self, training: Sequence[Dataset], tested: Sequence[Dataset]) -> list[Tested]:
         """Train, if there are datasets for it, and test."""
@@ -153,8 +187,7 @@ class _Across:
             parts.append(self.train_kind(name, sources, kind))
         remarks = self.remarks_on([*(dataset.name for dataset in datasets), name])
         fps = {kind: max(v.fps for s in sources for v in s.videos) for kind, sources in of_kinds.items()}
-        people = {kind: [source.people for source in sources] for kind, sources in of_kinds.items()}
-        trained = Trained(name, parts, people, fps)
+        trained = Trained(name, parts, fps)
         return write_trained(self.settings, trained, self.method, remarks), name
 
     def train_kind(self, name: str, sources: Sequence[Source], kind: str) -> RunPart:
@@ -190,7 +223,8 @@ class _Across:
             kind=kind,
         )
         self.remarks.setdefault(name, []).extend(remarks)
-        return RunPart(kind, k, k_prime, results, {})
+        about = described_training([source.people for source in sources], settings.highest_fps)
+        return RunPart(kind, k, k_prime, results, {}, about=about)
 
     def test(self, dataset: Dataset, weights_dir: Path, name: str) -> Tested:
         """Test a dataset with networks that were trained on all subjects of other ones, and write its folder."""
@@ -199,14 +233,18 @@ class _Across:
             source = self.read(dataset, kind)
             heading(f"Testing on {source.dataset.title}: {kind}-expressions, networks of {name}")
             weights = network_of_all(weights_dir, name, self.method, kind)
-            require_strangers(weights_dir, name, self.method, kind, source.people)
+            require_trained_on_others(weights_dir, name, self.method, kind, source.people)
             if weights.caution:
                 print(f"  WARNING: {weights.caution}")
+            recorded_rates = {v.fps * source.recorded[v.subject, v.name].every for v in source.videos}
+            highest = self.settings.highest_fps
+            if remark := remark_on_rate(weights_dir, name, self.method, kind, highest, recorded_rates):
+                self.remarks.setdefault(dataset.name, []).append(remark)
             parts.append(self.test_kind(source, weights, name, kind))
             sources.append(source)
         recorded = {key: video for source in sources for key, video in source.recorded.items()}
         tested = Tested(dataset.name, sources[0].dataset, parts, recorded, name)
-        remarks = self.remarks_on([dataset.name])
+        remarks = [*self.warnings, *self.remarks_on([dataset.name])]
         return replace(tested, folder=write_tested(self.settings, self.method, tested, remarks, self.workers))
 
     def test_kind(self, source: Source, weights: OwnWeights, name: str, kind: str) -> RunPart:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from Utils.errors import InputError
 from Utils.evaluation.csv_files import write_table
 from Utils.evaluation.tables import MEGC_TYPES
 from Utils.records import KINDS, MICRO, OTHERS
@@ -96,12 +97,27 @@ def submitted_intervals(
 
 
 def video_ids(videos: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """(subject, video) -> `vid`: the video's name, or `<subject>_<video>` if several videos have this name."""
+    """(subject, video) -> `vid`: the video's name, or `<subject>_<video>` if several videos have this name.
+
+    No two are the same. Raises InputError if two videos cannot be told apart like this.
+    """
+    videos = list(videos)
     names = Counter(name for _, name in videos)
-    return {
-        (subject, name): name if names[name] == 1 or subject == name else f"{subject}_{name}"
-        for subject, name in videos
-    }
+    ids = {(subject, name): name if names[name] == 1 else _long_id(subject, name) for subject, name in videos}
+    while several := [key for key, n in Counter(ids.values()).items() if n > 1]:  # `a/b` and a video `a_b`
+        same = [video for video, vid in ids.items() if vid == several[0]]
+        longer = {video: _long_id(*video) for video in same}
+        if all(ids[video] == vid for video, vid in longer.items()):
+            raise InputError(
+                f"the videos {'/'.join(same[0])} and {'/'.join(same[1])} are both {several[0]} in files for the Grand "
+                "Challenge; rename one"
+            )
+        ids |= longer
+    return ids
+
+
+def _long_id(subject: str, name: str) -> str:
+    return name if subject == name else f"{subject}_{name}"
 
 
 def submission_tables(found: pd.DataFrame, ids: Mapping[tuple[str, str], str]) -> dict[str, pd.DataFrame]:
@@ -137,12 +153,19 @@ def counts_of(found: pd.DataFrame, videos: Iterable[tuple[str, str]]) -> list[di
 
 
 def write_submission(
-    folder: Path, predictions: pd.DataFrame, videos: Mapping[tuple[str, str], Recorded], frame_base: int | None
+    folder: Path,
+    predictions: pd.DataFrame,
+    videos: Mapping[tuple[str, str], Recorded],
+    frame_base: int | None,
+    ids: Mapping[tuple[str, str], str] | None = None,
 ) -> None:
-    """Write all files into a new folder. Parameters: see `submitted_intervals`."""
+    """Write all files into a new folder. Parameters: see `submitted_intervals`.
+
+    `ids` are those of `video_ids`, by default of `videos`. They are given if the test set has more videos.
+    """
     folder.mkdir()
     found = submitted_intervals(predictions, videos, frame_base)
-    for name, table in submission_tables(found, video_ids(list(videos))).items():
+    for name, table in submission_tables(found, ids or video_ids(videos)).items():
         write_table(table, folder / name)
     write_json(folder / COUNTS, counts_of(found, videos))
     write_archive(folder / ARCHIVE, {name: folder / name for name in (*COLUMNS, COUNTS)})

@@ -216,7 +216,7 @@ def _lengths(folder: Path) -> dict[str, int]:
         raise InputError(f"{folder}: no such folder; give the folder with the videos with --data_root")
     of_images = 1  # their frame rate, which does not matter here
     found = {(v.subject, v.name): len(v.frames) for v, _ in find_study_videos(folder, of_images)}
-    ids = video_ids(list(found))
+    ids = video_ids(found)
     return {name: n for key, n in found.items() for name in (ids[key], "/".join(key))}
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from Utils.across.people import TABLES, People, require_different_people
-from Utils.datasets.table import THREE_CLASSES, WEIGHTS, weights_entry
+from feature_extraction import VideoFeatures
+from Utils.across.people import TABLES, People, people_of, require_different_people
+from Utils.across.rates import step_of
+from Utils.datasets.table import THREE_CLASSES, WEIGHTS, Dataset, weights_entry
 from Utils.errors import InputError
 from Utils.methods.table import Method
 from Utils.networks.weights import DESCRIPTION
 from Utils.own_video.weights import OwnWeights, weights_for_videos
-from Utils.records import ALL, MICRO
+from Utils.records import ALL, MICRO, Video
+from Utils.settings import HIGHEST_RATE, LOWEST_RATE
 from Utils.work.cache import read_json
 
-# In weights.json: dataset -> {"people", "subjects", "fps", "videos"} (see `People`), and the --highest_fps of training
+# In weights.json: dataset -> {"people", "subjects", "fps", "videos"} (see `People`); and --highest_fps, with --train_on
 TRAINED_ON, HIGHEST_FPS = "trained_on", "highest_fps"
 
 
@@ -50,8 +53,7 @@ def network_of_all(weights_dir: Path, name: str, method: Method, kind: str) -> O
 
 def trained_people(weights_dir: Path, name: str, method: Method, kind: str) -> list[People]:
     """On whom weights were trained, as far as their `weights.json` says."""
-    description = read_json(method.steps.weights_folder(weights_dir, weights_entry(name), kind) / DESCRIPTION)
-    description = description if isinstance(description, dict) else {}
+    description = _description(weights_dir, name, method, kind)
     trained = description.get(TRAINED_ON)
     if isinstance(trained, dict):
         return [_people(dataset, about) for dataset, about in trained.items() if isinstance(about, dict)]
@@ -62,6 +64,12 @@ def trained_people(weights_dir: Path, name: str, method: Method, kind: str) -> l
     return [People(name, people or name, subjects)]
 
 
+def _description(weights_dir: Path, name: str, method: Method, kind: str) -> dict:
+    """What the `weights.json` of weights has; empty if it is no description."""
+    description = read_json(method.steps.weights_folder(weights_dir, weights_entry(name), kind) / DESCRIPTION)
+    return description if isinstance(description, dict) else {}
+
+
 def _people(dataset: str, about: dict) -> People:
     """What `weights.json` says about one dataset. Lists that are none count as empty."""
     lists = {key: about[key] if isinstance(about.get(key), list) else [] for key in ("subjects", "videos")}
@@ -69,7 +77,7 @@ def _people(dataset: str, about: dict) -> People:
     return People(dataset, str(about.get("people", dataset)), subjects, dict.fromkeys(videos, "a video"))
 
 
-def require_strangers(weights_dir: Path, name: str, method: Method, kind: str, tested: People) -> None:
+def require_trained_on_others(weights_dir: Path, name: str, method: Method, kind: str, tested: People) -> None:
     """Raise InputError if the weights were trained on people who are to be tested. It names them."""
     trained = trained_people(weights_dir, name, method, kind)
     require_different_people(trained, tested)
@@ -81,10 +89,55 @@ def require_strangers(weights_dir: Path, name: str, method: Method, kind: str, t
             )
 
 
+def warning_on_training(weights_dir: Path, name: str, method: Method, kind: str) -> str:
+    """What cannot be checked, because `weights.json` does not say on whom weights were trained. "" if it says all."""
+    description = _description(weights_dir, name, method, kind)
+    trained = description.get(TRAINED_ON)
+    entries = list(trained.values()) if isinstance(trained, dict) else []
+    known = [isinstance(about, dict) and about.get("videos") and about.get("subjects") for about in entries]
+    if known and all(known):
+        return ""
+    people = trained_people(weights_dir, name, method, kind)
+    compared = "only names of subjects are compared" if any(p.subjects for p in people) else "nothing is compared"
+    return (
+        f"the weights {name} do not say on which videos they were trained, so it cannot be checked whether people who "
+        f"are tested are in them ({compared}); train again to be sure"
+    )
+
+
+def remark_on_rate(
+    weights_dir: Path, name: str, method: Method, kind: str, highest_fps: float | None, recorded: Iterable[float]
+) -> str:
+    """A remark if weights were trained with another --highest_fps, and this changes which frames are used. Else "".
+
+    `recorded` are the frame rates of the tested videos, as recorded.
+    """
+    theirs = _description(weights_dir, name, method, kind).get(HIGHEST_FPS, highest_fps)
+    usable = theirs is None or (type(theirs) in (int, float) and LOWEST_RATE <= theirs <= HIGHEST_RATE)
+    if not usable or all(step_of(fps, theirs) == step_of(fps, highest_fps) for fps in recorded):
+        return ""
+    trained, tested = (f"with --highest_fps {v:g}" if v else "without --highest_fps" for v in (theirs, highest_fps))
+    return f"the weights {name} were trained {trained} and are tested {tested}; this can make the results worse"
+
+
+def described_people(dataset: Dataset, videos: Sequence[Video], features: Iterable[VideoFeatures]) -> dict:
+    """What `weights.json` says about a training on one dataset: on those of its `videos` that have features.
+
+    `videos` are as recorded. Parts of each are read.
+    """
+    used = {(f.video.subject, f.video.name) for f in features}
+    trained = [v for v in videos if (v.subject, v.name) in used]
+    return {TRAINED_ON: _described([people_of(dataset, trained, sorted({v.fps or dataset.fps for v in trained}))])}
+
+
 def described_training(people: Sequence[People], highest_fps: float | None) -> dict:
-    """What `weights.json` says about the training."""
-    trained = {
+    """What `weights.json` says about a training across datasets."""
+    return {TRAINED_ON: _described(people), HIGHEST_FPS: highest_fps}
+
+
+def _described(people: Sequence[People]) -> dict:
+    """Dataset -> who was trained on, as `weights.json` has it."""
+    return {
         p.dataset: {"people": p.people, "subjects": list(p.subjects), "fps": list(p.fps), "videos": sorted(p.videos)}
         for p in people
     }
-    return {TRAINED_ON: trained, HIGHEST_FPS: highest_fps}

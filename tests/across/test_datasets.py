@@ -109,7 +109,17 @@ def test_names_of_several_datasets():
     demo = DATASETS["DEMO"]
     assert name_of_networks([demo]) == "DEMO-all" and name_of_networks([demo, DATASETS["CASME2"]]) == "DEMO+CASME2"
     long = [replace(demo, name=str(i) * 50) for i in range(5)]
-    assert joined_name(long) == "0" * 30 + "+4_more"
+    assert joined_name(long) == "0" * 30 + "+4_more-4b0c03a0"
+
+
+def test_names_of_all_splits_differ():
+    """Networks of six of the seven datasets are written side by side. Names of other alphabets have more bytes."""
+    for names in (list(DATASETS), [f"{i}{'面' * 20}" for i in range(4)], ["a+b", "c", "d"]):
+        datasets = [replace(DATASETS["DEMO"], name=name) for name in names]
+        found = [joined_name([d for d in datasets if d is not one]) for one in datasets]
+        assert len(set(found)) == len(names) and all(len(name.encode()) <= 60 for name in found)
+    one, other = ([replace(DATASETS["DEMO"], name=name) for name in names] for names in (("a+b", "c"), ("a", "b+c")))
+    assert joined_name(one) != joined_name(other)
 
 
 def test_paths_are_absolute_for_other_machines(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from Utils.across.submission import (
     write_submission,
 )
 from Utils.across.validate import check_submission
+from Utils.errors import InputError
 
 VIDEOS = {("006", "006_1"): Recorded(n_frames=100), ("007", "007_1"): Recorded(n_frames=50)}
 ROWS = [
@@ -87,6 +88,21 @@ def test_names_of_videos():
     assert video_ids([("a", "talk"), ("b", "talk"), ("talk", "talk")]) == {
         ("a", "talk"): "a_talk", ("b", "talk"): "b_talk", ("talk", "talk"): "talk",
     }  # fmt: skip
+
+
+def test_no_two_videos_have_one_name(tmp_path):
+    several = [("a", "b"), ("c", "b"), ("x", "a_b")]
+    ids = {("a", "b"): "a_b", ("c", "b"): "c_b", ("x", "a_b"): "x_a_b"}
+    assert video_ids(several) == video_ids(iter(several)) == ids
+    with pytest.raises(InputError, match="videos a/b_c and a_b/c are both a_b_c in files"):
+        video_ids([("a", "b_c"), ("x", "b_c"), ("a_b", "c"), ("x", "c")])
+
+
+def test_names_are_those_of_the_whole_test_set(tmp_path):
+    """A video that cannot be read is in no file, but --check finds it in the folder: names are the same."""
+    ids = video_ids([*VIDEOS, ("008", "006_1")])
+    write_submission(tmp_path / "s", TABLE, VIDEOS, 0, ids)
+    assert lines(tmp_path / "s/spotting_2023.csv")[1] == "006_006_1,0,8,me"
 
 
 def test_nothing_was_spotted(tmp_path):

@@ -259,6 +259,14 @@ def test_files_and_their_videos(tmp_path):
         check(tmp_path, HEAD, videos=tmp_path / "nowhere")
 
 
+def test_names_of_videos_are_those_of_the_submission(tmp_path):
+    """`a/b` has 9 frames, `x/a_b` has 19."""
+    for folder, n in (("a/b", 9), ("c/b", 9), ("x/a_b", 19)):
+        add_frames(tmp_path / "v" / folder, n)
+    (late,) = check(tmp_path, HEAD + "a_b,1,12,me\nx_a_b,1,12,me\n", frame_base=1, videos=tmp_path / "v").problems
+    assert late.endswith("12 is after the last frame of a_b, 9")
+
+
 def test_overlaps_are_remarks_and_long_lists_are_cut(tmp_path):
     checked = check(tmp_path, HEAD + "a,1,9,me\na,9,12,me\na,9,12,mae\nb,3,4,me\n")
     assert not checked.problems
