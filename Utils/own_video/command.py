@@ -17,8 +17,8 @@ from Utils.own_video.second_look import second_look_of
 from Utils.own_video.weights import weights_for_videos
 from Utils.screen import print_memory
 from Utils.settings import Settings
+from Utils.work import machine
 from Utils.work.cache import key_of, remove_leftovers, require_writable
-from Utils.work.machine import cores, git_revision, versions
 from Utils.work.parallel import connect
 
 
@@ -30,7 +30,7 @@ def analyse_videos(settings: Settings) -> tuple[int, int]:
     import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
 
     dataset = weights_entry(settings.dataset_name)
-    settings = replace(settings, workers=settings.workers or cores())
+    settings = replace(settings, workers=settings.workers or machine.cores())
     paths = find_videos_to_run(settings.video)
     weights = weights_for_videos(
         settings.weights_source, dataset, settings.half_length, settings.method, settings.expression
@@ -46,11 +46,11 @@ def analyse_videos(settings: Settings) -> tuple[int, int]:
         weights=f"{dataset.title}, {len(weights.networks)} network(s)",
         weights_key=key_of(weights=weights.fingerprint()),
         weights_files=weights.file_hashes(),
-        versions=versions(),
+        versions=machine.versions(),
         flags=settings.as_json(),
     )
     with connect(settings.workers, settings.scheduler, (settings.output_dir,)) as workers:
-        jobs = jobs_of(paths, settings, weights, look, about | {"git_revision": git_revision()})
+        jobs = jobs_of(paths, settings, weights, look, about | {"git_revision": machine.git_revision()})
         outcomes = run_videos(jobs, settings.output_dir, workers)
     print_outcomes(outcomes)
     print_memory(workers)

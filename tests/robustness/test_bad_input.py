@@ -43,7 +43,7 @@ from tests.support.bad_input_study import STUDIES, STUDY_FLAGS
 from tests.support.bad_input_tables import CSV_FILES, WORKBOOKS
 from tests.support.bad_input_verifiers import VERIFIERS
 from tests.support.bad_input_videos import VIDEO_FLAGS, VIDEOS
-from tests.support.quicker import tables_only
+from tests.support.quicker import tables_only, without_kernel
 from tests.support.video_clips import numbered, write_video
 from Utils.settings import PROJECT, Settings
 
@@ -81,7 +81,7 @@ def quick(monkeypatch) -> None:
 
     monkeypatch.setattr(feature_extraction, "_write_spotting_features", spotting)
     monkeypatch.setattr(feature_extraction, "recognition_features", recognition)
-    monkeypatch.setattr(feature_extraction, "prepare_flow", lambda name: None)
+    without_kernel(monkeypatch)
     tables_only(monkeypatch)
     monkeypatch.setattr(Utils.dataset_run.folder, "git_revision", lambda: None)
 

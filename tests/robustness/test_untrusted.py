@@ -20,6 +20,7 @@ import pytest
 
 import main
 from tests.support.bad_input import Seen, add_weights, make_dataset
+from tests.support.quicker import without_kernel
 from Utils.datasets.workbooks import MAX_TAGS, MAX_UNPACKED
 from Utils.errors import InputError
 from Utils.networks.weights import MAX_BYTES, load_network
@@ -122,7 +123,7 @@ def run(tmp_path, monkeypatch, capsys):
     make_dataset(tmp_path)
     add_weights(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(feature_extraction, "prepare_flow", lambda name: None)
+    without_kernel(monkeypatch)
     monkeypatch.setattr(
         feature_extraction, "flow_function", lambda name: lambda a, b: np.zeros((128, 128, 2), np.float32)
     )

@@ -37,6 +37,7 @@ import Utils.work.machine
 from tests.support.bad_input import BOOKS, encoded, face_image
 from tests.support.layouts import write_xls
 from tests.support.movement_curves import BROWS, CORNERS, calm, triangle, with_movement
+from tests.support.quicker import without_kernel
 from tests.support.verifiers import made_up_verifier
 from Utils.own_video.face_tracks import Segment, Track, Tracking
 from Utils.own_video.scoring import face_scores
@@ -273,7 +274,7 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(face_crop, "detect_faces", lambda image: [(40, 22, 111, 93)])
     patch.setattr(feature_extraction, "predict_landmarks", lambda crop: marks)
     patch.setattr(feature_extraction, "_landmark_model_hash", lambda: "model")
-    patch.setattr(feature_extraction, "prepare_flow", lambda name: None)
+    without_kernel(patch)
     patch.setattr(feature_extraction, "feature_image", feature)
     patch.setattr(train_evaluate, "_compute_fold", fold)
     patch.setattr(Utils.dataset_run.folder, "git_revision", lambda: None)
@@ -314,7 +315,7 @@ def stand_in_for_scores(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Utils.own_video.clips, "clip_data", lambda frames, crops, fps: {})
     patch.setattr(Utils.own_video.collection, "write_index", page)
     patch.setattr(Utils.networks.backend, "seed_keras", lambda seed: None)
-    patch.setattr(feature_extraction, "prepare_flow", lambda name: None)
+    without_kernel(patch)
     patch.setattr(Utils.work.machine, "git_revision", lambda: None)
     patch.setattr(Utils.work.machine, "versions", lambda: {})
 

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+import Utils.dataset_run.data
 import Utils.dataset_run.folder
+import Utils.own_video.command
 
 KEPT_FLOWS = 1500  # of 131 KB
 MEMORY = Path("/dev/shm")  # where Linux has files that are in memory
@@ -70,3 +72,9 @@ def tables_only(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Utils.dataset_run.folder, "_draw_figures", lambda folder, *_: folder.mkdir())
     patch.setattr(Utils.dataset_run.folder, "plot_losses", lambda path, *_: path.touch())
     patch.setattr(Utils.dataset_run.folder, "write_report", lambda path, *_, **__: path.touch())
+
+
+def without_kernel(patch: pytest.MonkeyPatch) -> None:
+    """The flow is not compiled before it is needed."""
+    for module in (Utils.dataset_run.data, Utils.own_video.command):
+        patch.setattr(module, "prepare_flow", lambda name: None)
