@@ -38,7 +38,7 @@ from Utils.errors import InputError
 from Utils.methods.table import METHODS, Method
 from Utils.own_video.weights import OwnWeights
 from Utils.records import Fold, Length, shown_length
-from Utils.screen import heading
+from Utils.screen import heading, print_memory
 from Utils.settings import Settings
 from Utils.work.cache import remove_leftovers, require_writable
 from Utils.work.machine import cores
@@ -86,8 +86,7 @@ def run_across(settings: Settings) -> int:
         if len(unannotated := [result for result in results if not result.dataset.annotated]) > 1:
             write_submissions(settings, unannotated)
     print_remarks(run.remarks_on(list(run.remarks)))
-    if report := workers.memory_report():
-        print(f"\n{report}")
+    print_memory(workers)
     return run.n_left_out
 
 
