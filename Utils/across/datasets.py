@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from Utils.datasets.annotations import Annotations
 from Utils.datasets.lengths import pair_distances
 from Utils.datasets.table import DATASETS, THREE_CLASSES, Dataset
 from Utils.errors import UNPRINTABLE, InputError, shown
-from Utils.records import OTHERS, Length
+from Utils.records import OTHERS
 from Utils.settings import HIGHEST_RATE, LOWEST_RATE, Settings
 from Utils.study.dataset import study_dataset
 from Utils.study.videos import find_study_videos
@@ -191,8 +191,3 @@ def name_of_networks(datasets: Sequence[Dataset]) -> str:
     if len(datasets) == 1:
         return f"{datasets[0].name}-all"  # `CASME_sq` has the leave-one-subject-out networks
     return joined_name(datasets)
-
-
-def lengths_at(lengths: Mapping[float, int]) -> Length:
-    """A length for each frame rate as `Length`: one number if there is one rate."""
-    return dict(lengths) if len(lengths) > 1 else next(iter(lengths.values()))

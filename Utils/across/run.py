@@ -16,7 +16,7 @@ import numpy as np
 from feature_extraction import VideoFeatures
 from prepare_training import fold_of_all, recognition_samples
 from train_evaluate import Hyperparameters, evaluate_folds, run_folds
-from Utils.across.datasets import lengths_at, name_of_networks, named_datasets
+from Utils.across.datasets import name_of_networks, named_datasets
 from Utils.across.people import require_different_people
 from Utils.across.rates import slower
 from Utils.across.results import Tested, Trained, write_pooled, write_submissions, write_tested, write_trained
@@ -32,7 +32,7 @@ from Utils.across.weights import (
 from Utils.dataset_run.data import crops_of, features_of
 from Utils.dataset_run.folder import RunPart
 from Utils.dataset_run.summaries import print_remarks
-from Utils.datasets.lengths import pair_distances
+from Utils.datasets.lengths import lengths_at, pair_distances
 from Utils.datasets.table import THREE_CLASSES, Dataset
 from Utils.errors import InputError
 from Utils.methods.table import METHODS, Method

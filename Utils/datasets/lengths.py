@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -42,7 +42,12 @@ def average_half_length(expressions: Iterable[Expression], from_median: bool = F
 def pair_distances(rates: Sequence[float]) -> Length:
     """k of videos with these frame rates: 0.1 s, halves rounded up, at least one frame."""
     distances = {fps: max(1, math.floor(round(fps * PAIR_SECONDS, DIGITS) + 0.5)) for fps in rates}
-    return distances if len(distances) > 1 else next(iter(distances.values()))
+    return lengths_at(distances)
+
+
+def lengths_at(lengths: Mapping[float, int]) -> Length:
+    """A length for each frame rate as `Length`: one number if there is one rate."""
+    return dict(lengths) if len(lengths) > 1 else next(iter(lengths.values()))
 
 
 def at_rates_of(videos: Sequence[Video], dataset: Dataset) -> Dataset:
