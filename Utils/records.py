@@ -29,7 +29,7 @@ class Expression:
     apex : int or None
         Frame of the greatest intensity, as annotated. None if the dataset does not give it (SMIC).
     emotion : str
-        One of the dataset's classes, or `OTHERS`.
+        One of the dataset's classes, or `OTHERS`; "" if the emotion is not annotated (macro-expressions of CAS(ME)^3).
     searched_apex : int or None
         The apex that the program found for a training sample, where the dataset gives none. It is no annotation.
     kind : {"micro", "macro"}

@@ -1,4 +1,4 @@
-"""What belongs to a run on a dataset: the check before it, its folder of results, and the curves of its report.
+"""What belongs to a run on a dataset: its check, steps 1 to 4 (`data`), its folder of results, tables over several runs.
 
-main.py uses `check.check_dataset` and the functions of `folder`. Nothing else imports this room.
+main.py uses all of it. Utils/across uses `data`, `folder` and `summaries`. `tables` compares tables without any run.
 """

@@ -50,7 +50,7 @@ def format_tuning(tuning: Tuning, of_kind: str = "") -> str:
     """What was chosen, and the two rows of figures, for the terminal. `of_kind` is the end of a title."""
     chosen = tuning.table().to_string(index=False, float_format=lambda x: f"{x:g}" if x in (0, 1) else f"{x:.3g}")
     return (
-        f"Chosen for each subject on the others{of_kind} (smoothing and reach: factors on the paper's widths)\n"
+        f"Chosen for each subject by the scores of the others{of_kind} (smoothing, reach: times the paper's widths)\n"
         f"{chosen}\n\n{format_variants(tuning.compared())}"
     )
 
