@@ -62,6 +62,7 @@ def detect_faces(image: np.ndarray) -> list[Rectangle]:
     list of (left, top, right, bottom)
         Pixels, int. A rectangle may reach beyond the image. Empty if there is no face.
     """
+    image = np.ascontiguousarray(image)  # dlib misses faces, at random, if rows have gaps between them
     return [(r.left(), r.top(), r.right(), r.bottom()) for r in _detector()(image, UPSAMPLED)]
 
 
