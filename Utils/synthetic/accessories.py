@@ -13,6 +13,7 @@ from Utils.synthetic.canvas import Canvas, spline
 from Utils.synthetic.head import HeadTexture
 from Utils.synthetic.identity import EYES, OUTER_LIPS, SIDES, Identity
 from Utils.synthetic.looks_synth import Glasses, Person
+from Utils.synthetic.portable import cos, exp, power, sin
 from Utils.synthetic.relief import half_width
 
 DRESS = 22  # number of the random stream of the painting, with the identity's seed
@@ -61,10 +62,10 @@ def _paint_wrinkles(head: HeadTexture, person: Person, canvas: Canvas, rng: np.r
     for y in np.linspace(hairline + 0.07, low, int(rng.integers(2, 5))):
         width = rng.uniform(0.22, 0.36)
         x = np.linspace(-width, width, 7) + rng.normal(0, 0.02)
-        lines.append((np.stack([x, y + 0.012 * np.cos(x * 8) + rng.normal(0, 0.006, 7)], 1), 0.55))
+        lines.append((np.stack([x, y + 0.012 * cos(x * 8) + rng.normal(0, 0.006, 7)], 1), 0.55))
     for side, eye, corner in ((-1, EYES[0], 36), (1, EYES[1], 45)):
         for angle in rng.uniform(-0.6, 0.8, int(rng.integers(2, 5))):  # crow's feet
-            direction = np.array([side * np.cos(angle), np.sin(angle)])
+            direction = np.array([side * cos(angle), sin(angle)])
             start = landmarks[corner] + direction * 0.05
             lines.append((np.array([start, start + direction * 0.045, start + direction * 0.085 + [0, 0.008]]), 0.5))
         bag = landmarks[eye][[3, 4, 5, 0]] + [[0, 0.045], [0, 0.075], [0, 0.075], [0, 0.045]]
@@ -124,9 +125,9 @@ def _paint_beard(head: HeadTexture, person: Person, canvas: Canvas, rng: np.rand
 def _lens(glasses: Glasses, centre: np.ndarray) -> np.ndarray:
     """Outline of one lens (a superellipse), face units, shape (n, 2)."""
     turn = np.linspace(0, 2 * np.pi, 65)
-    power = 0.35 + 0.65 * glasses.roundness
-    x = np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** power
-    y = np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** power
+    exponent = 0.35 + 0.65 * glasses.roundness
+    x = np.sign(cos(turn)) * power(np.abs(cos(turn)), exponent)
+    y = np.sign(sin(turn)) * power(np.abs(sin(turn)), exponent)
     return centre + np.stack([x * glasses.half_width, y * glasses.half_height], 1)
 
 
@@ -143,11 +144,11 @@ def _paint_glasses(
         inside = canvas.polygon(outline)
         _lay(worn, glasses.colour * 0.6, inside * glasses.tint)
         across = canvas.x - centre[0] - stripe_x + slope * (canvas.y - y)
-        stripe = np.exp(-0.5 * (across / 0.06) ** 2) + 0.6 * np.exp(-0.5 * ((across - 0.16) / 0.02) ** 2)
+        stripe = exp(-0.5 * (across / 0.06) ** 2) + 0.6 * exp(-0.5 * ((across - 0.16) / 0.02) ** 2)
         _lay(worn, np.array([245, 240, 235.0]), inside * np.clip(stripe, 0, 1) * glasses.reflection)
         part = outline if glasses.below else outline[outline[:, 1] <= y + 0.02]
         if not glasses.below:
-            part = part[np.argsort(part[:, 0])]
+            part = part[np.argsort(part[:, 0], kind="stable")]
         rim = canvas.line(part, glasses.rim, 0.003)
         outer = centre + np.array([side * glasses.half_width, -0.35 * glasses.half_height])
         temple = np.array([outer, [side * width * 0.99, y - 0.03]])

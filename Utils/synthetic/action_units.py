@@ -13,6 +13,7 @@ import numpy as np
 
 from Utils.synthetic.canvas import Canvas
 from Utils.synthetic.identity import CENTRE_Y, MIRROR, SIDES, Identity
+from Utils.synthetic.portable import exp, product, solve
 
 Intensity = float | Sequence[float]  # one value for both sides, or (left, right) in the image
 ActionUnits = Mapping[str, Intensity]
@@ -127,13 +128,14 @@ class Motion:
         spread = _gaussians(controls, controls) + RIDGE * np.eye(len(controls))
         on_grid = _gaussians(grid.reshape(-1, 2), controls).astype(np.float32)
         on_landmarks = _gaussians(identity.landmarks, controls)
+        moves = [(name, side) for name in DISPLACEMENTS for side in SIDES]
+        weights = solve(spread, np.hstack([_displacements(name, side, names) for name, side in moves]))
+        fields, shifts = product(on_grid, weights.astype(np.float32)), product(on_landmarks, weights)
         self._fields, self._shifts = {}, {}
-        for name in DISPLACEMENTS:
-            for side in SIDES:
-                weights = np.linalg.solve(spread, _displacements(name, side, names))
-                field = (on_grid @ weights.astype(np.float32)).reshape(*self.shape, 2)
-                self._fields[name, side] = field * np.float32(canvas.scale)
-                self._shifts[name, side] = on_landmarks @ weights
+        for first, move in zip(range(0, fields.shape[1], 2), moves, strict=True):
+            field = fields[:, first : first + 2].reshape(*self.shape, 2)
+            self._fields[move] = field * np.float32(canvas.scale)
+            self._shifts[move] = shifts[:, first : first + 2]
         self._parallax, self._landmark_parallax = self._measure_parallax(identity, canvas, depth)
 
     def _measure_parallax(self, identity: Identity, canvas: Canvas, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -151,7 +153,7 @@ class Motion:
         centre, sigma, shift : ndarray, shape (2,)
             Place, width, and displacement at the centre, each (right, down), face units.
         """
-        hill = np.exp(-0.5 * (((self._grid - centre) / sigma) ** 2).sum(-1))
+        hill = exp(-0.5 * (((self._grid - centre) / sigma) ** 2).sum(-1))
         return (hill[..., None] * np.asarray(shift) * self.scale).astype(np.float32)
 
     def field(
@@ -200,8 +202,8 @@ class Motion:
 
 def _gaussians(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """The basis functions around `centres` at `points`, shape (points, centres)."""
-    squared = ((points[:, None] - centres[None]) ** 2).sum(-1)
-    return np.exp(-0.5 * squared / SIGMA**2)
+    across, down = (points[:, None, axis] - centres[:, axis] for axis in (0, 1))
+    return exp((across**2 + down**2) * (-0.5 / (SIGMA * SIGMA)))
 
 
 def _control_points(identity: Identity) -> tuple[np.ndarray, dict[tuple[str, int], int]]:

@@ -11,6 +11,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from Utils.synthetic.portable import exp
+
 SUBPIXEL_BITS = 6  # OpenCV takes coordinates in fixed point, here in 1/64 pixel
 LEAST_SPREAD = 0.6  # pixels; noise is smoothed at least this much
 
@@ -28,8 +30,8 @@ def spline(points: np.ndarray, steps: int = 12, closed: bool = False) -> np.ndar
         padded = np.vstack([points[-1:], points, points[:2]])
     else:
         padded = np.vstack([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
-    neighbours = np.stack([padded[:-3], padded[1:-2], padded[2:-1], padded[3:]], 1)
-    curve = np.einsum("tk,skd->std", _spline_weights(steps), neighbours).reshape(-1, 2)
+    weights, last = _spline_weights(steps), len(padded) - 3
+    curve = sum(weights[:, k, None] * padded[k : k + last, None] for k in range(4)).reshape(-1, 2)
     return curve if closed else np.vstack([curve, points[-1:]])
 
 
@@ -37,7 +39,8 @@ def spline(points: np.ndarray, steps: int = 12, closed: bool = False) -> np.ndar
 def _spline_weights(steps: int) -> np.ndarray:
     """Weights of the four points around a segment, at `steps` places along it, shape (steps, 4)."""
     t = np.arange(steps) / steps
-    return 0.5 * np.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2], 1)
+    t2, t3 = t * t, t * t * t
+    return 0.5 * np.stack([-t + 2 * t2 - t3, 2 - 5 * t2 + 3 * t3, t + 4 * t2 - 3 * t3, t3 - t2], 1)
 
 
 def blend(image: np.ndarray, mask: np.ndarray, colour: np.ndarray) -> None:
@@ -104,7 +107,8 @@ class Canvas:
 
     def blob(self, x: float, y: float, sigma_x: float, sigma_y: float) -> np.ndarray:
         """Gaussian hill of height 1 at (x, y)."""
-        return np.exp(-0.5 * (((self.x - x) / sigma_x) ** 2 + ((self.y - y) / sigma_y) ** 2))
+        across, down = (self.x[:1] - x) / sigma_x, (self.y[:, :1] - y) / sigma_y
+        return exp(-0.5 * across**2) * exp(-0.5 * down**2)
 
     def noise(self, rng: np.random.Generator, sigma: float) -> np.ndarray:
         """Gaussian noise of standard deviation 1, float32 (height, width), smooth over `sigma` face units."""

@@ -18,6 +18,7 @@ from Utils.synthetic.action_units import AU_NAMES
 from Utils.synthetic.disturbances import blinks, envelope, flickering_light, glances, head_motion, smooth_noise
 from Utils.synthetic.face import Face, Pose
 from Utils.synthetic.identity import make_identity
+from Utils.synthetic.portable import cos
 
 MICRO, MACRO, SPEECH = "micro-expression", "macro-expression", "speech"
 CLASSES = ("negative", "positive", "surprise")
@@ -321,7 +322,7 @@ class _Stage:
         frames, fps = settings.frames, settings.fps
         seconds = np.arange(frames) / fps
         course = envelope(frames, onset, onset + 4, onset + length, hold=max(length - 9, 0))  # starts and ends fast
-        syllables = 0.5 * (1 - np.cos(2 * np.pi * rng.uniform(*SYLLABLES_HZ) * seconds + rng.uniform(0, 2 * np.pi)))
+        syllables = 0.5 * (1 - cos(2 * np.pi * rng.uniform(*SYLLABLES_HZ) * seconds + rng.uniform(0, 2 * np.pi)))
         syllables *= 0.6 + 0.4 * np.abs(smooth_noise(rng, frames, fps, 3))  # some syllables are weaker
         rounding = np.abs(smooth_noise(rng, frames, fps, 2))
         for name, strength in SPOKEN:

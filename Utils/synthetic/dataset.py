@@ -28,7 +28,7 @@ from Utils.synthetic.clips import CLASSES, MACRO, SPEECH, ClipSettings, Event, r
 from Utils.work.cache import atomic_file, atomic_folder, require_writable, write_json
 from Utils.work.parallel import Workers, run_units
 
-RENDERER_VERSION = 1  # raise it if the same plan gives other frames: then finished videos are made again
+RENDERER_VERSION = 2  # raise it if the same plan gives other frames: then finished videos are made again
 WORKBOOK_NAME = "code_final.xlsx"
 FIRST_SUBJECT_CODE = 15  # of the first subject's folder, s15
 OTHERS_EVERY, OTHERS_AT = 12, 7  # of each 12 micro-expressions, the one at index 7 belongs to no evaluated class
@@ -94,7 +94,11 @@ class VideoPlan:
     @property
     def key(self) -> str:
         """Hash (SHA-256, hexadecimal) of everything that determines the frames."""
-        content = {"renderer": RENDERER_VERSION, **asdict(self)}
+        return self.key_with(RENDERER_VERSION)
+
+    def key_with(self, renderer: int) -> str:
+        """The key with a version of the renderer."""
+        content = {"renderer": renderer, **asdict(self)}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -165,14 +169,14 @@ def _deal_emotions(rng: np.random.Generator) -> Iterator[str]:
             position += 1
 
 
-def is_rendered(video: VideoPlan, root: Path) -> bool:
-    """Whether all frames of the video are below `root` and were made from exactly this plan."""
+def is_rendered(video: VideoPlan, root: Path, renderer: int = RENDERER_VERSION) -> bool:
+    """Whether all frames of the video are below `root` and were made from exactly this plan, by this renderer."""
     try:
         record = json.loads(_record_path(video, root).read_text())
     except (OSError, ValueError):
         return False
     frames = Path(root) / video.folder
-    return record.get("key") == video.key and len(list(frames.glob("img*.jpg"))) == video.settings.frames
+    return record.get("key") == video.key_with(renderer) and len(list(frames.glob("img*.jpg"))) == video.settings.frames
 
 
 def render_video(video: VideoPlan, root: Path) -> Path:
@@ -265,21 +269,27 @@ def _record_path(video: VideoPlan, root: Path) -> Path:
     return Path(root) / ".generated" / f"{video.subject_code}_{video.folder.name}.json"
 
 
-def _is_version_1(root: Path, plans: Sequence[VideoPlan]) -> bool:
-    """Whether `root` has the videos of `plan`, made by this program, and none of those that `plan_demo` adds."""
+def _is_outdated(root: Path, plans: Sequence[VideoPlan]) -> bool:
+    """Whether `root` is a whole DEMO of an earlier version: its renderer was another, or it has no video of those that
+    `plan_demo` adds.
+    """
     first = plan()
     added = plans[len(first) :]
-    return not any((root / v.folder).exists() for v in added) and all(is_rendered(v, root) for v in first)
+    for renderer in range(1, RENDERER_VERSION + 1):
+        if all(is_rendered(video, root, renderer) for video in first):
+            return renderer < RENDERER_VERSION or not any((root / video.folder).exists() for video in added)
+    return False
 
 
 def make_demo(root: Path, workers: Workers | int) -> None:
     """Make the embedded dataset, if it is not there yet, side by side and with a progress bar.
 
-    The workbook is written last: if it is there, the dataset is complete. Only what version 1 of DEMO lacked is added:
-    that version is one with all videos of `plan` and no others. InputError if `root` cannot be written.
+    The workbook is written last: if it is there, the dataset is complete. A DEMO that an earlier version of this
+    program made is completed, or made again. One with other videos is left alone. InputError if `root` cannot be
+    written.
     """
     plans = plan_demo()
-    if (root / WORKBOOK_NAME).is_file() and not _is_version_1(root, plans):
+    if (root / WORKBOOK_NAME).is_file() and not _is_outdated(root, plans):
         return
     require_writable(root, "--data_root")
     (root / WORKBOOK_NAME).unlink(missing_ok=True)  # so that what is interrupted is continued

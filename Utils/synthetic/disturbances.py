@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from Utils.synthetic.portable import sin
+
 BLINK_S = (0.18, 0.32)  # seconds of the shortest and of the longest blink
 BLINK_CLOSES = 0.35  # share of a blink's duration after which the eye is closed
 BLINK_PAUSE = 8  # frames that are at least between two blinks
@@ -46,7 +48,7 @@ def smooth_noise(rng: np.random.Generator, frames: int, fps: float, hz: float) -
     index = place.astype(int)
     t = place - index
     a, b, c, d = (knots[index + shift] for shift in (-1, 0, 1, 2))
-    return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
+    return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t * t + (3 * b - a - 3 * c + d) * t * t * t)
 
 
 def blinks(rng: np.random.Generator, frames: int, fps: float, blink_hz: float) -> np.ndarray:
@@ -89,7 +91,7 @@ def flickering_light(rng: np.random.Generator, frames: int, fps: float, flicker:
     `flicker` is the relative amplitude.
     """
     seconds = np.arange(frames) / fps
-    hum = np.sin(2 * np.pi * rng.uniform(0.5, 9) * seconds + rng.uniform(0, 2 * np.pi))
+    hum = sin(2 * np.pi * rng.uniform(0.5, 9) * seconds + rng.uniform(0, 2 * np.pi))
     jitter = 0.7 * rng.normal(size=frames)
     drift = 2.5 * smooth_noise(rng, frames, fps, 0.3)
     return 1 + flicker * (hum + jitter + drift)

@@ -7,6 +7,7 @@ import numpy as np
 from Utils.synthetic.canvas import Canvas, blend, spline
 from Utils.synthetic.head import HeadTexture
 from Utils.synthetic.identity import EYES, Identity
+from Utils.synthetic.portable import exp, hypot
 
 GAZE_REACH = np.array([0.035, 0.020])  # shift of the iris to the right and down at a gaze of 1, face units
 LIDS_MEET = 0.012  # face units below the line between the eye's corners at which closed lids meet
@@ -75,7 +76,7 @@ class Eye:
         """Image of white, iris, pupil and a highlight. It is darker under the upper lid and towards the corners."""
         looks, x, y = self.looks, self.canvas.x, self.canvas.y
         iris_x, iris_y = map(float, self.centre + gaze * GAZE_REACH + [0, -0.004])  # float, so arrays stay float32
-        distance = np.hypot(x - iris_x, y - iris_y)
+        distance = hypot(x - iris_x, y - iris_y)
         lid_shadow = np.clip(0.72 + 0.28 * (y - lid_y) / 0.04, 0.6, 1)
         image = np.array([203, 206, 212], np.float32) * (self.roundness * lid_shadow * self.light)[..., None]
         rim = np.clip(1 - np.abs(distance - looks.iris_radius * 0.92) / 0.012, 0, 1)
@@ -87,7 +88,7 @@ class Eye:
 
     def _disc(self, distance: np.ndarray, radius: float) -> np.ndarray:
         """Mask of a disc with a soft rim. `distance` is each pixel's distance from its centre."""
-        return 1 / (1 + np.exp(np.clip((distance - radius) / self.edge, -30, 30)))
+        return 1 / (1 + exp((distance - radius) / self.edge))
 
 
 def make_eyes(identity: Identity, canvas: Canvas, head: HeadTexture) -> list[Eye]:

@@ -20,6 +20,7 @@ from Utils.synthetic.eyes import make_eyes
 from Utils.synthetic.head import HeadTexture, paint_background, paint_bust, paint_head
 from Utils.synthetic.identity import Identity
 from Utils.synthetic.mouth import Mouth, paint_opening
+from Utils.synthetic.portable import cos, plain_opencv, product, sin
 
 LEFT, RIGHT, TOP, BOTTOM = -1.0, 1.0, -0.85, 1.48  # edges of the head's texture, face units
 PIVOT = (0.0, 0.45)  # the point about which the head turns and by which it is placed, face units
@@ -74,6 +75,7 @@ class Face:
         (glasses, hair over the brows), as such a layer, or None.
     """
 
+    @plain_opencv()
     def __init__(
         self,
         identity: Identity,
@@ -104,6 +106,7 @@ class Face:
         self.backdrop = paint_background(identity, picture, rng)
         paint_bust(self.backdrop, identity, picture)
 
+    @plain_opencv()
     def render(
         self,
         action_units: ActionUnits | None = None,
@@ -157,6 +160,7 @@ class Face:
             image += np.float32(noise) * _noise_pattern(self.size, noise_rng)
         return np.clip(image + np.float32(0.5), 0, 255).astype(np.uint8)
 
+    @plain_opencv()
     def layer(
         self,
         action_units: ActionUnits | None = None,
@@ -206,12 +210,12 @@ class Face:
         points[LOWER_LIP, 1] += gap_down * np.array(LOWER_LIP_SHARE)
         points[UPPER_INNER_LIP, 1] -= gap_up
         placement = self._placement(pose)
-        return self._canvas.to_pixels(points) @ placement[:, :2].T + placement[:, 2]
+        return product(self._canvas.to_pixels(points), placement[:, :2].T) + placement[:, 2]
 
     def _wear(self, layer: np.ndarray, placement: np.ndarray, pose: Pose) -> np.ndarray:
         """Lay what is worn over the head's layer, in place. It is stiff: a turn of the head only shifts it."""
         shift = np.array([pose.yaw, pose.pitch]) * WORN_DEPTH * self._canvas.scale
-        stiff = np.column_stack([placement[:, :2], placement[:, 2] + placement[:, :2] @ shift])
+        stiff = np.column_stack([placement[:, :2], placement[:, 2:] + product(placement[:, :2], shift[:, None])])
         worn = cv2.warpAffine(self._worn, stiff, self.size, flags=cv2.INTER_LINEAR, borderValue=0)
         layer *= (1 - worn[..., 3:] / 255).astype(np.float32)
         layer += worn
@@ -227,10 +231,10 @@ class Face:
     def _placement(self, pose: Pose) -> np.ndarray:
         """The affine map from pixels of the texture to pixels of the picture, shape (2, 3)."""
         scale = pose.scale / self.supersampling
-        cosine, sine = np.cos(pose.rotation) * scale, np.sin(pose.rotation) * scale
+        cosine, sine = cos(pose.rotation) * scale, sin(pose.rotation) * scale
         turn = np.array([[cosine, -sine], [sine, cosine]])
         target = self._origin + np.add(PIVOT, (pose.tx, pose.ty)) * self.unit
-        return np.column_stack([turn, target - turn @ self._canvas.to_pixels(PIVOT)])
+        return np.column_stack([turn, target - (turn * self._canvas.to_pixels(PIVOT)).sum(1)])
 
 
 def _noise_pattern(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

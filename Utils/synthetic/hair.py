@@ -7,6 +7,7 @@ import numpy as np
 
 from Utils.synthetic.canvas import Canvas, spline
 from Utils.synthetic.identity import LONG_HAIRSTYLES, SIDES, Identity
+from Utils.synthetic.portable import cos, power, sin
 from Utils.synthetic.relief import Relief, half_width
 
 EAR_Y = 0.34  # height of the ears' middle, face units
@@ -29,8 +30,8 @@ def front_hair(identity: Identity, canvas: Canvas, head: np.ndarray, rng: np.ran
     volume = 1.06 if looks.hairstyle in ("short", "cropped") else 1.12
     start = edge[-1, 1] + 0.03
     angle = np.linspace(0, np.pi, 60)
-    swell = 1.03 + (volume - 1.03) * np.sin(angle) ** 0.5 if looks.hairstyle not in LONG_HAIRSTYLES else volume
-    outer = np.stack([width * swell * np.cos(angle), start - (start - HAIR_TOP_Y) * np.sin(angle) ** 0.92], 1)
+    swell = 1.03 + (volume - 1.03) * np.sqrt(sin(angle)) if looks.hairstyle not in LONG_HAIRSTYLES else volume
+    outer = np.stack([width * swell * cos(angle), start - (start - HAIR_TOP_Y) * power(sin(angle), 0.92)], 1)
     mask = canvas.polygon(np.vstack([edge, outer]), 0.007)
     if looks.hairstyle in LONG_HAIRSTYLES:
         for side in SIDES:
@@ -70,7 +71,7 @@ def ears(identity: Identity, canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
     mask = np.zeros(canvas.shape, np.float32)
     hollow = np.zeros(canvas.shape, np.float32)
     for side in SIDES:
-        outline = np.stack([side * x + 0.065 * np.cos(turn), EAR_Y + 0.15 * looks.ear * np.sin(turn)], 1)
+        outline = np.stack([side * x + 0.065 * cos(turn), EAR_Y + 0.15 * looks.ear * sin(turn)], 1)
         mask = np.maximum(mask, canvas.polygon(outline, 0.004))
         hollow += 0.28 * canvas.blob(side * x * 1.015, EAR_Y, 0.022, 0.075 * looks.ear)
     return (looks.skin * 0.78 * (1 - hollow)[..., None]).astype(np.float32), mask

@@ -9,6 +9,7 @@ import numpy as np
 
 from Utils.synthetic.canvas import Canvas
 from Utils.synthetic.identity import Identity
+from Utils.synthetic.portable import exp, power
 from Utils.synthetic.skin import mouth_line
 
 CAVITY_COLOUR = np.array([28, 22, 45], np.float32)
@@ -63,13 +64,13 @@ class Mouth:
         x = np.arange(left, right + 1)
         y = np.interp(x, line[:, 0], line[:, 1]).astype(np.float32)
         across = (x - line[0, 0]) / (line[-1, 0] - line[0, 0]) * 2 - 1
-        arch = (np.clip(1 - across**2, 0, 1) ** ROUNDNESS).astype(np.float32)
+        arch = power(np.clip(1 - across**2, 0, 1), ROUNDNESS).astype(np.float32)
         up, down = gap_up * self.scale * arch, gap_down * self.scale * arch
 
         rows = np.arange(self.top, self.canvas_height, dtype=np.float32)[:, None]
         below, above = rows - (y + down), (y - up) - rows
-        fade_down = np.exp(-np.maximum(below, 0) / (REACH_DOWN * self.scale))
-        fade_up = np.exp(-np.maximum(above, 0) / (REACH_UP * self.scale))
+        fade_down = exp(-np.maximum(below, 0) / (REACH_DOWN * self.scale))
+        fade_up = exp(-np.maximum(above, 0) / (REACH_UP * self.scale))
         shift = np.where(rows > y + (down - up) / 2, -down * fade_down, up * fade_up)
         inside = np.clip(0.5 - below, 0, 1) * np.clip(0.5 - above, 0, 1) * np.clip(up + down, 0, 1)
         inside = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), self.scale * 0.0045) * 0.95
@@ -81,7 +82,7 @@ class Mouth:
 
 def paint_opening(layer: np.ndarray, opening: Opening) -> None:
     """Paint cavity and teeth into the moved texture, in place."""
-    teeth = np.exp(-0.5 * ((opening.height - 0.18) / 0.16) ** 2)[..., None] * np.float32(opening.teeth * 0.75)
+    teeth = exp(-0.5 * ((opening.height - 0.18) / 0.16) ** 2)[..., None] * np.float32(opening.teeth * 0.75)
     colour = CAVITY_COLOUR + (TEETH_COLOUR - CAVITY_COLOUR) * teeth
     patch = layer[opening.rows, opening.columns, :3]
     patch += (colour - patch) * opening.inside[..., None]

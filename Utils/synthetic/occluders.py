@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from Utils.synthetic.canvas import Canvas, spline
+from Utils.synthetic.portable import cos, plain_opencv, sin
 
 HAND, STRAND = "hand", "strand"
 PAINT_OCCLUDER = 23  # number of the random stream of the painting, with the occluder's seed
@@ -48,7 +49,7 @@ class Occluder:
     def covers(self) -> np.ndarray:
         """Whether it covers some of the face, shape (frames,), bool."""
         points = (HAND_POINTS if self.kind == HAND else STRAND_POINTS) * self.size
-        cosine, sine = np.cos(self.path[:, 2]), np.sin(self.path[:, 2])
+        cosine, sine = cos(self.path[:, 2]), sin(self.path[:, 2])
         x = points[:, 0] * cosine[:, None] - points[:, 1] * sine[:, None] + self.path[:, :1]
         y = points[:, 0] * sine[:, None] + points[:, 1] * cosine[:, None] + self.path[:, 1:2]
         inside = ((np.stack([x, y], -1) - FACE_MIDDLE) / FACE_RADII) ** 2
@@ -67,6 +68,7 @@ class PaintedOccluder:
         Pixels per face unit of the picture.
     """
 
+    @plain_opencv()
     def __init__(self, occluder: Occluder, skin: np.ndarray, hair: np.ndarray, unit: float) -> None:
         self.occluder, self.unit = occluder, unit
         left, top, width, height = CANVASES[occluder.kind]
@@ -75,6 +77,7 @@ class PaintedOccluder:
         colour, mask = _hand(self.canvas, skin, rng) if occluder.kind == HAND else _strand(self.canvas, hair, rng)
         self.layer = np.dstack([np.clip(colour, 0, 255) * mask[..., None], 255 * mask]).astype(np.float32)
 
+    @plain_opencv()
     def layer_in(self, frame: int, origin: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
         """The layer placed in the picture, float32 (height, width, 4), BGR times alpha; None if it is not there.
 
@@ -83,9 +86,9 @@ class PaintedOccluder:
         x, y, angle = self.occluder.path[frame]
         if not np.isfinite(x):
             return None
-        cosine, sine = np.cos(angle) * self.occluder.size, np.sin(angle) * self.occluder.size
+        cosine, sine = cos(angle) * self.occluder.size, sin(angle) * self.occluder.size
         turn = np.array([[cosine, -sine], [sine, cosine]])
-        shift = origin + np.array([x, y]) * self.unit - turn @ self.canvas.to_pixels(np.zeros(2))
+        shift = origin + np.array([x, y]) * self.unit - (turn * self.canvas.to_pixels(np.zeros(2))).sum(1)
         matrix = np.column_stack([turn, shift])
         return cv2.warpAffine(self.layer, matrix, size, flags=cv2.INTER_LINEAR, borderValue=0)
 

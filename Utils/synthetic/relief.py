@@ -9,6 +9,7 @@ import numpy as np
 
 from Utils.synthetic.canvas import Canvas, spline
 from Utils.synthetic.identity import EYES, JAW, OUTER_LIPS, SIDES, Identity
+from Utils.synthetic.portable import arctan2, cos, exp, hypot, sin
 
 # Face units
 DOME_CENTRE = (0.0, 0.36)  # the middle of the dome that the head rises to
@@ -68,20 +69,20 @@ def make_relief(identity: Identity, canvas: Canvas) -> Relief:
 def _outline(identity: Identity) -> np.ndarray:
     width, ear_y = half_width(identity) * 1.03, identity.landmarks[0, 1]
     angle = np.linspace(0, np.pi, 25)[1:-1]
-    skull = np.stack([width * np.cos(angle), ear_y + (CROWN_Y - ear_y) * np.sin(angle)], 1)
+    skull = np.stack([width * cos(angle), ear_y + (CROWN_Y - ear_y) * sin(angle)], 1)
     return np.vstack([spline(identity.landmarks[JAW], 6), skull])
 
 
 def _radius(outline: np.ndarray, canvas: Canvas) -> np.ndarray:
     """Distance of each pixel from the dome's centre, as a share of the outline's distance in that direction."""
     rays = outline - DOME_CENTRE
-    angle, distance = np.arctan2(rays[:, 1], rays[:, 0]), np.hypot(*rays.T)
-    order = np.argsort(angle)
+    angle, distance = arctan2(rays[:, 1], rays[:, 0]), hypot(*rays.T)
+    order = np.argsort(angle, kind="stable")
     grid = np.linspace(-np.pi, np.pi, 361)
     reach = np.interp(grid, angle[order], distance[order], period=2 * np.pi)
-    reach = np.convolve(np.pad(reach[:-1], 8, mode="wrap"), np.full(9, 1 / 9), "same")[8:-8]  # no creases along rays
+    reach = sum(np.roll(reach[:-1], shift) for shift in range(-4, 5)) / 9  # no creases along rays
     x, y = canvas.x - DOME_CENTRE[0], canvas.y - DOME_CENTRE[1]
-    return np.hypot(x, y) / np.interp(np.arctan2(y, x), grid[:-1], reach, period=2 * np.pi)
+    return hypot(x, y) / np.interp(arctan2(y, x), grid[:-1], reach, period=2 * np.pi)
 
 
 def _dome(radius: np.ndarray) -> np.ndarray:
@@ -93,14 +94,14 @@ def _dome(radius: np.ndarray) -> np.ndarray:
 
 
 def _nose(identity: Identity, canvas: Canvas) -> np.ndarray:
-    landmarks, x, y = identity.landmarks, canvas.x, canvas.y
+    landmarks, x, y = identity.landmarks, canvas.x[:1], canvas.y[:, :1]  # one row, and one column
     base = landmarks[33, 1]
     along = np.clip((y - landmarks[27, 1]) / (landmarks[30, 1] + 0.02 - landmarks[27, 1]), -0.3, 1.0)
     height = identity.looks.nose_height * np.clip(0.22 + 0.78 * along, 0, 1)
     width = 0.042 + 0.035 * np.clip(along, 0, 1)
-    above_base = 1 / (1 + np.exp((y - (base - 0.035)) / 0.016))
-    below_brows = 1 / (1 + np.exp(-(y - 0.07) / 0.05))
-    nose = height * np.exp(-0.5 * (x / width) ** 2) * above_base * below_brows
+    above_base = 1 / (1 + exp((y - (base - 0.035)) / 0.016))
+    below_brows = 1 / (1 + exp(-(y - 0.07) / 0.05))
+    nose = height * exp(-0.5 * (x / width) ** 2) * above_base * below_brows
     for wing in (31, 35):
         nose = nose + 0.055 * canvas.blob(landmarks[wing, 0] * 0.92, base - 0.055, 0.040, 0.042)
     return nose
@@ -141,11 +142,11 @@ def _light(identity: Identity, canvas: Canvas, depth: np.ndarray) -> tuple[np.nd
     slope_y = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8) * scale
     normal_z = 1 / np.sqrt(1 + slope_x**2 + slope_y**2)
     normal_x, normal_y = -slope_x * normal_z, -slope_y * normal_z
-    light_x, light_y, light_z = np.array([looks.light_x, looks.light_y, 1.0]) / np.hypot(
-        np.hypot(looks.light_x, looks.light_y), 1.0
-    )
+    length = hypot(hypot(looks.light_x, looks.light_y), 1.0)
+    light_x, light_y, light_z = np.array([looks.light_x, looks.light_y, 1.0]) / length
     diffuse = np.clip(normal_x * light_x + normal_y * light_y + normal_z * light_z, 0, 1)
     half_way = (normal_x * light_x + normal_y * light_y + normal_z * (1 + light_z)) / 2
     hollow = cv2.GaussianBlur(depth, (0, 0), 0.05 * scale) - depth
     shade = (looks.ambient + (1.08 - looks.ambient) * diffuse) * (1 - np.clip(hollow * 9, -0.10, 0.45))
-    return shade.astype(np.float32), np.clip(half_way, 0, 1).astype(np.float32) ** 40
+    gloss = ((np.clip(half_way, 0, 1).astype(np.float32) ** 2) ** 2) ** 2
+    return shade.astype(np.float32), gloss * (gloss**2) ** 2  # half_way to the power of 40

@@ -7,6 +7,7 @@ import numpy as np
 
 from Utils.synthetic.canvas import SUBPIXEL_BITS, Canvas, blend, spline
 from Utils.synthetic.identity import BROWS, EYES, OUTER_LIPS, SIDES, Identity
+from Utils.synthetic.portable import hypot
 from Utils.synthetic.relief import Relief, lip_line_y
 
 BROW_HAIRS = 330  # for each brow
@@ -116,7 +117,7 @@ def _paint_brows(image: np.ndarray, identity: Identity, canvas: Canvas, rng: np.
             inwards = rng.beta(1.1, 1.0)
             step = min(int(inwards * (len(curve) - 1)), len(curve) - 2)
             direction = curve[step + 1] - curve[step]
-            direction /= np.linalg.norm(direction) + 1e-9
+            direction /= hypot(*direction) + 1e-9
             thickness = looks.brow_thickness * (0.35 + 0.65 * min(1, inwards * 1.8))
             root = curve[step] + [0, rng.normal(0.010, 0.38) * thickness]
             tip = root - direction * rng.uniform(0.025, 0.05) - [0, rng.uniform(0, 0.03) * inwards]

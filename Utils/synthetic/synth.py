@@ -26,6 +26,7 @@ from Utils.synthetic.face import FACE_ORIGIN_Y, Face, Pose
 from Utils.synthetic.identity import LONG_HAIRSTYLES
 from Utils.synthetic.looks_synth import Person, make_person
 from Utils.synthetic.occluders import PaintedOccluder
+from Utils.synthetic.portable import exp, log, plain_opencv, sin, tanh
 from Utils.synthetic.relief import half_width
 from Utils.synthetic.synth_camera import Camera, draw_camera, encode_and_decode, motion_blur
 from Utils.synthetic.synth_course import KINDS, Course, SynthEvent
@@ -100,7 +101,7 @@ def synth_clip(number: int, seed: int = 0, seconds: float = 10.0) -> SynthClip:
     fps = float(rng.choice(list(FPS_CHANCES), p=list(FPS_CHANCES.values())))
     frames = max(8, round(seconds * fps * (0.5 if fps >= FAST_FPS else 1)))
     limits = USUAL_FACE_PX if rng.random() < USUAL_CHANCE else FACE_PX
-    face_px = float(np.exp(rng.uniform(*np.log(limits))))
+    face_px = float(exp(rng.uniform(*log(limits))))
     size = _picture_size(face_px / (2 * half_width(person.identity)), face_px, rng)
     course = _course(number, seed, scenario, fps, frames, person, size, face_px)
     return SynthClip(
@@ -168,10 +169,10 @@ def _course(
     """What happens in a clip. Each purpose has a random stream of its own."""
     course = Course(fps, frames, person.identity.landmarks)
     light = _stream(seed, number, LIGHT)
-    negatives.add_flicker(course, light, float(np.exp(light.uniform(np.log(0.001), np.log(0.015)))))
+    negatives.add_flicker(course, light, float(exp(light.uniform(log(0.001), log(0.015)))))
     if scenario in PHOTOGRAPHS:
         if scenario == LIT:
-            slow = np.tanh(smooth_noise(light, frames, fps, float(light.uniform(0.1, 0.8))))
+            slow = tanh(smooth_noise(light, frames, fps, float(light.uniform(0.1, 0.8))))
             course.gain *= 1 + float(light.uniform(0.3, 1)) * LIT_SHARE * slow
             negatives.add_flicker(course, light, 0.01)
             for _ in range(int(light.integers(1, 4))):
@@ -269,10 +270,10 @@ def _photograph(clip: SynthClip, course: Course, face: Face, rng: np.random.Gene
     hz = float(rng.uniform(*SWAY_HZ))
     if clip.scenario == SWAY:
         waves = np.stack([smooth_noise(rng, clip.n_frames, clip.fps, hz) for _ in range(2)], 1)
-        shifts = SWAY_PX * float(rng.uniform(0.4, 1)) * np.tanh(waves)
+        shifts = SWAY_PX * float(rng.uniform(0.4, 1)) * tanh(waves)
     elif clip.scenario == ZOOM:
         phase = 2 * np.pi * (hz * np.arange(clip.n_frames) / clip.fps + rng.random())
-        zoom = 1 + ZOOM_SHARE * float(rng.uniform(0.5, 1)) * np.sin(phase)
+        zoom = 1 + ZOOM_SHARE * float(rng.uniform(0.5, 1)) * sin(phase)
     middle = np.array(clip.size) / 2
     for shift, factor in zip(shifts, zoom, strict=True):
         if clip.scenario in (SWAY, ZOOM):
@@ -295,7 +296,8 @@ def _sense(
             light = light * (1 + np.float32(course.side_gain[frame]) * across)
         image = picture * light
         if camera.focus > 0.3:
-            image = cv2.GaussianBlur(image, (0, 0), camera.focus)
+            with plain_opencv():
+                image = cv2.GaussianBlur(image, (0, 0), camera.focus)
         row, column = rng.integers(0, 65, 2)
         image += field[row : row + height, column : column + width]
         yield np.clip(image + np.float32(0.5), 0, 255).astype(np.uint8)

@@ -14,6 +14,7 @@ import numpy as np
 from Utils.synthetic.action_units import AU_NAMES
 from Utils.synthetic.disturbances import head_motion
 from Utils.synthetic.occluders import Occluder
+from Utils.synthetic.portable import cos, power
 
 KINDS = ("micro", "macro", "speech", "chewing", "blink", "glance", "head", "occlusion", "light")
 MARGIN_S = 0.15  # seconds at both ends of a clip without expressions
@@ -140,8 +141,8 @@ def ease(share: np.ndarray, kind: str) -> np.ndarray:
     if kind == "smoothstep":
         return share * share * (3 - 2 * share)
     if kind == "cosine":
-        return 0.5 - 0.5 * np.cos(np.pi * share)
-    return 1 - (1 - share) ** 2.2 if kind == "fast" else share
+        return 0.5 - 0.5 * cos(np.pi * share)
+    return 1 - power(1 - share, 2.2) if kind == "fast" else share
 
 
 def rise_and_fall(

@@ -14,6 +14,7 @@ import numpy as np
 from Utils.records import OTHERS
 from Utils.synthetic.clips import CLASSES, REPERTOIRE, STRAY_ACTION_UNITS, STRAY_WEIGHT
 from Utils.synthetic.identity import MIRROR, SIDES
+from Utils.synthetic.portable import arctan2, cos, exp, log, sin
 from Utils.synthetic.synth_course import EASINGS, Course, LocalMovement, rise_and_fall
 
 # Shares are of the duration, intensities of the full displacement, chances are probabilities
@@ -61,10 +62,8 @@ class _Shape:
 def add_macro_expressions(course: Course, rng: np.random.Generator, count: int) -> None:
     """Place `count` macro-expressions, those of them for which there is room."""
     for _ in range(count):
-        low, high = np.log(MACRO_S)
-        length = max(
-            4, round(min(float(np.exp(rng.uniform(low, high))), 0.6 * course.frames / course.fps) * course.fps)
-        )
+        low, high = log(MACRO_S)
+        length = max(4, round(min(float(exp(rng.uniform(low, high))), 0.6 * course.frames / course.fps) * course.fps))
         onset = course.place(rng, length, GAP_S, ("macro",))
         if onset is None:
             continue
@@ -76,7 +75,7 @@ def add_macro_expressions(course: Course, rng: np.random.Generator, count: int) 
         strength = rise_and_fall(course.frames, onset, apex, onset + length, hold, _easings(rng), rest)
         if rest:  # the last of it goes slowly
             seconds = (np.arange(course.frames) - onset - length) / course.fps
-            strength *= np.exp(-np.clip(seconds, 0, None) / rng.uniform(0.8, 3))
+            strength *= exp(-np.clip(seconds, 0, None) / rng.uniform(0.8, 3))
         _act(course, shape, strength)
         course.add("macro", (onset, apex, onset + length), intensity, shape.emotion, shape.numbers)
 
@@ -149,12 +148,13 @@ def _local_shape(
     landmark, beside, directions = PLACES[str(rng.choice(list(PLACES)))]
     if rng.random() < ANATOMICAL_CHANCE:
         away, down = directions[rng.integers(len(directions))][0]
-        angle = np.arctan2(down, away) + rng.normal(0, 0.3)
+        angle = arctan2(down, away) + rng.normal(0, 0.3)
     else:
         angle = rng.uniform(-np.pi, np.pi)
     emotion, numbers = OTHERS, ()
     for (away, down), its_emotion, number in directions:
-        if abs(np.angle(np.exp(1j * (angle - np.arctan2(down, away))))) < ALIKE:
+        apart = angle - arctan2(down, away)
+        if abs(arctan2(sin(apart), cos(apart))) < ALIKE:
             emotion, numbers = its_emotion, (number,)
     reach, sigma = intensity * rng.uniform(*LOCAL_REACH), rng.uniform(*width) * rng.uniform(0.8, 1.25, 2)
     factors = rng.permutation([1.0, 0.0]) if rng.random() < 0.6 else _sides(rng)
@@ -162,7 +162,7 @@ def _local_shape(
     for side, factor in zip(SIDES, factors, strict=True):
         if factor > 0:
             point = landmarks[landmark if side < 0 else MIRROR[landmark]] + np.array(beside) * [side, 1]
-            shift = factor * reach * np.array([side * np.cos(angle), np.sin(angle)])
+            shift = factor * reach * np.array([side * cos(angle), sin(angle)])
             local.append((point, sigma, shift))
     if landmark == 8 and len(local) == 2:  # the chin is one place
         local = [(local[0][0], sigma, local[0][2] * [1, 1])]

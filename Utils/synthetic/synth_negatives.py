@@ -10,6 +10,7 @@ import numpy as np
 from Utils.synthetic.disturbances import flickering_light, head_motion, smooth_noise
 from Utils.synthetic.identity import SIDES
 from Utils.synthetic.occluders import HAND, STRAND, Occluder
+from Utils.synthetic.portable import cos, sin, tanh
 from Utils.synthetic.synth_course import Course, LocalMovement, ease, rise_and_fall
 
 # Times in seconds, frequencies in Hz, lengths in face units, angles in radians; the rest are strengths
@@ -83,7 +84,7 @@ def add_speech(course: Course, rng: np.random.Generator) -> None:
     gate = rise_and_fall(frames, onset, onset + ramp, onset + length, max(length - 2 * ramp, 0))
     seconds = np.arange(frames) / fps
     phase = rng.uniform(*SYLLABLES_HZ) * seconds + 0.25 * smooth_noise(rng, frames, fps, 1.5)
-    syllables = 0.5 * (1 - np.cos(2 * np.pi * phase)) * (0.4 + 0.6 * np.abs(smooth_noise(rng, frames, fps, 2)))
+    syllables = 0.5 * (1 - cos(2 * np.pi * phase)) * (0.4 + 0.6 * np.abs(smooth_noise(rng, frames, fps, 2)))
     for name, share in SPOKEN:
         form = syllables if name in ("AU25", "AU26") else np.abs(smooth_noise(rng, frames, fps, 1.5))
         course.action_units[name] = np.clip(
@@ -107,14 +108,14 @@ def add_chewing(course: Course, rng: np.random.Generator) -> None:
     ramp = max(2, round(0.2 * course.fps))
     gate = rise_and_fall(frames, onset, onset + ramp, onset + length, max(length - 2 * ramp, 0))
     turn = 2 * np.pi * rng.uniform(*CHEWS_HZ) * (np.arange(frames) - onset) / course.fps
-    down, aside = gate * (0.5 - 0.5 * np.cos(turn)), gate * np.sin(turn)
+    down, aside = gate * (0.5 - 0.5 * cos(turn)), gate * sin(turn)
     chin, wide = landmarks[8] - [0, 0.05], np.array([0.30, 0.20])
     course.local.append(LocalMovement(chin, wide, np.array([0, rng.uniform(*CHEW_DOWN)]), down))
     course.local.append(LocalMovement(chin, wide, np.array([rng.uniform(*CHEW_ASIDE), 0]), aside))
     for side in SIDES:
         cheek = np.array([side * 0.42, landmarks[48, 1] - 0.06])
         course.local.append(LocalMovement(cheek, np.full(2, 0.14), np.array([side * rng.uniform(*CHEEK), -0.01]), down))
-    pressed = rng.uniform(0.0, 0.4) * gate * (0.5 + 0.5 * np.cos(turn))
+    pressed = rng.uniform(0.0, 0.4) * gate * (0.5 + 0.5 * cos(turn))
     course.action_units["AU24"] = np.clip(course.action_units["AU24"] + pressed[:, None], 0, 1.2)
     course.add("chewing", (onset, onset + length // 2, onset + length), float(rng.uniform(0.5, 1)), action_units=(24,))
 
@@ -151,7 +152,7 @@ def add_head_move(course: Course, rng: np.random.Generator) -> None:
         apex = onset + max(1, round((length - hold) * rng.uniform(0.3, 0.6)))
         values = rise_and_fall(course.frames, onset, apex, onset + length, min(hold, length - (apex - onset) - 1))
         if rng.random() < 0.3:  # twice, or a shake of the head
-            values *= np.cos(2 * np.pi * np.clip((np.arange(course.frames) - onset) / length, 0, 1))
+            values *= cos(2 * np.pi * np.clip((np.arange(course.frames) - onset) / length, 0, 1))
     else:
         apex = onset + length
         values = ease((np.arange(course.frames) - onset) / length, "smoothstep")
@@ -166,7 +167,7 @@ def add_head_move(course: Course, rng: np.random.Generator) -> None:
 def limit_pose(course: Course) -> None:
     """Keep the head in the picture and nearly frontal. The limit is soft, so that no movement ends at a wall."""
     for name, limit in POSE_LIMITS.items():
-        course.pose[name] = limit * np.tanh(course.pose[name] / limit)
+        course.pose[name] = limit * tanh(course.pose[name] / limit)
 
 
 def add_flicker(course: Course, rng: np.random.Generator, flicker: float) -> None:
@@ -226,7 +227,7 @@ def _passing_path(rng: np.random.Generator, along: np.ndarray, half_width: float
     """From one side of the picture to the other, at the height of any part of the face."""
     size, side, outside = float(rng.uniform(*HAND_SIZE)), rng.choice([-1, 1]), half_width + 1.1
     x = side * outside * (1 - 2 * along)
-    y = rng.uniform(0.1, 1.1) + rng.uniform(-0.3, 0.3) * np.sin(np.pi * along)
+    y = rng.uniform(0.1, 1.1) + rng.uniform(-0.3, 0.3) * sin(np.pi * along)
     path = np.stack([x, y, rng.uniform(-0.4, 0.4) + 0.3 * side * (along - 0.5)], 1)
     path[(along <= 0) | (along >= 1)] = np.nan
     return Occluder(HAND, int(rng.integers(1 << 30)), path, size)
@@ -238,7 +239,7 @@ def _resting_path(rng: np.random.Generator, along: np.ndarray, half_width: float
     start, target = np.array([rng.uniform(-0.6, 0.6), 3.0]), np.array([rng.uniform(-0.5, 0.5), rng.uniform(0.7, 1.5)])
     share = np.minimum(ease(along / enters, "smoothstep"), 1 - ease((along - 1 + enters) / enters, "smoothstep"))
     path = np.column_stack([start + (target - start) * share[:, None], np.full(len(along), -0.5 * target[0])])
-    path[:, :2] += 0.02 * np.sin(2 * np.pi * along * rng.uniform(1, 4))[:, None] * share[:, None]
+    path[:, :2] += 0.02 * sin(2 * np.pi * along * rng.uniform(1, 4))[:, None] * share[:, None]
     path[(along <= 0) | (along >= 1)] = np.nan
     return Occluder(HAND, int(rng.integers(1 << 30)), path, size)
 
@@ -248,7 +249,7 @@ def _strand_path(rng: np.random.Generator, along: np.ndarray, half_width: float)
     side = rng.choice([-1, 1])
     root = np.array([side * rng.uniform(0.48, 0.56), rng.uniform(-0.48, -0.34)])
     outside, inside = -side * rng.uniform(0.25, 0.35), side * rng.uniform(0.15, 0.8)
-    swing = np.sin(np.pi * ease(along, "smoothstep")) ** 2
+    swing = sin(np.pi * ease(along, "smoothstep")) ** 2
     angle = outside + (inside - outside) * swing
     path = np.column_stack([np.full(len(along), root[0]), np.full(len(along), root[1]), angle])
     return Occluder(STRAND, int(rng.integers(1 << 30)), path, float(rng.uniform(0.8, 1.1)))

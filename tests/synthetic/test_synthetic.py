@@ -1,7 +1,8 @@
-"""The synthetic faces, clips and dataset: what they promise, without comparing pictures across machines."""
+"""The synthetic faces, clips and dataset: what they promise. Pictures are compared in `test_portable.py`."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -386,6 +387,24 @@ def test_demo_of_version_1_is_completed_and_nothing_else_changes(small_demo, tmp
     assert not {v.folder for v in added} & {v.folder for v in small_demo}
     dataset.make_demo(tmp_path, workers=1)
     assert contents(tmp_path) == after, "it is complete now"
+
+
+def test_demo_of_an_older_renderer_is_made_again(small_demo, tmp_path):
+    dataset.make_demo(tmp_path, workers=1)
+    frames, plans = {path: content for path, content in contents(tmp_path).items() if path.suffix == ".jpg"}, []
+    for video in dataset.plan_demo():
+        record = tmp_path / ".generated" / f"{video.subject_code}_{video.folder.name}.json"
+        record.write_text(json.dumps({"key": video.key_with(1), "renderer": 1}))
+        (tmp_path / video.folder / "img001.jpg").write_bytes(b"older")
+        plans.append(video)
+    dataset.make_demo(tmp_path, workers=1)
+    assert {path: content for path, content in contents(tmp_path).items() if path in frames} == frames
+    assert all(dataset.is_rendered(video, tmp_path) for video in plans)
+    (tmp_path / plans[0].folder / "img002.jpg").unlink()  # then it is not whole: somebody has changed it
+    record.write_text(json.dumps({"key": plans[-1].key_with(1), "renderer": 1}))
+    before = contents(tmp_path)
+    dataset.make_demo(tmp_path, workers=1)
+    assert contents(tmp_path) == before
 
 
 def test_an_upgrade_that_is_interrupted_is_continued(small_demo, tmp_path, monkeypatch):
