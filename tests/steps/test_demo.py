@@ -1,22 +1,20 @@
 r"""README's figures for DEMO: what the recorded tables give, and two of its videos made and analysed again.
 
-Recorded are the tables of the pretrained run (`python main.py`, then `cp runs/DEMO-pretrained-*/predictions.csv
-tests/recorded/demo_predictions.csv`, and ground_truth.csv alike) on an Intel Xeon with AVX-512. Its figures are those
-that README has from an AMD EPYC with AVX-512.
+Recorded are the tables of the pretrained run: `python main.py`, then `cp runs/DEMO-pretrained-*/predictions.csv
+tests/recorded/demo_predictions.csv`, and ground_truth.csv alike.
 
-How far processors differ was measured by the same run with the arithmetic of AVX2 on that machine:
+DEMO's frames, crops, landmarks and flow are the same bytes on every x86 processor. Features and networks are not.
+How far this goes was measured by the same run on an AMD EPYC with AVX2 (Zen 3, 1 December 2026), without its AVX2 and
+without IPP:
 
-    NPY_DISABLE_CPU_FEATURES="AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR" \
-    OPENCV_CPU_DISABLE=AVX512_SKX,AVX512_ICL OPENBLAS_CORETYPE=Haswell NUMBA_CPU_NAME=haswell python main.py
+    NPY_DISABLE_CPU_FEATURES="AVX2 FMA3 AVX F16C SSE42 SSE41 SSSE3 POPCNT" OPENCV_IPP=disabled \
+    OPENCV_CPU_DISABLE=AVX2,FP16,AVX,SSE4.2,SSE4.1,SSSE3 OPENBLAS_CORETYPE=Prescott python main.py
 
-One frame in eight differs, by one or two gray levels in most and by 7 at most. The flow amplifies it: to 0.25 of the
-raw score of some features, to 0.021 of the smoothed score of a peak. 33 of 35 peaks stay at their frame; two that lie
-within 0.01 of the threshold go, two others come: TP 24 instead of 26, FP 11 instead of 9, FN 21 instead of 19, spotting
-F1 .6000 instead of .6500, AP .2309 instead of .2625, analysis F1 .9497 instead of 1, STRS .5698 instead of .6500. So
-between processors the figures of the whole set hold within 2 expressions, .06 (F1, AP, analysis F1) and .09 (STRS).
+Features differ by 3.3e-6 at most, smoothed scores and confidences by 3e-7. All 36 rows are the same otherwise.
 
-The two videos that are made again here have no score within 0.04 of their thresholds: their rows are the same with
-either arithmetic, but for the last digits of the scores.
+The frames' last bits matter more than one would think. The frames of renderer 1 differ from these by one gray level in
+about two pixels of nine frames in ten. With them the same weights gave TP/FP/FN 26/9/19 on a processor with AVX-512 and
+24/11/21 with AVX2.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ from Utils.synthetic.dataset import WORKBOOK_NAME, plan, render_video, write_wor
 
 CLASSES = ("negative", "positive", "surprise")
 VIDEOS = {("s15", "15_0203fogharbour"), ("s20", "20_0203fogharbour")}
-SCORE_TOLERANCE = 0.03  # of a smoothed score at a peak, and of the confidence, between processors
+SCORE_TOLERANCE = 1e-4  # of a smoothed score at a peak, and of the confidence, between processors
 
 
 def recorded():
@@ -58,16 +56,15 @@ def test_readme_has_the_figures_of_the_recorded_run():
     def printed(value: float) -> str:
         return f"{value:.4f}".removeprefix("0")
 
-    same = f"{printed(analysis['f1'])}"
-    assert printed(analysis["uf1"]) == printed(analysis["uar"]) == same
     for words in (
         f"spotting F1 {printed(spotting['f1'])} (TP {spotting['tp']}, FP {spotting['fp']}, FN {spotting['fn']})",
         f"AP {printed(spotting['ap'])}",
-        f"analysis F1, UF1, UAR {same} ({analysis['evaluated']} analysed, {analysis['correct']} correct)",
+        f"analysis F1 {printed(analysis['f1'])}, UF1 {printed(analysis['uf1'])}, UAR {printed(analysis['uar'])} "
+        f"({analysis['evaluated']} analysed, {analysis['correct']} correct)",
         f"STRS {printed(metrics['strs'])}",
     ):
         assert words in row, words
-    assert (spotting["tp"], spotting["fp"], spotting["fn"]) == (26, 9, 19)
+    assert (spotting["tp"], spotting["fp"], spotting["fn"]) == (24, 12, 21)
 
 
 def test_the_recorded_figures_are_counted_again():
