@@ -8,24 +8,31 @@ joint = joint_network(spotting, recognition)                # both outputs in on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import Utils.networks.backend  # noqa: F401  isort: skip; before Keras: it sets what TensorFlow reads when it is loaded
 import keras
-import numpy as np
 from keras import layers
 
-from Utils.errors import InputError
+from Utils.engine import RECOG
+from Utils.engine.architecture import (
+    EPSILON,
+    FEATURE_SIDE,
+    HEAD_DROPOUT,
+    HEAD_FILTERS,
+    HEAD_L2,
+    HEAD_POOL,
+    KERNEL,
+    MOMENTUM,
+    STREAM_DROPOUT,
+    STREAM_L2,
+    STREAM_POOL,
+    STREAMS,
+)
+from Utils.networks.mean import read_fold
 from Utils.networks.phased_conv import PhasedConv2D, PhaseMaxPooling
-from Utils.networks.weights import FoldWeights, load_network
+from Utils.networks.weights import FoldWeights
 
-FEATURE_SHAPE = (42, 42, 1)  # of each input
-STREAMS = {"u": 3, "v": 3, "strain": 8}  # inputs -> filters of their convolution
-
-# Settings of the layers, as in the table of docs/method.md, section 2
-KERNEL = 5  # side of all convolutions, pixels
-STREAM_L2, STREAM_POOL, STREAM_DROPOUT = 0.001, 3, 0.3  # regularisation; side and stride of the pooling; dropout rate
-HEAD_FILTERS, HEAD_L2, HEAD_POOL, HEAD_DROPOUT = 8, 0.1, 2, 0.2  # filters of the convolution; then as above
+FEATURE_SHAPE = (FEATURE_SIDE, FEATURE_SIDE, 1)  # of each input
 
 
 def spotting_network(streams: Sequence[str] = tuple(STREAMS)) -> keras.Model:
@@ -81,37 +88,8 @@ def joint_network(spotting: keras.Model, recognition: keras.Model) -> keras.Mode
     return keras.Model(spotting.inputs, [spotting.output, recognition.output], name=name)
 
 
-def frozen_streams(spotting: keras.Model) -> keras.Model:
-    """The part that the training of recognition needs to compute only once: [u, v, eps] -> the streams after pooling.
-
-    The outputs are (batch, 14, 14, filters), one for each stream. Their dropout comes after this part.
-    """
-    streams = streams_of(spotting)
-    outputs = [spotting.get_layer(f"{name}_pool").output for name in streams]
-    return keras.Model(spotting.inputs, outputs, name=_named("streams", streams))
-
-
-def recognition_head(recognition: keras.Model) -> keras.Model:
-    """The part of the recognition network that is trained: outputs of `frozen_streams` -> (batch, n_classes).
-
-    It shares its layers with `recognition`, so training it trains `recognition`. The streams can be left out because
-    they are frozen: their batch normalisation uses stored means and variances, so the same input always gives the same
-    output.
-    """
-    streams = streams_of(recognition)
-    inputs = [layers.Input(recognition.get_layer(f"{name}_pool").output.shape[1:]) for name in streams]
-    x = [recognition.get_layer(f"{name}_dropout")(x) for name, x in zip(streams, inputs, strict=True)]
-    x = x if len(x) > 1 else x[0]
-    for name in ("streams", "recog_conv", "recog_pool", "recog_flatten", "recog_dropout", "recog"):
-        x = recognition.get_layer(name)(x)
-    return keras.Model(inputs, x, name=_named("recognition_head", streams))
-
-
 def load_fold(weights: FoldWeights, n_classes: int):
-    """The networks of a fold, with their weights loaded.
-
-    They are built once in each process, because that takes longer than loading. The next call for as many classes loads
-    other weights into the same networks.
+    """The networks of a fold as Keras models, with their weights loaded.
 
     Parameters
     ----------
@@ -127,36 +105,16 @@ def load_fold(weights: FoldWeights, n_classes: int):
     Raises
     ------
     InputError
-        A file is not a weight file, its arrays have other shapes (for example, because the number of classes differs)
-        or values that are not finite, or the recognition file was not trained on the streams of the spotting file.
+        As `Utils.networks.mean.read_fold` does.
     """
-    spotting, recognition, joint = _networks_to_load(n_classes)
-    if weights.joint is not None:
-        load_network(joint, weights.joint)
-        return spotting, recognition if weights.recognises else None
-    load_network(spotting, weights.spot)
-    if not weights.recognises:
-        return spotting, None
-    streams = _stream_weights(spotting)
-    load_network(recognition, weights.recog)
-    if not all(map(np.array_equal, streams, _stream_weights(spotting))):
-        raise InputError(f"{weights.recog}: belongs to another spotting network than {weights.spot} (streams differ)")
-    return spotting, recognition
-
-
-@cache
-def _networks_to_load(n_classes: int) -> tuple[keras.Model, keras.Model, keras.Model]:
-    """The spotting, the recognition and the joint network, which share layers."""
+    loaded = read_fold(weights, n_classes)
     spotting = spotting_network()
-    recognition = recognition_network(spotting, n_classes)
-    return spotting, recognition, joint_network(spotting, recognition)
-
-
-def _stream_weights(spotting) -> list[np.ndarray]:
-    """The arrays of the streams, which both networks share: those of all layers except the spotting head."""
-    return [
-        array for layer in spotting.layers if layer.name not in ("spot_conv", "spot") for array in layer.get_weights()
-    ]
+    recognition = recognition_network(spotting, n_classes) if RECOG in loaded.tasks else None
+    for network in filter(None, (spotting, recognition)):
+        for layer in network.layers:
+            if layer.weights:
+                layer.set_weights(loaded.weights[layer.name])
+    return spotting, recognition
 
 
 def _stream(x, name: str, filters: int):
@@ -166,7 +124,7 @@ def _stream(x, name: str, filters: int):
     """
     regularizer = keras.regularizers.L2(STREAM_L2)
     x = PhasedConv2D(filters, KERNEL, stride=STREAM_POOL, kernel_regularizer=regularizer, name=f"{name}_conv")(x)
-    x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    x = layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"{name}_norm")(x)
     x = PhaseMaxPooling(name=f"{name}_pool")(x)
     return layers.Dropout(STREAM_DROPOUT, name=f"{name}_dropout")(x)
 

@@ -220,9 +220,19 @@ class ThinnedFrames:
     frames: list[np.ndarray]
     labels: np.ndarray
 
-    def inputs(self, channels: Iterable[int] = range(N_CHANNELS)) -> Iterator[np.ndarray]:
+    def images(self) -> np.ndarray:
+        """The features that are kept, (n, 42, 42, 3) float32."""
+        array = np.empty((len(self.labels), FEATURE_SIZE, FEATURE_SIZE, N_CHANNELS), np.float32)
+        first = 0
+        for video, kept in zip(self.videos, self.frames, strict=True):
+            features = np.load(video.spotting, mmap_mode="r", allow_pickle=False)
+            np.take(features, kept, axis=0, out=array[first : first + len(kept)])
+            first += len(kept)
+        return array
+
+    def inputs(self) -> Iterator[np.ndarray]:
         """u, then v, then eps, each (n, 42, 42, 1) float32. Each array is only made when it is asked for."""
-        for channel in channels:
+        for channel in range(N_CHANNELS):
             array = np.empty((len(self.labels), FEATURE_SIZE, FEATURE_SIZE, 1), np.float32)
             first = 0
             for video, kept in zip(self.videos, self.frames, strict=True):
@@ -307,16 +317,14 @@ def spotting_validation_set(
     features: Sequence[VideoFeatures],
     k_prime: Length,
     label: Labels | None = None,
-    channels: Iterable[int] = range(N_CHANNELS),
-) -> tuple[list[np.ndarray], np.ndarray] | None:
+) -> tuple[np.ndarray, np.ndarray] | None:
     """The data on which the authors' procedure validates: all features of the held-out subject, not thinned.
 
     `label` is the method's function of pseudo-labels, by default `pseudo_labels`.
 
     Returns
     -------
-    inputs : list of ndarray
-        [u, v, eps], each (n, 42, 42, 1) float32.
+    images : ndarray, (n, 42, 42, 3), float32
     labels : ndarray, (n,), float32
         The pseudo-labels, 0 or 1.
     None
@@ -328,9 +336,9 @@ def spotting_validation_set(
     images = np.concatenate([np.load(v.spotting, mmap_mode="r", allow_pickle=False) for v in videos])
     label = label or pseudo_labels
     labels = [label(v.n_features, v.video.expressions, frames_of(k_prime, v.video.fps)) for v in videos]
-    return as_inputs(images, channels), np.concatenate(labels)
+    return images, np.concatenate(labels)
 
 
 def as_inputs(images: np.ndarray, channels: Iterable[int] = range(N_CHANNELS)) -> list[np.ndarray]:
-    """Features (n, 42, 42, 3) -> the three inputs of the networks, [u, v, eps], each (n, 42, 42, 1)."""
+    """Features (n, 42, 42, 3) -> the three inputs of a Keras model, [u, v, eps], each (n, 42, 42, 1)."""
     return [np.ascontiguousarray(images[..., channel : channel + 1]) for channel in channels]

@@ -7,7 +7,6 @@ streams.
 from __future__ import annotations
 
 import importlib.metadata
-import math
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
@@ -18,17 +17,18 @@ import numpy as np
 from feature_extraction import CHANNELS, VideoFeatures
 from prepare_training import (
     RecognitionSample,
-    as_inputs,
     recognition_training_set,
     spotting_training_set,
     spotting_validation_set,
 )
 from training_utils import MEAN_SPOTTING, SpottingMethod, VideoScores, annotated_expressions, predict_expressions
 from Utils.datasets.table import Dataset
+from Utils.engine import ENGINE_VERSION, RECOG, SPOT, compile_engine, initial_weights, train
 from Utils.errors import InputError
 from Utils.evaluation.evaluate import compare
 from Utils.evaluation.kinds import by_kind, spotting_only, without_mae
 from Utils.evaluation.result import Evaluation
+from Utils.networks.mean import MeanNetwork, read_fold
 from Utils.networks.weights import FoldWeights
 from Utils.records import MICRO, Fold, Length, frames_of
 from Utils.settings import Settings
@@ -37,7 +37,8 @@ from Utils.work.cache import atomic_folder, file_hash, key_of, read_json, write_
 from Utils.work.machine import keras_backend
 from Utils.work.parallel import Workers, run_units
 
-FOLD_VERSION = 3  # part of a fold's key: raise it when training or prediction changes
+FOLD_VERSION = 4  # part of a fold's key: raise it when training or prediction changes
+INITIAL = 1  # with the seed of the training: the seed of the first weights
 DONE = "fold.json"  # written last: a fold that has it is finished
 
 
@@ -70,8 +71,8 @@ class Networks:
         [scores, probabilities (n, C)].
     recognised : bool
         Whether it gives probabilities.
-    trained : dict of str to keras.Model
-        Name of a file -> the network whose weights are saved there. Empty if weights were loaded.
+    trained : dict
+        Name of a file -> the network that is saved there by its `save_weights`. Empty if weights were loaded.
     history : dict of str to list of float
         See `train_fold`. Empty if weights were loaded.
     """
@@ -96,6 +97,8 @@ class FoldMethod:
         FoldJob -> Networks, with the given weights.
     train : callable or None
         FoldJob -> Networks, which are new. None if there is nothing to train; then there are no weights either.
+    prepare : callable or None
+        Called once with whether networks are trained, before any fold is computed.
     """
 
     name: str
@@ -103,6 +106,7 @@ class FoldMethod:
     recognises: bool
     load: Callable[[FoldJob], Networks]
     train: Callable[[FoldJob], Networks] | None = None
+    prepare: Callable[[bool], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +212,9 @@ def run_folds(
         )
         for i, fold in enumerate(folds)
     ]
+    prepare = (method or MEAN_FOLDS).prepare
+    if prepare and any(fresh or _finished(job.folder / _fold_key(job), job) is None for job in jobs):
+        prepare(hyperparameters is not None)
     results = run_units(run_fold, jobs, workers, "training" if hyperparameters else "prediction", "fold")
     remarks = [_recognition_remark(job, result) for job, result in zip(jobs, results, strict=True)]
     return results, [remark for remark in remarks if remark]
@@ -270,14 +277,13 @@ def _fold_key(job: FoldJob) -> str:
     """
     method = job.method or MEAN_FOLDS
     parts = dict(
-        version=method.version,
-        tested=[job.features[i].key for i in job.fold.test],
-        n_classes=job.n_classes,
-        keras=importlib.metadata.version("keras"),
-        backend=keras_backend(),
-    )
-    if method != MEAN_FOLDS:  # its keys are older than the other methods
-        parts |= dict(method=method.name, kind=job.kind, protocol=job.protocol)
+        version=method.version, tested=[job.features[i].key for i in job.fold.test], n_classes=job.n_classes
+    )  # fmt: skip
+    if method == MEAN_FOLDS:
+        parts |= dict(engine=ENGINE_VERSION)
+    else:
+        keras = dict(keras=importlib.metadata.version("keras"), backend=keras_backend())
+        parts |= dict(method=method.name, kind=job.kind, protocol=job.protocol, **keras)
     if isinstance(job.k_prime, Mapping):  # which rate a video has is not in the keys of its features
         numbers = [*job.fold.test, *job.fold.spot_train]
         parts["half_lengths"] = [frames_of(job.k_prime, job.features[i].video.fps) for i in numbers]
@@ -299,16 +305,8 @@ def _fold_key(job: FoldJob) -> str:
 
 def _compute_fold(job: FoldJob, folder: Path) -> dict:
     """Do all the work of a fold, and write the results to `folder`. Returns the content of `fold.json`."""
-    from Utils.networks.backend import seed_keras
-
     method = job.method or MEAN_FOLDS
-    if job.hyperparameters:
-        seed_keras(job.hyperparameters.seed)
-        networks = method.train(job)
-    else:
-        if job.weights:
-            seed_keras(seed=0)  # any seed: loaded weights replace what is drawn
-        networks = method.load(job)
+    networks = method.train(job) if job.hyperparameters else method.load(job)
     for name, network in networks.trained.items():
         network.save_weights(folder / f"{name}.weights.h5")
     for i, video in enumerate(job.fold.test):
@@ -347,8 +345,8 @@ def train_fold(job: FoldJob, streams: Sequence[str] = CHANNELS, from_scratch: bo
 
     Returns
     -------
-    spotting : keras.Model
-    recognition : keras.Model or None
+    spotting : MeanNetwork
+    recognition : MeanNetwork or None
         None if there is no sample of an evaluated class to train on.
     history : dict of str to list of float
         The value after each epoch of "spot_loss", "spot_mae", "recog_loss" and "recog_accuracy". With `validate` also
@@ -359,89 +357,67 @@ def train_fold(job: FoldJob, streams: Sequence[str] = CHANNELS, from_scratch: bo
     InputError
         No frame of the training videos shows an expression.
     """
-    import keras
-
-    from define_model import (
-        frozen_streams,
-        recognition_from_scratch,
-        recognition_head,
-        recognition_network,
-        spotting_network,
-    )
-    from Utils.networks.backend import compiles
-    from Utils.networks.compiled import predict, train
-
     h = job.hyperparameters
-    channels = [CHANNELS.index(name) for name in streams]
     frames = spotting_training_set(job.fold, job.features, job.k_prime, h.ratio, h.seed)
-    held_out = spotting_validation_set(job.fold, job.features, job.k_prime, channels=channels) if h.validate else None
-    steps = h.epochs_spot * math.ceil(len(frames.labels) / h.batch_size)
-    common = dict(learning_rate=h.learning_rate, batch_size=h.batch_size, seed=h.seed)
-    spotting = spotting_network(streams)
-    log = train(
-        spotting, frames.inputs(channels), frames.labels, held_out, jit_compile=compiles(steps), epochs=h.epochs_spot,
-        **common,
+    held_out = spotting_validation_set(job.fold, job.features, job.k_prime) if h.validate else None
+    common = dict(
+        streams=streams, learning_rate=h.learning_rate, batch_size=h.batch_size, seed=h.seed
     )  # fmt: skip
+    drawn = np.random.default_rng([h.seed, INITIAL])
+    weights, log = train(
+        initial_weights([(SPOT, 1)], drawn, streams), SPOT, frames.images(), frames.labels[:, np.newaxis],
+        held_out and (held_out[0], held_out[1][:, np.newaxis]), epochs=h.epochs_spot, **common,
+    )  # fmt: skip
+    spotting = MeanNetwork(weights, (SPOT,), tuple(streams))
     history = loss_curves("spot", log)
 
     images, classes = recognition_training_set([job.samples[i] for i in job.fold.recog_train], job.features)
     if not len(classes):
         return spotting, None, history
-    if from_scratch:
-        recognition = head = recognition_from_scratch(streams, job.n_classes)
-    else:
-        recognition = recognition_network(spotting, job.n_classes)
-        head = recognition_head(recognition)
-
-    def of_streams(images: np.ndarray, classes: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-        """Inputs of what is trained: outputs of the frozen streams; and one-hot classes (m, n_classes)."""
-        inputs = as_inputs(images, channels)
-        of_head = inputs if from_scratch else predict(frozen_streams(spotting), inputs)
-        return of_head, keras.utils.to_categorical(classes, job.n_classes)
-
     tested = [s for s in job.samples if s.video in job.fold.test] if h.validate else []
     held_out_images, held_out_classes = recognition_training_set(tested, job.features)
-    validation = of_streams(held_out_images, held_out_classes) if len(held_out_classes) else None
-    log = train(
-        head, *of_streams(images, classes), validation,
-        jit_compile=False, short_epochs=True, epochs=h.epochs_recog, **common,  # compiling takes longer than it saves
+    one_hot = np.eye(job.n_classes, dtype=np.float32)
+    new = initial_weights([(RECOG, job.n_classes)], drawn, streams)
+    if not from_scratch:
+        new |= {name: arrays for name, arrays in weights.items() if name in new}  # the streams, which are frozen
+    weights, log = train(
+        new, RECOG, images, one_hot[classes],
+        (held_out_images, one_hot[held_out_classes]) if len(held_out_classes) else None,
+        epochs=h.epochs_recog, frozen=not from_scratch, **common,
     )  # fmt: skip
-    return spotting, recognition, history | loss_curves("recog", log)
+    return spotting, MeanNetwork(weights, (RECOG,), tuple(streams)), history | loss_curves("recog", log)
 
 
 def train_mean(job: FoldJob) -> Networks:
     """Train MEAN's networks of a fold. Raises InputError as `train_fold` does."""
-    from define_model import joint_network
-
     spotting, recognition, history = train_fold(job)
     if recognition is None:
         return Networks(partial(predict_features, spotting), False, {"spot": spotting}, history)
-    joint = joint_network(spotting, recognition)
+    joint = MeanNetwork({**recognition.weights, **spotting.weights}, (SPOT, RECOG))
     trained = {"spot": spotting, "recog": recognition, "spot_recog": joint}
     return Networks(partial(predict_features, joint), True, trained, history)
 
 
 def load_mean(job: FoldJob) -> Networks:
-    """MEAN's networks of a fold, with given weights. Raises InputError as `define_model.load_fold` does."""
-    from define_model import joint_network, load_fold
-
-    spotting, recognition = load_fold(job.weights, job.n_classes)
-    if recognition is None:
-        return Networks(partial(predict_features, spotting), False)
-    return Networks(partial(predict_features, joint_network(spotting, recognition)), True)
+    """MEAN's networks of a fold, with given weights. Raises InputError as `read_fold` does."""
+    network = read_fold(job.weights, job.n_classes)
+    return Networks(partial(predict_features, network), RECOG in network.tasks)
 
 
-def predict_features(network, features: np.ndarray, k_prime: int | None = None) -> list[np.ndarray]:
+def predict_features(network: MeanNetwork, features: np.ndarray, k_prime: int | None = None) -> list[np.ndarray]:
     """The outputs of a network for features, (n, 42, 42, 3) float32: a list of arrays, each (n, ...).
 
     `k_prime` is not used: the function is a `Networks.predictor`.
     """
-    from Utils.networks.compiled import predict
-
-    return predict(network, as_inputs(features))
+    return network.predict(features)
 
 
-MEAN_FOLDS = FoldMethod("MEAN", FOLD_VERSION, True, load_mean, train_mean)
+def prepare_mean(training: bool) -> None:
+    """Compile MEAN's networks, before processes are started that would all compile them."""
+    compile_engine(lambda text: print(f"  {text}", flush=True), training)
+
+
+MEAN_FOLDS = FoldMethod("MEAN", FOLD_VERSION, True, load_mean, train_mean, prepare_mean)
 
 
 def loss_curves(task: str, log: dict[str, list[float]]) -> dict[str, list[float]]:

@@ -12,18 +12,18 @@ from functools import partial
 import numpy as np
 
 from feature_extraction import CHANNELS
-from prepare_training import as_inputs
 from train_evaluate import FoldJob, FoldMethod, Networks, train_fold
 from training_utils import MEAN_SPOTTING, Window, spot_video
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError
 from Utils.methods.table import METHODS, Method
+from Utils.networks.mean import MeanNetwork
 from Utils.records import Length
 
 PAPER = "paper"  # name of the method as it is
 ALL = "all"  # stands for every ablation
 LEAST_P, MOST_P, STEP_P = 0.35, 0.75, 0.05
-VERSION = 1  # part of a fold's key: raise it when the training of a variant changes
+VERSION = 2  # part of a fold's key: raise it when the training of a variant changes
 WINDOWS: dict[str, Window] = {
     "vote: whole interval": (-1, 1),
     "vote: second half": (0, 1),
@@ -62,24 +62,16 @@ class Ablation:
     variants: Sequence[Variant] = field(repr=False)
 
 
-def predict_streams(
-    spotting, recognition, channels: Sequence[int], features: np.ndarray, k_prime: int
-) -> list[np.ndarray]:
-    """The outputs of two networks that need not share streams: see `train_evaluate.Networks.predictor`."""
-    from Utils.networks.compiled import predict
-
-    inputs = as_inputs(features, channels)
-    networks = (spotting,) if recognition is None else (spotting, recognition)
-    return [predict(network, inputs)[0] for network in networks]
+def predict_apart(networks: Sequence[MeanNetwork], features: np.ndarray, k_prime: int) -> list[np.ndarray]:
+    """The outputs of networks that need not share streams: see `train_evaluate.Networks.predictor`."""
+    return [network.predict(features)[0] for network in networks]
 
 
 def train_variant(job: FoldJob, streams: Sequence[str] = CHANNELS, from_scratch: bool = False) -> Networks:
     """Train the networks of a variant. Raises InputError as `train_fold` does."""
     spotting, recognition, history = train_fold(job, streams, from_scratch)
     trained = {"spot": spotting} if recognition is None else {"spot": spotting, "recog": recognition}
-    channels = [CHANNELS.index(name) for name in streams]
-    predictor = partial(predict_streams, spotting, recognition, channels)
-    return Networks(predictor, recognition is not None, trained, history)
+    return Networks(partial(predict_apart, tuple(trained.values())), recognition is not None, trained, history)
 
 
 def _cannot_load(job: FoldJob) -> Networks:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from training_utils import MEAN_SPOTTING
 from Utils.datasets.table import Dataset
 from Utils.faces.landmarks import predict_landmarks
 from Utils.methods.steps import Steps, VideoMethod
+from Utils.networks.mean import predict_all, read_fold
 from Utils.networks.weights import (
     KINDS,
     FoldWeights,
@@ -43,11 +46,8 @@ def _weights_for_videos(weights_dir: Path, dataset: Dataset, kind: str) -> tuple
     return folder, tuple(fold_files(weights_dir, dataset, name, kind) for name in names_for_videos(below))
 
 
-def _load(files: FoldWeights, n_classes: int):
-    from define_model import joint_network, load_fold
-
-    spotting, recognition = load_fold(files, n_classes)
-    return spotting if recognition is None else joint_network(spotting, recognition)
+def _load(networks: Sequence[FoldWeights], n_classes: int) -> Callable:
+    return partial(predict_all, [read_fold(files, n_classes) for files in networks])
 
 
 STEPS = Steps(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,14 +30,15 @@ class VideoMethod:
     find_weights : callable
         (weights_dir, dataset, kind) -> the folder, and the files of each network (none if there are none).
     load : callable
-        (FoldWeights, number of classes) -> a network with its weights.
+        (the files of each network, number of classes) -> a function: features (n, 42, 42, 3) float32 -> for each
+        network its outputs: [scores (n, 1)] or [scores, probabilities (n, C)].
     """
 
     places: Callable[[np.ndarray], object]
     image: Callable[..., np.ndarray]
     least_features: Callable[[int], int]
     find_weights: Callable[[Path, Dataset, str], tuple[Path, tuple[FoldWeights, ...]]]
-    load: Callable
+    load: Callable[[Sequence[FoldWeights], int], Callable[[np.ndarray], list[list[np.ndarray]]]]
 
 
 @dataclass(frozen=True)

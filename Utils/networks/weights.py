@@ -8,7 +8,8 @@ in the order of creation. The networks are always built by this program. Nothing
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -325,9 +326,7 @@ def load_network(network, path: Path, published_names: Mapping[str, Sequence[str
         The file cannot be read, is not a weight file of this network, or is not safe to read (see `_require_plain`).
     """
     try:
-        with h5py.File(path, "r") as file:
-            _require_plain(file, path)
-            _require_finite(file, path)
+        with checked_file(path) as file:
             published = _published_layers(file) if path.suffix == PUBLISHED_ENDING else None
         if published is None:
             network.load_weights(path)
@@ -338,6 +337,23 @@ def load_network(network, path: Path, published_names: Mapping[str, Sequence[str
         ) from None
     if published is not None:
         _set_published(network, published, path, published_names)
+
+
+@contextmanager
+def checked_file(path: Path) -> Iterator[h5py.File]:
+    """An open file of weights that is safe to read, and whose values are all finite.
+
+    Raises
+    ------
+    InputError
+        It is not safe, or a value is not finite.
+    OSError, RuntimeError
+        From h5py, if the file cannot be read.
+    """
+    with h5py.File(path, "r") as file:
+        _require_plain(file, path)
+        _require_finite(file, path)
+        yield file
 
 
 def _require_plain(file: h5py.File, path: Path) -> None:
@@ -392,16 +408,29 @@ def _text(name) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def _set_published(
-    network, layers: list[tuple[str, list[np.ndarray]]], path: Path, published_names: Mapping[str, Sequence[str]]
-) -> None:
-    """Give the arrays of a published file to the layers of a network. Raises InputError if shapes differ."""
-    here = {layer.name for layer in network.layers}
+def published_arrays(
+    file: h5py.File, here: Collection[str], published_names: Mapping[str, Sequence[str]] = PUBLISHED_NAMES
+) -> dict[str, list[np.ndarray]]:
+    """The arrays in a published file, by our names of the layers. `here` are the layers that the network has."""
+    return _by_our_names(_published_layers(file), here, published_names)
+
+
+def _by_our_names(
+    layers: list[tuple[str, list[np.ndarray]]], here: Collection[str], published_names: Mapping[str, Sequence[str]]
+) -> dict[str, list[np.ndarray]]:
     names = {kind: [name for name in ours if name in here] for kind, ours in published_names.items()}
     values = {}
     for name, arrays in layers:
         waiting = names.get(name.rstrip("0123456789_"), [])  # Keras numbers layers: conv2d, conv2d_1, ...
         values[waiting.pop(0) if waiting else name] = arrays
+    return values
+
+
+def _set_published(
+    network, layers: list[tuple[str, list[np.ndarray]]], path: Path, published_names: Mapping[str, Sequence[str]]
+) -> None:
+    """Give the arrays of a published file to the layers of a network. Raises InputError if shapes differ."""
+    values = _by_our_names(layers, {layer.name for layer in network.layers}, published_names)
     weighted = [layer for layer in network.layers if layer.weights]
     for layer in weighted:
         found = [v.shape for v in values.get(layer.name, [])]

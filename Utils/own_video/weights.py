@@ -195,10 +195,7 @@ class Ensemble:
 
     def __init__(self, weights: OwnWeights) -> None:
         self._n_classes = len(weights.classes)
-        self._networks = []  # and the weights of each: they can be the same network
-        for files in weights.networks:
-            network = weights.steps.video.load(files, self._n_classes)
-            self._networks.append((network, network.get_weights()))
+        self._outputs = weights.steps.video.load(weights.networks, self._n_classes)
 
     def predict(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The scores and the class probabilities of features.
@@ -215,18 +212,15 @@ class Ensemble:
             In [0, 1]. If there is one network, its probabilities. If there are several, the share of the recognition
             networks that give each class the largest probability. NaN if no network recognises.
         """
-        from prepare_training import as_inputs
-        from Utils.networks.compiled import predict
-
-        inputs = as_inputs(np.asarray(features, np.float32))
-        outputs = [predict(network, inputs, arrays) for network, arrays in self._networks]
+        outputs = self._outputs(np.asarray(features, np.float32))
         scores = np.mean([o[0][:, 0] for o in outputs], axis=0)
-        return scores.astype(np.float32), self._vote([o[1] for o in outputs if len(o) > 1], len(features))
+        probabilities = [o[1] for o in outputs if len(o) > 1]
+        return scores.astype(np.float32), self._vote(probabilities, len(outputs), len(features))
 
-    def _vote(self, probabilities: Sequence[np.ndarray], n: int) -> np.ndarray:
+    def _vote(self, probabilities: Sequence[np.ndarray], networks: int, n: int) -> np.ndarray:
         """The `probabilities` that `predict` returns for `n` features, from those of each recognition network."""
         if not probabilities:
             return np.full((n, self._n_classes), np.nan, np.float32)
-        if len(self._networks) == 1:
+        if networks == 1:
             return np.asarray(probabilities[0], np.float32)
         return np.mean([np.eye(self._n_classes)[p.argmax(axis=1)] for p in probabilities], axis=0).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -11,8 +12,8 @@ from scipy.signal import find_peaks
 from feature_extraction import FEATURE_VERSION as MEAN_VERSION
 from feature_extraction import FeatureMethod, PairFeatures
 from load_images import read_crops
-from prepare_training import spotting_validation_set, thinned_frames
-from train_evaluate import FoldJob, FoldMethod, Networks, loss_curves, predict_features
+from prepare_training import as_inputs, spotting_validation_set, thinned_frames
+from train_evaluate import FoldJob, FoldMethod, Networks, loss_curves
 from training_utils import SpottedInterval, SpottingMethod, spotted_intervals, threshold
 from Utils.datasets.table import Dataset
 from Utils.methods.steps import Steps, VideoMethod
@@ -48,16 +49,18 @@ def find_landmarks(video: Video) -> tuple[np.ndarray, str]:
 
 def train(job: FoldJob) -> Networks:
     """Train SOFTNet on a fold (docs/softnet.md, section 7). Raises InputError as `train_evaluate.run_folds` does."""
-    from Utils.networks.backend import compiles
+    from Utils.networks.backend import compiles, seed_keras
     from Utils.networks.compiled import train as train_network
     from Utils.softnet.network import softnet
 
     h = job.hyperparameters
+    seed_keras(h.seed)
     rng = np.random.default_rng([h.seed, job.fold.number])
     choose = partial(thin, rng=rng, protocol=job.protocol)
     frames = thinned_frames(job.fold, job.features, job.k_prime, pseudo_labels, choose)
     samples = AugmentedFrames(frames, augmented=job.kind == MICRO, rng=rng)
     held_out = spotting_validation_set(job.fold, job.features, job.k_prime, pseudo_labels) if h.validate else None
+    held_out = held_out and (as_inputs(held_out[0]), held_out[1])
     network = softnet()
     log = train_network(
         network, samples.inputs(), samples.labels, held_out, learning_rate=h.learning_rate, seed=h.seed,
@@ -72,14 +75,32 @@ def load(job: FoldJob) -> Networks:
     return Networks(partial(predict_features, load_network_of(job.weights)), False)
 
 
-def load_network_of(files: FoldWeights, n_classes: int = 0):
+def load_network_of(files: FoldWeights):
     """SOFTNet with the weights in a file. Raises InputError if the file cannot be used."""
+    from Utils.networks.backend import seed_keras
     from Utils.networks.weights import load_network
     from Utils.softnet.network import PUBLISHED_NAMES, softnet
 
+    seed_keras(seed=0)  # any seed: loaded weights replace what is drawn
     network = softnet()
     load_network(network, files.spot, PUBLISHED_NAMES)
     return network
+
+
+def predict_features(network, features: np.ndarray, k_prime: int | None = None) -> list[np.ndarray]:
+    """The scores of features, (n, 42, 42, 3) float32: a list with one array, (n, 1).
+
+    `k_prime` is not used: the function is a `Networks.predictor`.
+    """
+    from Utils.networks.compiled import predict
+
+    return predict(network, as_inputs(features))
+
+
+def load_for_videos(networks: Sequence[FoldWeights], n_classes: int) -> Callable:
+    """See `VideoMethod.load`. Raises InputError if a file cannot be used."""
+    loaded = [load_network_of(files) for files in networks]
+    return lambda features: [predict_features(network, features) for network in loaded]
 
 
 def places_in_video(crop: np.ndarray) -> Places:
@@ -134,5 +155,5 @@ STEPS = Steps(
     weights_folder=weights_folder,
     find_weights=find_weights,
     weight_files={"spot": ""},
-    video=VideoMethod(places_in_video, feature_image, least_features, weights_for_videos, load_network_of),
+    video=VideoMethod(places_in_video, feature_image, least_features, weights_for_videos, load_for_videos),
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from prepare_training import as_inputs
+from train_evaluate import INITIAL
+from Utils.engine import RECOG, SPOT, initial_weights, train
+from Utils.networks.mean import MeanNetwork
 from Utils.synth_run.clips import ClipData
 
 
@@ -49,34 +50,23 @@ def train_networks(
 
     Returns
     -------
-    spotting, recognition : keras.Model
+    spotting, recognition : MeanNetwork
     """
-    import keras
-
-    from define_model import frozen_streams, recognition_head, recognition_network, spotting_network
-    from Utils.networks.backend import compiles, seed_keras
-    from Utils.networks.compiled import predict, train
-
-    seed_keras(seed)
     common = dict(learning_rate=learning_rate, batch_size=batch_size, seed=seed)
-    spotting = spotting_network()
+    drawn = np.random.default_rng([seed, INITIAL])
     features, labels = spotting_set
-    steps = epochs[0] * math.ceil(len(labels) / batch_size)
-    train(spotting, as_inputs(features), labels, jit_compile=compiles(steps), epochs=epochs[0], **common)
-    recognition = recognition_network(spotting, n_classes)
+    first = initial_weights([(SPOT, 1)], drawn)
+    spotting, _ = train(first, SPOT, features, labels[:, np.newaxis], epochs=epochs[0], **common)
     images, classes = recognition_set
-    streams = predict(frozen_streams(spotting), as_inputs(images))
-    targets = keras.utils.to_categorical(classes, n_classes)
-    head = recognition_head(recognition)
-    train(head, streams, targets, jit_compile=False, short_epochs=True, epochs=epochs[1], **common)
-    return spotting, recognition
+    new = initial_weights([(RECOG, n_classes)], drawn)
+    new |= {name: arrays for name, arrays in spotting.items() if name in new}  # the streams, which are frozen
+    targets = np.eye(n_classes, dtype=np.float32)[classes]
+    recognition, _ = train(new, RECOG, images, targets, epochs=epochs[1], frozen=True, **common)
+    return MeanNetwork(spotting, (SPOT,)), MeanNetwork(recognition, (RECOG,))
 
 
-def predict_clip(spotting, recognition, data: ClipData) -> tuple[np.ndarray, np.ndarray]:
+def predict_clip(spotting: MeanNetwork, recognition: MeanNetwork, data: ClipData) -> tuple[np.ndarray, np.ndarray]:
     """Scores (n,) and class probabilities (n, C) of the kept pairs of a clip."""
-    from define_model import joint_network
-    from Utils.networks.compiled import predict
-
-    features = np.asarray(data.load("features"), np.float32)
-    scores, probabilities = predict(joint_network(spotting, recognition), as_inputs(features))
+    joint = MeanNetwork({**recognition.weights, **spotting.weights}, (SPOT, RECOG))
+    scores, probabilities = joint.predict(np.asarray(data.load("features"), np.float32))
     return scores[:, 0], probabilities

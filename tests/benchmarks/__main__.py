@@ -13,7 +13,7 @@ import datetime
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -116,7 +116,8 @@ def time_training(job: FoldJob, n_samples: int, epochs: tuple[int, int]) -> tupl
     h = job.hyperparameters
     frames = spotting_training_set(job.fold, job.features, job.k_prime, h.ratio, h.seed)
     chosen = np.arange(n_samples) % len(frames.labels)
-    spotting = [x[chosen] for x in frames.inputs()], frames.labels[chosen]
+    images, labels = frames.images()[chosen], frames.labels[chosen]
+    spotting = as_inputs(images), labels
 
     def recognition(samples: list) -> tuple | None:
         images, classes = recognition_training_set(samples, job.features)
@@ -124,9 +125,10 @@ def time_training(job: FoldJob, n_samples: int, epochs: tuple[int, int]) -> tupl
 
     trained = recognition([job.samples[i] for i in job.fold.recog_train])
     held_out = recognition([s for s in job.samples if s.video in job.fold.test])
-    validation = spotting_validation_set(job.fold, job.features, job.k_prime), held_out
+    of_held_out = spotting_validation_set(job.fold, job.features, job.k_prime)
+    validation = (as_inputs(of_held_out[0]), of_held_out[1]), held_out
     kept = train_evaluate.spotting_training_set
-    train_evaluate.spotting_training_set = lambda *_: GivenFrames(*spotting)
+    train_evaluate.spotting_training_set = lambda *_: GivenFrames(images, labels)
     try:
         with tempfile.TemporaryDirectory() as folder, without_chatter():
             theirs = seconds(published.train, spotting, trained, validation, Path(folder), epochs)
@@ -140,11 +142,11 @@ def time_training(job: FoldJob, n_samples: int, epochs: tuple[int, int]) -> tupl
 class GivenFrames:
     """Training frames that are in memory. They take the place of `prepare_training.ThinnedFrames`."""
 
-    arrays: list[np.ndarray]
+    kept: np.ndarray
     labels: np.ndarray
 
-    def inputs(self) -> Iterator[np.ndarray]:
-        return iter(self.arrays)
+    def images(self) -> np.ndarray:
+        return self.kept
 
 
 def time_whole(folder: Path, data_root: Path, train: bool) -> float:

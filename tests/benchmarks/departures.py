@@ -23,8 +23,7 @@ from Utils.networks.backend import seed_keras, without_chatter
 
 seed_keras(0)
 
-from define_model import load_fold  # noqa: E402  after the set-up
-from face_crop import first_face  # noqa: E402
+from face_crop import first_face  # noqa: E402  after the set-up
 from feature_extraction import (  # noqa: E402
     VideoFeatures,
     extract_features,
@@ -35,7 +34,6 @@ from feature_extraction import (  # noqa: E402
 from load_excel import load_annotations, match_expressions  # noqa: E402
 from load_images import find_videos  # noqa: E402
 from prepare_training import (  # noqa: E402
-    as_inputs,
     average_half_length,
     loso_folds,
     recognition_samples,
@@ -53,6 +51,7 @@ from training_utils import (  # noqa: E402
     smooth_scores,
 )
 from Utils.datasets.table import DATASETS  # noqa: E402
+from Utils.engine import RECOG, initial_weights, train  # noqa: E402
 from Utils.evaluation.evaluate import evaluate  # noqa: E402
 from Utils.evaluation.metrics import (  # noqa: E402
     AP_THRESHOLDS,
@@ -71,6 +70,7 @@ from Utils.evaluation.upstream import (  # noqa: E402
 from Utils.faces.images import read_image  # noqa: E402
 from Utils.faces.landmarks import predict_landmarks  # noqa: E402
 from Utils.faces.rectangles import cut_face  # noqa: E402
+from Utils.networks.mean import MeanNetwork, read_fold  # noqa: E402
 from Utils.networks.weights import find_weights  # noqa: E402
 from Utils.records import OTHERS, Fold, Video  # noqa: E402
 from Utils.settings import PROJECT, Settings  # noqa: E402
@@ -247,20 +247,16 @@ def heads_evaluated(
 
 def _with_new_head(demo: Demo, fold: Fold, samples, weights, seed: int) -> dict[int, np.ndarray]:
     """Train a fold's recognition head as `train_evaluate.train_fold` does, and predict the fold's videos."""
-    import keras
-
-    from define_model import frozen_streams, recognition_head, recognition_network
-    from Utils.networks.compiled import predict, train
-
-    spotting, _ = load_fold(weights, len(CLASSES))
-    seed_keras(seed)
-    recognition = recognition_network(spotting, len(CLASSES))
+    streams = read_fold(weights, len(CLASSES)).weights
+    new = initial_weights([(RECOG, len(CLASSES))], np.random.default_rng(seed))
+    new |= {name: arrays for name, arrays in streams.items() if name in new and not name.startswith(RECOG)}
     images, classes = recognition_training_set(samples, demo.features)
-    streams = predict(frozen_streams(spotting), as_inputs(images))
-    targets = keras.utils.to_categorical(classes, len(CLASSES))
-    settings = dict(learning_rate=5e-4, seed=seed, jit_compile=False, batch_size=32, epochs=100)
-    train(recognition_head(recognition), streams, targets, **settings)
-    return {int(i): predict(recognition, as_inputs(np.load(demo.features[i].spotting)))[0] for i in fold.test}
+    trained, _ = train(
+        new, RECOG, images, np.eye(len(CLASSES), dtype=np.float32)[classes],
+        learning_rate=5e-4, seed=seed, batch_size=32, epochs=100, frozen=True,
+    )  # fmt: skip
+    network = MeanNetwork(trained, (RECOG,))
+    return {int(i): network.predict(np.load(demo.features[i].spotting))[0] for i in fold.test}
 
 
 def others_lag(demo: Demo) -> list[tuple]:
@@ -429,15 +425,12 @@ def previous_rectangle(demo: Demo) -> list[tuple]:
 
 def _recropped(demo: Demo, s: VideoScores, video: Video, rectangle) -> VideoScores:
     """The scores of a video that is cut with another rectangle."""
-    from define_model import joint_network
-    from Utils.networks.compiled import predict
-
     encoded = (cv2.imencode(".jpg", cut_face(read_image(path), rectangle))[1] for path in video.frames)
     crops = [cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE) for jpeg in encoded]
     regions, flow = face_regions(predict_landmarks(crops[0])), flow_function("kernel")
     images = [feature_image(a, b, regions, flow) for a, b in zip(crops, crops[DEMO.k :], strict=False)]
-    network = joint_network(*load_fold(demo.weights[demo.subjects.index(video.subject)], len(CLASSES)))
-    scores, probabilities = predict(network, as_inputs(np.array(images, np.float32)))
+    network = read_fold(demo.weights[demo.subjects.index(video.subject)], len(CLASSES))
+    scores, probabilities = network.predict(np.array(images, np.float32))
     return VideoScores(s.video, scores[:, 0], smooth_scores(scores[:, 0], demo.k_prime), probabilities)
 
 

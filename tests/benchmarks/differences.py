@@ -15,14 +15,13 @@ from pathlib import Path
 import Utils.networks.backend  # noqa: F401  isort: skip; before TensorFlow: the settings that a run has
 import numpy as np
 
-from define_model import joint_network, recognition_network, spotting_network
 from feature_extraction import face_regions, feature_image, flow_function
 from tests.support.paths import GOLDEN
 from tests.support.recordings import Recording
 from training_utils import threshold
+from Utils.engine import RECOG, SPOT
 from Utils.networks.backend import without_chatter
-from Utils.networks.compiled import predict
-from Utils.networks.weights import load_network
+from Utils.networks.mean import read_network
 from Utils.settings import Settings
 
 CLASSES = {"CASME2": 5, "SMIC_VIS": 3}  # of the published weights that are recorded
@@ -68,11 +67,9 @@ def published_weights() -> Iterator[np.ndarray]:
 
 def _predicted(path: Path, kind: str, n_classes: int, inputs: list[np.ndarray]) -> list[np.ndarray]:
     """The outputs of the network of this kind with the weights of a file."""
-    spotting = spotting_network()
-    recognition = recognition_network(spotting, n_classes)
-    network = dict(zip(KINDS, (spotting, recognition, joint_network(spotting, recognition)), strict=True))[kind]
-    load_network(network, path)
-    return predict(network, inputs)
+    spot, recog = {SPOT: 1}, {RECOG: n_classes}
+    tasks = dict(zip(KINDS, (spot, recog, spot | recog), strict=True))[kind]
+    return read_network(path, tasks).predict(np.concatenate(inputs, axis=-1))
 
 
 def smoothed_scores() -> Iterator[np.ndarray]:

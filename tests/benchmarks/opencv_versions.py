@@ -30,7 +30,7 @@ from face_crop import CropRoots, crop_videos  # noqa: E402  after the set-up
 from feature_extraction import face_regions, feature_image, flow_function  # noqa: E402
 from load_excel import load_annotations, match_expressions  # noqa: E402
 from load_images import find_videos, read_crops  # noqa: E402
-from prepare_training import as_inputs, average_half_length  # noqa: E402
+from prepare_training import average_half_length  # noqa: E402
 from training_utils import find_expression_peaks, smooth_scores  # noqa: E402
 from Utils.datasets.table import DATASETS  # noqa: E402
 from Utils.faces.landmarks import predict_landmarks  # noqa: E402
@@ -66,23 +66,21 @@ def demo_videos(data_root: Path) -> tuple[list[Video], int]:
 
 def run_chain(flow_name: str, crops: list[np.ndarray], joint, k_prime: int) -> Chain:
     """Flows, features, scores and peaks of a video. Only the flow depends on the name."""
-    from Utils.networks.compiled import predict
-
     regions, flow = face_regions(predict_landmarks(crops[0])), flow_function(flow_name)
     flows = np.array([flow(a, b) for a, b in zip(crops, crops[DEMO.k :], strict=False)])
     images = [feature_image(None, None, regions, lambda first, second, field=field: field) for field in flows]
-    scores, probabilities = predict(joint, as_inputs(np.array(images, np.float32)))
+    scores, probabilities = joint.predict(np.array(images, np.float32))
     peaks = find_expression_peaks(smooth_scores(scores[:, 0], k_prime), k_prime)
     return Chain(flows, scores[:, 0], probabilities.argmax(axis=1), peaks)
 
 
 def joint_of(subject: str, subjects: list[str]):
     """The shipped joint network of the fold that holds out a subject."""
-    from define_model import joint_network, load_fold
+    from Utils.networks.mean import read_fold
     from Utils.networks.weights import find_weights
 
     weights = find_weights(PROJECT / "MEAN_Weights", DEMO, subjects.index(subject) + 1, subject)
-    return joint_network(*load_fold(weights, len(DEMO.classes)))
+    return read_fold(weights, len(DEMO.classes))
 
 
 def compare(label: str, ours: Chain, theirs: Chain) -> None:

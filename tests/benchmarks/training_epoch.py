@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.training_epoch [--samples 5000] [--epochs 6]
 
-One thread, batches of 32, after tracing and compiling. The samples are random numbers: the time does not depend on
+One thread, batches of 32, after compiling. The samples are random numbers: the time does not depend on
 them. The last line has only the seconds of one epoch.
 """
 
@@ -13,23 +13,17 @@ import time
 
 import numpy as np
 
-from Utils.networks.backend import seed_keras, without_chatter
-
-seed_keras(0)
-
-from define_model import FEATURE_SHAPE, STREAMS, spotting_network  # noqa: E402  after the set-up
-from Utils.networks.compiled import train  # noqa: E402
+from Utils.engine import SPOT, compile_engine, initial_weights, train
+from Utils.engine.layout import SIDE
 
 BATCH = 32
 
 
-def seconds_of(inputs: list[np.ndarray], labels: np.ndarray, epochs: int) -> float:
+def seconds_of(features: np.ndarray, labels: np.ndarray, epochs: int) -> float:
     """Seconds that so many epochs take with a new network."""
-    network = spotting_network()
+    weights = initial_weights([(SPOT, 1)], np.random.default_rng(0))
     start = time.perf_counter()
-    train(
-        network, inputs, labels, learning_rate=5e-4, seed=1, jit_compile=True, batch_size=BATCH, epochs=epochs
-    )  # fmt: skip
+    train(weights, SPOT, features, labels, learning_rate=5e-4, seed=1, batch_size=BATCH, epochs=epochs)
     return time.perf_counter() - start
 
 
@@ -39,12 +33,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6, help="epochs of which the mean is taken")
     args = parser.parse_args()
     rng = np.random.default_rng(0)
-    inputs = [rng.random((args.samples, *FEATURE_SHAPE), dtype=np.float32) for _ in STREAMS]
-    labels = (rng.random(args.samples) < 1 / 6).astype(np.float32)
-    with without_chatter():
-        seconds_of(inputs, labels, 1)  # traces and compiles
-        one = seconds_of(inputs, labels, 1)
-        more = seconds_of(inputs, labels, 1 + args.epochs)
+    features = rng.random((args.samples, SIDE, SIDE, 3), dtype=np.float32)
+    labels = (rng.random((args.samples, 1)) < 1 / 6).astype(np.float32)
+    compile_engine()
+    seconds_of(features, labels, 1)
+    one = seconds_of(features, labels, 1)
+    more = seconds_of(features, labels, 1 + args.epochs)
     print(f"{args.samples} samples, batches of {BATCH}, one thread: {one:.3f} s for one epoch with its preparation")
     print(f"{(more - one) / args.epochs:.4f}")
 

@@ -13,21 +13,11 @@ import numpy as np
 import pytest
 
 from Utils.datasets.table import DATASETS
+from Utils.engine import RECOG, SPOT, shapes_of
 from Utils.errors import InputError
-from Utils.networks.backend import seed_keras
-from Utils.networks.weights import (
-    FoldWeights,
-    find_weights,
-    fold_files,
-    load_network,
-    number_folds,
-    remarks_on_weights,
-)
+from Utils.networks.mean import MeanNetwork, predict_all, read_fold, read_network
+from Utils.networks.weights import FoldWeights, find_weights, fold_files, number_folds, remarks_on_weights
 from Utils.work.cache import write_json
-
-seed_keras(0)
-
-from define_model import joint_network, load_fold, recognition_network, spotting_network  # noqa: E402  after the set-up
 
 DEMO = DATASETS["DEMO"]
 PUBLISHED = {  # names as Keras 2.4 gives them in the middle of a session, in the order of its files
@@ -45,27 +35,37 @@ PUBLISHED = {  # names as Keras 2.4 gives them in the middle of a session, in th
 VARIABLES = {2: ("kernel:0", "bias:0"), 4: ("gamma:0", "beta:0", "moving_mean:0", "moving_variance:0")}
 
 
-def inputs() -> list[np.ndarray]:
-    rng = np.random.default_rng(3)
-    return [rng.random((4, 42, 42, 1), np.float32) for _ in range(3)]
+def features(n: int = 4) -> np.ndarray:
+    return np.random.default_rng(3).random((n, 42, 42, 3), np.float32)
 
 
-def run(network) -> np.ndarray:
-    return np.asarray(network(inputs(), training=False))
+def run(network: MeanNetwork) -> np.ndarray:
+    return network.predict(features())[0]
 
 
-def random_networks(seed: int, n_classes: int = 3):
+def random_networks(seed: int, n_classes: int = 3) -> tuple[MeanNetwork, MeanNetwork]:
     rng = np.random.default_rng(seed)
-    spotting = spotting_network()
-    recognition = recognition_network(spotting, n_classes)
-    for w in joint_network(spotting, recognition).weights:
-        w.assign(np.abs(rng.normal(0, 0.3, w.shape)) + 0.1)
-    return spotting, recognition
+    shapes = shapes_of([(SPOT, 1), (RECOG, n_classes)])
+    weights = {
+        name: [(np.abs(rng.normal(0, 0.3, shape)) + 0.1).astype(np.float32) for shape in of_layer]
+        for name, of_layer in shapes.items()
+    }
+    return part(weights, SPOT), part(weights, RECOG)
+
+
+def part(weights, *tasks: str) -> MeanNetwork:
+    """The network with some of the heads."""
+    names = shapes_of([(task, 1) for task in tasks])
+    return MeanNetwork({name: weights[name] for name in names}, tasks)
+
+
+def joint_network(spotting: MeanNetwork, recognition: MeanNetwork) -> MeanNetwork:
+    return MeanNetwork({**recognition.weights, **spotting.weights}, (SPOT, RECOG))
 
 
 def write_published(path: Path, network, whole_model: bool = False) -> None:
     """A file as Keras 2.4 wrote them: layers with their names in attributes, those without weights too."""
-    own = {layer.name: layer.get_weights() for layer in network.layers}
+    own = network.weights
     listed = ["input_7", *(n for n, ours in PUBLISHED.items() if ours in own), "flatten_3"]
     with h5py.File(path, "w") as file:
         root = file.create_group("model_weights") if whole_model else file
@@ -99,11 +99,11 @@ def saved(tmp_path_factory):
 @pytest.fixture
 def spot_file(saved, tmp_path) -> Path:
     """A copy of the spotting file, to be damaged."""
-    return Path(shutil.copyfile(saved[0] / SPOT, tmp_path / "s1.weights.h5"))
+    return Path(shutil.copyfile(saved[0] / SPOT_FILE, tmp_path / "s1.weights.h5"))
 
 
-SPOT = Path("own", "DEMO", "spot", "s1.weights.h5")
-RECOG = Path("own", "DEMO", "recog", "s1.weights.h5")
+SPOT_FILE = Path("own", "DEMO", "spot", "s1.weights.h5")
+RECOG_FILE = Path("own", "DEMO", "recog", "s1.weights.h5")
 
 
 # Found and loaded
@@ -112,41 +112,50 @@ RECOG = Path("own", "DEMO", "recog", "s1.weights.h5")
 @pytest.mark.parametrize("which", ["own", "published"])
 def test_saved_weights_are_found_and_loaded(saved, which):
     folder, scores, probabilities = saved
-    found = find_weights(folder / which, DEMO, 1, "s15")
-    spotting, recognition = load_fold(found, 3)
-    np.testing.assert_array_equal(run(spotting), scores)
-    np.testing.assert_array_equal(run(recognition), probabilities)
+    network = read_fold(find_weights(folder / which, DEMO, 1, "s15"), 3)
+    assert network.tasks == (SPOT, RECOG)
+    for found, expected in zip(network.predict(features()), (scores, probabilities), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_without_a_recognition_file_there_is_only_spotting(saved):
-    spotting, recognition = load_fold(FoldWeights(saved[0] / SPOT, None), 3)
-    assert recognition is None
-    np.testing.assert_array_equal(run(spotting), saved[1])
+    network = read_fold(FoldWeights(saved[0] / SPOT_FILE, None), 3)
+    assert network.tasks == (SPOT,)
+    np.testing.assert_array_equal(run(network), saved[1])
 
 
-def test_whole_model_and_joint_files(saved, tmp_path):
+def test_whole_model_and_joint_files(tmp_path):
     """CASME2's spot_recog files are whole models; spotting's convolution comes before recognition's."""
     spotting, recognition = random_networks(2)
     path = tmp_path / "s1.hdf5"
     write_published(path, joint_network(spotting, recognition), whole_model=True)
-    other_spotting, other_recognition = random_networks(3)
-    load_network(joint_network(other_spotting, other_recognition), path)
-    np.testing.assert_array_equal(run(other_spotting), run(spotting))
-    np.testing.assert_array_equal(run(other_recognition), run(recognition))
+    scores, probabilities = read_network(path, {SPOT: 1, RECOG: 3}).predict(features())
+    np.testing.assert_array_equal(scores, run(spotting))
+    np.testing.assert_array_equal(probabilities, run(recognition))
 
 
 @pytest.mark.parametrize(("name", "classes"), [("CASME2", 5), ("SMIC_VIS", 3)])
 def test_golden_published_files(golden, name, classes):
     folder, expected = golden / "weights", np.load(golden / "weights" / "predictions.npz")
     rng = np.random.RandomState(0)
-    x = [rng.rand(16, 42, 42, 1).astype("f4") for _ in range(3)]
-    spotting, recognition = load_fold(find_weights(folder, DATASETS[name], 1, "first"), classes)
-    np.testing.assert_allclose(spotting.predict(x, verbose=0), expected[f"{name}__spot__s1__0"], atol=1e-5)
-    np.testing.assert_allclose(recognition.predict(x, verbose=0), expected[f"{name}__recog__s1__0"], atol=1e-5)
-    joint = joint_network(*random_networks(4, classes))
-    load_network(joint, folder / name / "spot_recog" / "s1.hdf5")
-    for output, found in enumerate(joint.predict(x, verbose=0)):
+    x = np.concatenate([rng.rand(16, 42, 42, 1).astype("f4") for _ in range(3)], axis=-1)
+    scores, probabilities = read_fold(find_weights(folder, DATASETS[name], 1, "first"), classes).predict(x)
+    np.testing.assert_allclose(scores, expected[f"{name}__spot__s1__0"], atol=1e-5)
+    np.testing.assert_allclose(probabilities, expected[f"{name}__recog__s1__0"], atol=1e-5)
+    joint = read_network(folder / name / "spot_recog" / "s1.hdf5", {SPOT: 1, RECOG: classes})
+    for output, found in enumerate(joint.predict(x)):
         np.testing.assert_allclose(found, expected[f"{name}__spot_recog__s1__{output}"], atol=1e-5)
+
+
+def test_several_networks_at_once_give_what_each_gives_alone():
+    """In the order in which they are given, also if some have no recognition."""
+    networks = [
+        joint_network(*random_networks(1)), random_networks(2)[0], joint_network(*random_networks(3)),
+    ]  # fmt: skip
+    for network, together in zip(networks, predict_all(networks, features(19)), strict=True):
+        alone = network.predict(features(19))
+        assert len(alone) == len(together) == len(network.tasks)
+        assert all(map(np.array_equal, alone, together))
 
 
 def touch(folder: Path, *names: str) -> dict[str, Path]:
@@ -277,9 +286,9 @@ def test_a_joint_file_alone_counts_only_where_no_fold_has_a_spotting_file(tmp_pa
 
 
 def test_fingerprint_follows_the_contents(saved, spot_file):
-    own = saved[0] / SPOT
+    own = saved[0] / SPOT_FILE
     assert FoldWeights(spot_file, None).fingerprint() == FoldWeights(own, None).fingerprint()
-    assert FoldWeights(own, saved[0] / RECOG).fingerprint() != FoldWeights(own, None).fingerprint()
+    assert FoldWeights(own, saved[0] / RECOG_FILE).fingerprint() != FoldWeights(own, None).fingerprint()
     spot_file.write_bytes(b"other")
     assert FoldWeights(spot_file, None).fingerprint() != FoldWeights(own, None).fingerprint()
 
@@ -290,24 +299,23 @@ def test_fingerprint_follows_the_contents(saved, spot_file):
 @pytest.mark.parametrize("which", ["own", "published"])
 def test_another_number_of_classes_is_refused(saved, which):
     with pytest.raises(InputError, match=r"DEMO/recog/s1\.(weights\.h5|hdf5): "):
-        load_fold(find_weights(saved[0] / which, DEMO, 1, "s15"), 5)
+        read_fold(find_weights(saved[0] / which, DEMO, 1, "s15"), 5)
 
 
 @pytest.mark.parametrize("which", ["own", "published"])
 def test_recognition_weights_in_the_place_of_spotting_ones_are_refused(saved, which):
     recog = find_weights(saved[0] / which, DEMO, 1, "s15").recog
     with pytest.raises(InputError, match="recog/s1"):
-        load_fold(FoldWeights(recog, None), 3)
+        read_fold(FoldWeights(recog, None), 3)
 
 
 def test_recognition_of_another_spotting_network_is_refused(saved, tmp_path):
     """Its head was trained on other streams: it would give classes without meaning."""
-    _, recognition = load_fold(find_weights(saved[0] / "own", DEMO, 1, "s15"), 3)
-    gamma = recognition.get_layer("strain_norm").gamma
-    gamma.assign(np.asarray(gamma) + 1e-3)
-    recognition.save_weights(tmp_path / "other.weights.h5")
+    weights = read_fold(find_weights(saved[0] / "own", DEMO, 1, "s15"), 3).weights
+    weights["strain_norm"][0] += 1e-3
+    part(weights, RECOG).save_weights(tmp_path / "other.weights.h5")
     with pytest.raises(InputError, match=r"other\.weights\.h5: belongs to another spotting network"):
-        load_fold(FoldWeights(saved[0] / SPOT, tmp_path / "other.weights.h5"), 3)
+        read_fold(FoldWeights(saved[0] / SPOT_FILE, tmp_path / "other.weights.h5"), 3)
 
 
 def set_nan(path: Path) -> None:
@@ -343,14 +351,14 @@ def test_damaged_files_are_named(saved, tmp_path, damage, ending):
     path.write_bytes(source.read_bytes())
     damage(path)
     with pytest.raises(InputError, match=rf"s1{ending}: ") as caught:
-        load_fold(FoldWeights(path, None), 3)
+        read_fold(FoldWeights(path, None), 3)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_layer_is_refused(spot_file):
     remove_a_layer(spot_file)
     with pytest.raises(InputError, match=r"s1\.weights\.h5: does not fit the spotting network"):
-        load_fold(FoldWeights(spot_file, None), 3)
+        read_fold(FoldWeights(spot_file, None), 3)
 
 
 def test_published_layers_that_hold_no_numbers_are_refused(saved, tmp_path):
@@ -360,7 +368,7 @@ def test_published_layers_that_hold_no_numbers_are_refused(saved, tmp_path):
         del file["spot/spot/bias:0"]
         file["spot/spot/bias:0"] = [b"x"]
     with pytest.raises(InputError, match=r"s1\.hdf5"):
-        load_fold(FoldWeights(path, None), 3)
+        read_fold(FoldWeights(path, None), 3)
 
 
 def test_a_pickle_is_never_run(tmp_path):
@@ -372,7 +380,7 @@ def test_a_pickle_is_never_run(tmp_path):
         path = tmp_path / f"s1{ending}"
         path.write_bytes(pickle.dumps(Trap()))
         with pytest.raises(InputError):
-            load_fold(FoldWeights(path, None), 3)
+            read_fold(FoldWeights(path, None), 3)
     assert not (tmp_path / "sprung").exists()
 
 

@@ -67,8 +67,7 @@ def forks():
     """The context of a process that has loaded everything and forks the runs."""
     context = multiprocessing.get_context("forkserver")
     root = Path(main.__file__).parent
-    networks = ["Utils.networks.backend", "tensorflow", "Utils.networks.compiled", "define_model"]
-    context.set_forkserver_preload([*networks, __name__])
+    context.set_forkserver_preload([__name__])
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PYTHONPATH", os.pathsep.join([str(root), str(root / "tests")]), prepend=os.pathsep)
         environment.setenv(LOAD, "1")
@@ -243,22 +242,18 @@ def test_two_runs_at_once_give_the_same(undisturbed, workplace, start):
 def lose_the_weights() -> None:
     """As if training had diverged: no weight is a number."""
 
-    def train(network, inputs, targets, *_, **__):
-        network.set_weights([np.full_like(w, np.nan) for w in network.get_weights()])
-        return {"loss": [1.0, np.nan], "mae": [1.0, np.nan], "accuracy": [0.0, np.nan]}
+    def train(weights, *_, **__):
+        lost = {name: [np.full_like(array, np.nan) for array in arrays] for name, arrays in weights.items()}
+        return lost, {"loss": [1.0, np.nan], "mae": [1.0, np.nan], "accuracy": [0.0, np.nan]}
 
-    import Utils.networks.compiled
-
-    Utils.networks.compiled.train = train
+    train_evaluate.train = train
 
 
 def lose_a_loss() -> None:
     """As if the loss of one epoch were infinite, and the weights were not."""
-    import Utils.networks.compiled
-
-    Utils.networks.compiled.train = lambda *_, **__: {
-        "loss": [np.inf, 2.0], "mae": [np.nan, 1.0], "accuracy": [0.0, 1.0],
-    }  # fmt: skip
+    train_evaluate.train = lambda weights, *_, **__: (
+        weights, {"loss": [np.inf, 2.0], "mae": [np.nan, 1.0], "accuracy": [0.0, 1.0]},
+    )  # fmt: skip
 
 
 @posix

@@ -20,14 +20,16 @@ from keras import layers  # noqa: E402
 
 from define_model import (  # noqa: E402
     STREAMS,
-    frozen_streams,
     joint_network,
-    recognition_head,
+    load_fold,
     recognition_network,
     spotting_network,
 )
 from tests.support.paths import PROJECT  # noqa: E402
+from Utils.datasets.table import DATASETS  # noqa: E402
+from Utils.networks.mean import read_fold  # noqa: E402
 from Utils.networks.phased_conv import PhasedConv2D, PhaseMaxPooling  # noqa: E402
+from Utils.networks.weights import FoldWeights, find_weights  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +76,6 @@ def test_parameters_of_the_other_networks(classes, branch, with_streams, joint):
     assert recognition.count_params() == with_streams
     assert joint_network(spotting, recognition).count_params() == joint
     assert count(spotting.trainable_weights) == 0  # every layer is frozen
-    assert count(recognition_head(recognition).trainable_weights) == branch
 
 
 def test_outputs():
@@ -108,6 +109,16 @@ def test_settings_of_the_layers():
         assert tuple(network.get_layer(f"{task}_conv").kernel.shape) == (5, 5, 14, 8)
         assert tuple(network.get_layer(f"{task}_flatten").output.shape) == (None, 392)
         assert network.get_layer(f"{task}_dropout").rate == 0.2
+
+
+def test_a_fold_is_loaded_into_keras_models():
+    """They give what the compiled networks give."""
+    files = find_weights(PROJECT / "MEAN_Weights", DATASETS["DEMO"], 1, "s15")
+    networks, x = load_fold(files, 3), features(5)
+    compiled = read_fold(files, 3).predict(np.concatenate(x, axis=-1))
+    for network, expected in zip(networks, compiled, strict=True):
+        np.testing.assert_allclose(run(network, x), expected, rtol=0, atol=1e-6)
+    assert load_fold(FoldWeights(files.spot, None), 3)[1] is None
 
 
 # The quick convolution
@@ -187,27 +198,16 @@ def test_phased_convolution_takes_one_channel():
 # Frozen transfer
 
 
-def test_the_head_on_frozen_streams_is_the_recognition_network():
-    spotting = spotting_network()
-    random_weights(spotting, 7)
-    recognition = recognition_network(spotting, 3)
-    head, x = recognition_head(recognition), features(5)
-    np.testing.assert_allclose(run(head, run(frozen_streams(spotting), x)), run(recognition, x), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("through_head", [True, False])
-def test_recognition_training_changes_the_head_alone(through_head):
+def test_recognition_training_changes_the_head_alone():
     spotting = spotting_network()
     random_weights(spotting, 7)
     recognition = recognition_network(spotting, 3)
     x, classes = features(12), np.eye(3, dtype=np.float32)[np.arange(12) % 3]
     score_before, spotting_before = run(spotting, x), spotting.get_weights()
     before = {layer.name: layer.get_weights() for layer in recognition.layers}
-    trained = recognition_head(recognition) if through_head else recognition
-    inputs = run(frozen_streams(spotting), x) if through_head else x
-    trained.compile(keras.optimizers.Adam(1e-2), loss="categorical_crossentropy", run_eagerly=True)
+    recognition.compile(keras.optimizers.Adam(1e-2), loss="categorical_crossentropy", run_eagerly=True)
     for _ in range(2):
-        trained.train_on_batch(inputs, classes)
+        recognition.train_on_batch(x, classes)
     for a, b in zip(spotting_before, spotting.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(run(spotting, x), score_before)

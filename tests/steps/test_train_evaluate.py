@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
@@ -23,9 +21,10 @@ from prepare_training import (
 from train_evaluate import Hyperparameters, collect_scores, evaluate_folds, run_folds
 from training_utils import VideoScores, annotated_expressions, predict_expressions, smooth_scores
 from Utils.datasets.table import DATASETS
+from Utils.engine import initial_weights
 from Utils.errors import InputError
 from Utils.evaluation.tables import GROUND_TRUTH_COLUMNS, PREDICTION_COLUMNS
-from Utils.networks.backend import seed_keras
+from Utils.networks.mean import MeanNetwork
 from Utils.networks.weights import FoldWeights, find_weights
 from Utils.settings import Settings
 
@@ -140,24 +139,10 @@ def test_the_same_training_gives_the_same_bytes(trained, train, folds, tmp_path)
 
 
 def test_a_fold_does_not_depend_on_what_its_process_did_before(trained, train, folds, tmp_path):
-    """The compiled networks are kept from fold to fold. The results must not depend on which fold came first."""
+    """The results must not depend on which fold came first."""
     train(tmp_path / "before", [folds[1]], seed=5)
     (again,), _ = train(tmp_path, folds[:1])
     assert arrays(again) == arrays(trained[1][0])
-
-
-def test_training_looks_through_the_libraries_objects_only_once(trained, train, folds, tmp_path, monkeypatch):
-    """Garbage is collected after every network. TensorFlow's objects are frozen before; those of training are not."""
-    from Utils.networks import compiled  # after the set-up
-
-    monkeypatch.setattr(compiled, "_set_libraries_aside", cache(compiled._set_libraries_aside.__wrapped__))
-    gc.unfreeze()
-    before = len(gc.get_objects())
-    train(tmp_path / "first", folds[:1])
-    frozen = gc.get_freeze_count()
-    assert frozen > 0.9 * before and len(gc.get_objects()) < 0.1 * before
-    train(tmp_path / "second", folds[:1])
-    assert gc.get_freeze_count() <= frozen
 
 
 def test_another_seed_differs(trained, train, spotted_only, tmp_path):
@@ -230,16 +215,10 @@ def test_published_weights_that_have_seen_their_subject(trained, train, folds, t
 )
 def test_scores_that_are_not_finite_name_the_file_that_was_read(train, folds, tmp_path, too_large, read, named):
     """Weights near the largest float32 are finite, but their sums are not."""
-    seed_keras(0)
-    from define_model import joint_network, recognition_network, spotting_network  # after the backend is set up
-
-    spotting = spotting_network()
-    recognition = recognition_network(spotting, 3)
-    networks = dict(spot=spotting, recog=recognition, spot_recog=joint_network(spotting, recognition))
-    layer = networks["spot_recog"].get_layer(too_large)
-    layer.set_weights([np.full_like(array, 3e38) for array in layer.get_weights()])
+    weights = initial_weights([("spot", 1), ("recog", 3)], np.random.default_rng(0))
+    weights[too_large] = [np.full_like(array, 3e38) for array in weights[too_large]]
     for kind in read:
-        networks[kind].save_weights(tmp_path / f"{kind}.weights.h5")
+        MeanNetwork(weights, tuple(kind.split("_"))).save_weights(tmp_path / f"{kind}.weights.h5")
     files = FoldWeights(*(tmp_path / f"{kind}.weights.h5" if kind in read else None for kind in KINDS))
     with pytest.raises(InputError) as error:
         train(tmp_path / "cache", folds[:1], weights=[files])
@@ -261,10 +240,10 @@ def test_validation_adds_curves_and_changes_nothing_else(trained, train, folds, 
 
 
 def test_validation_is_on_all_frames_of_the_held_out_subject(tiny_features, folds):
-    inputs, labels = spotting_validation_set(folds[0], tiny_features.features, tiny_features.k_prime)
+    images, labels = spotting_validation_set(folds[0], tiny_features.features, tiny_features.k_prime)
     tested = [tiny_features.features[i] for i in folds[0].test]
     expected = np.concatenate([np.load(f.spotting) for f in tested])
-    np.testing.assert_array_equal(np.concatenate(inputs, axis=-1), expected)
+    np.testing.assert_array_equal(images, expected)
     assert len(labels) == len(expected)
     assert labels.sum() == sum(
         pseudo_labels(f.n_features, f.video.expressions, tiny_features.k_prime).sum() for f in tested
@@ -302,7 +281,7 @@ def test_training_reads_nothing_of_the_held_out_subject(tiny_features, samples, 
         complete = tiny_features.features
         blind = without_held_out(complete, fold, tmp_path / "gone.npy")
         for a, b in zip(
-            thinned(tiny_features, fold, blind).inputs(), thinned(tiny_features, fold).inputs(), strict=True
+            [thinned(tiny_features, fold, blind).images()], [thinned(tiny_features, fold).images()], strict=True
         ):
             np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(thinned(tiny_features, fold, blind).labels, thinned(tiny_features, fold).labels)
@@ -319,13 +298,14 @@ def test_spotting_training_set_by_hand(tiny_features, folds):
         labels = pseudo_labels(f.n_features, f.video.expressions, tiny_features.k_prime)
         known |= {image.tobytes(): label for image, label in zip(np.load(f.spotting), labels, strict=True)}
     frames = thinned(tiny_features, folds[0])
-    u, v, eps = frames.inputs()
-    rows = np.concatenate([u, v, eps], axis=-1)
+    rows = frames.images()
+    assert rows.dtype == np.float32 and rows.shape == (len(frames.labels), 42, 42, 3)
     assert [known[row.tobytes()] for row in rows] == frames.labels.tolist()
     ones = int(sum(known.values()))
     assert frames.labels.sum() == ones
     assert len(frames.labels) == ones + min(5 * ones, len(known) - ones)
-    assert u.shape == (len(frames.labels), 42, 42, 1)
+    for channel, array in enumerate(frames.inputs()):  # SOFTNet takes the same samples apart
+        np.testing.assert_array_equal(array[..., 0], rows[..., channel])
 
 
 def test_thinning_depends_on_seed_and_fold(tiny_features, folds):

@@ -1,0 +1,13 @@
+"""MEAN's networks in compiled code: the same mathematics as the Keras models of define_model.py, several times faster.
+
+Other rooms use the names in `__all__`, and the facts in `architecture`.
+"""
+
+from Utils.engine.parameters import RECOG, SPOT, initial_weights, shapes_of
+from Utils.engine.prediction import CHANNELS, predict
+from Utils.engine.ready import ENGINE_VERSION, compile_engine
+from Utils.engine.training import train
+
+__all__ = [
+    "CHANNELS", "ENGINE_VERSION", "RECOG", "SPOT", "compile_engine", "initial_weights", "predict", "shapes_of", "train",
+]  # fmt: skip

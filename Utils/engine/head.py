@@ -1,0 +1,181 @@
+"""The head: convolution, ReLU, 2x2 max-pooling, one dense layer; forward and backward, for one group of samples."""
+
+from __future__ import annotations
+
+from Utils.engine.convolution import add_kernel_gradient, correlate
+from Utils.engine.lanes import LANES, fill, fma, load, spread, store, where_equal, where_greater
+from Utils.engine.layout import (
+    BORDER,
+    FLAT,
+    HEAD_FILTERS,
+    HEAD_POOL,
+    HEAD_SIDE,
+    KERNEL,
+    POOLED,
+    WIDE_POOLED,
+    compiled,
+    f32,
+)
+from Utils.engine.streams import relu
+
+SLOPE_ROW = WIDE_POOLED * HEAD_FILTERS * LANES  # floats of a row of the convolution's gradients, with its border
+
+
+@compiled()
+def convolve_and_pool(joined, channels, kernel, bias, rows, tops, places):
+    """The 392 numbers before the dense layer, to `tops`; and which position of its window is the largest (0 to 3).
+
+    `joined` is (18, 18, channels). `rows` is room for two rows of responses.
+    """
+    step = channels * LANES
+    line = POOLED * HEAD_FILTERS * LANES
+    for top in range(HEAD_SIDE):
+        for k in range(HEAD_POOL):
+            y = top * HEAD_POOL + k
+            for x in range(0, POOLED, 2):
+                start = (y * WIDE_POOLED + x) * step
+                for first in range(0, HEAD_FILTERS, 4):
+                    a0, a1, a2, a3, b0, b1, b2, b3 = correlate(
+                        joined, start, WIDE_POOLED * step, step, KERNEL * channels, kernel, first, HEAD_FILTERS
+                    )
+                    c0, c1, c2, c3 = (
+                        spread(bias, first),
+                        spread(bias, first + 1),
+                        spread(bias, first + 2),
+                        spread(bias, first + 3),
+                    )
+                    at = k * line + (x * HEAD_FILTERS + first) * LANES
+                    store(rows, at, relu(a0 + c0))
+                    store(rows, at + LANES, relu(a1 + c1))
+                    store(rows, at + 2 * LANES, relu(a2 + c2))
+                    store(rows, at + 3 * LANES, relu(a3 + c3))
+                    at += HEAD_FILTERS * LANES
+                    store(rows, at, relu(b0 + c0))
+                    store(rows, at + LANES, relu(b1 + c1))
+                    store(rows, at + 2 * LANES, relu(b2 + c2))
+                    store(rows, at + 3 * LANES, relu(b3 + c3))
+        for x in range(HEAD_SIDE):
+            for f in range(HEAD_FILTERS):
+                at = (x * HEAD_POOL * HEAD_FILTERS + f) * LANES
+                best = load(rows, at)
+                place = fill(f32(0))
+                number = f32(0)
+                for k in range(HEAD_POOL):
+                    for j in range(HEAD_POOL):
+                        value = load(rows, at + k * line + j * HEAD_FILTERS * LANES)
+                        place = where_greater(value, best, fill(number), place)
+                        best = where_greater(value, best, value, best)
+                        number += f32(1)
+                to = ((top * HEAD_SIDE + x) * HEAD_FILTERS + f) * LANES
+                store(tops, to, best)
+                store(places, to, place)
+
+
+@compiled()
+def connect(tops, weights, bias, outputs, to):
+    """The dense layer: `tops` (392) -> `to` (outputs). `weights` are (392, outputs)."""
+    for o in range(outputs):
+        total = spread(bias, o)
+        for i in range(FLAT):
+            total = fma(load(tops, i * LANES), spread(weights, i * outputs + o), total)
+        store(to, o * LANES, total)
+
+
+@compiled()
+def add_dense_gradient(tops, slopes, outputs, samples, weights_gradient, bias_gradient):
+    """Add the gradient of the dense layer over the first `samples` lanes, one after the other.
+
+    `slopes` (outputs) are the gradients of the outputs.
+    """
+    for o in range(outputs):
+        for lane in range(samples):
+            bias_gradient[o] += slopes[o * LANES + lane]
+    for i in range(FLAT):
+        for o in range(outputs):
+            total = weights_gradient[i * outputs + o]
+            for lane in range(samples):
+                total += tops[i * LANES + lane] * slopes[o * LANES + lane]
+            weights_gradient[i * outputs + o] = total
+
+
+@compiled()
+def convolution_slopes(output_slopes, weights, outputs, masks, peaks, places, slopes, bias_sums):
+    """From the gradients of the outputs to those of the convolution: `slopes` (18, 18, 8), with a border of zeros.
+
+    Parameters
+    ----------
+    output_slopes : array, (outputs)
+    weights : array, (392, outputs)
+    outputs : int
+    masks : array, (392)
+        Of the dropout before the dense layer.
+    peaks, places : array, (392)
+        From `convolve_and_pool`, before the dropout.
+    slopes : array
+        Its border is not touched.
+    bias_sums : array, (8)
+        The gradient of the bias is added, each lane on its own.
+    """
+    zero = fill(f32(0))
+    for i in range(FLAT):
+        y, x, f = i // (HEAD_SIDE * HEAD_FILTERS), i // HEAD_FILTERS % HEAD_SIDE, i % HEAD_FILTERS
+        slope = zero
+        for o in range(outputs):
+            slope = fma(load(output_slopes, o * LANES), spread(weights, i * outputs + o), slope)
+        slope = slope * load(masks, i * LANES)
+        slope = where_greater(load(peaks, i * LANES), zero, slope, zero)
+        store(bias_sums, f * LANES, load(bias_sums, f * LANES) + slope)
+        place = load(places, i * LANES)
+        number = f32(0)
+        for k in range(HEAD_POOL):
+            row = (y * HEAD_POOL + k + BORDER) * SLOPE_ROW
+            for j in range(HEAD_POOL):
+                at = row + ((x * HEAD_POOL + j + BORDER) * HEAD_FILTERS + f) * LANES
+                store(slopes, at, where_equal(place, fill(number), slope, zero))
+                number += f32(1)
+
+
+@compiled()
+def add_head_gradient(joined, channels, slopes, kernel_sums):
+    """Add the gradient of the convolution's kernel, (25 x channels, 8), each lane on its own."""
+    step = channels * LANES
+    for y in range(POOLED):
+        slope = (y + BORDER) * SLOPE_ROW + BORDER * HEAD_FILTERS * LANES
+        for ky in range(KERNEL):
+            line = (y + ky) * WIDE_POOLED * step
+            for term in range(0, KERNEL * channels, 5):
+                for f in range(0, HEAD_FILTERS, 2):
+                    add_kernel_gradient(
+                        joined, line + term * LANES, step, slopes, slope + f * LANES, HEAD_FILTERS * LANES, POOLED,
+                        kernel_sums, ((ky * KERNEL * channels + term) * HEAD_FILTERS + f) * LANES, HEAD_FILTERS,
+                    )  # fmt: skip
+
+
+@compiled()
+def slopes_of_joined(slopes, turned, wide, channels, joined_slopes):
+    """The gradients of the convolution's input, (14, 14, channels).
+
+    `turned` is the kernel turned by 180 degrees, (25 x 8, wide); `wide` is the number of channels, padded.
+    """
+    for y in range(POOLED):
+        for x in range(0, POOLED, 2):
+            start = y * SLOPE_ROW + x * HEAD_FILTERS * LANES
+            for first in range(0, wide, 4):
+                a0, a1, a2, a3, b0, b1, b2, b3 = correlate(
+                    slopes, start, SLOPE_ROW, HEAD_FILTERS * LANES, KERNEL * HEAD_FILTERS, turned, first, wide
+                )
+                to = ((y * POOLED + x) * channels + first) * LANES
+                _store_some(joined_slopes, to, a0, a1, a2, a3, channels - first)
+                _store_some(joined_slopes, to + channels * LANES, b0, b1, b2, b3, channels - first)
+
+
+@compiled(forceinline=True)
+def _store_some(array, to, a0, a1, a2, a3, n):
+    """Store the first n of four vectors, or all."""
+    store(array, to, a0)
+    if n > 1:
+        store(array, to + LANES, a1)
+    if n > 2:
+        store(array, to + 2 * LANES, a2)
+    if n > 3:
+        store(array, to + 3 * LANES, a3)

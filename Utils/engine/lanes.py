@@ -1,0 +1,155 @@
+"""A vector of float32 numbers for Numba: one number for each of several samples, which are computed side by side.
+
+    total = fma(load(a, i), load(b, i), total)      # each of the LANES samples on its own
+
+LLVM's own vectoriser cannot keep several sums in registers over a loop. With a type for a whole vector, it need not
+find any vectors, and local variables are registers.
+
+Every function computes each lane alone, with one rounding. So results do not depend on `LANES`, which is what the
+processor has.
+"""
+
+from __future__ import annotations
+
+import operator
+
+import llvmlite.binding
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.typing import signature
+from numba.core.typing.templates import ConcreteTemplate, infer_global
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+
+def _lanes() -> int:
+    """How many float32 numbers a vector register holds. At least 8: shorter registers are used in pairs."""
+    features = llvmlite.binding.get_host_cpu_features()
+    return 16 if features.get("avx512f") else 8
+
+
+LANES = _lanes()
+_VECTOR = ir.VectorType(ir.FloatType(), LANES)
+_BYTES = 4  # of a number, which is also what the addresses are aligned to
+
+
+class LanesType(types.Type):
+    """The type of such a vector."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"lanes{LANES}")
+
+
+lanes = LanesType()
+
+
+@register_model(LanesType)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager, of_type) -> None:
+        super().__init__(manager, of_type, _VECTOR)
+
+
+def _address(context, builder, array_type, array, index):
+    """The address of number `index` of an array (one dimension, contiguous). Negative indices do not count back."""
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.gep(data, [index])
+
+
+def _vector_address(context, builder, array_type, array, index):
+    return builder.bitcast(_address(context, builder, array_type, array, index), _VECTOR.as_pointer())
+
+
+def _spread(builder, number):
+    """A vector with `number` in each lane."""
+    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+
+
+@intrinsic
+def load(typing_context, array, index):
+    """The numbers array[index], array[index + 1], ... one for each lane."""
+
+    def generate(context, builder, signature, arguments):
+        value = builder.load(_vector_address(context, builder, signature.args[0], *arguments))
+        value.align = _BYTES
+        return value
+
+    return lanes(array, types.int64), generate
+
+
+@intrinsic
+def store(typing_context, array, index, value):
+    """Write the lanes of `value` to array[index], array[index + 1], ..."""
+
+    def generate(context, builder, signature, arguments):
+        array, index, value = arguments
+        instruction = builder.store(value, _vector_address(context, builder, signature.args[0], array, index))
+        instruction.align = _BYTES
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, lanes), generate
+
+
+@intrinsic
+def spread(typing_context, array, index):
+    """The number array[index] in each lane."""
+
+    def generate(context, builder, signature, arguments):
+        return _spread(builder, builder.load(_address(context, builder, signature.args[0], *arguments)))
+
+    return lanes(array, types.int64), generate
+
+
+@intrinsic
+def fill(typing_context, number):
+    """A number, float32, in each lane."""
+
+    def generate(context, builder, signature, arguments):
+        return _spread(builder, arguments[0])
+
+    return lanes(types.float32), generate
+
+
+@intrinsic
+def fma(typing_context, a, b, c):
+    """a * b + c, rounded once."""
+
+    def generate(context, builder, signature, arguments):
+        of_vectors = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+        function = cgutils.get_or_insert_function(builder.module, of_vectors, f"llvm.fma.v{LANES}f32")
+        return builder.call(function, arguments)
+
+    return lanes(lanes, lanes, lanes), generate
+
+
+def _selection(comparison: str):
+    """An intrinsic (a, b, yes, no) -> in each lane `yes` if a and b compare so, else `no`."""
+
+    def select(typing_context, a, b, yes, no):
+        def generate(context, builder, signature, arguments):
+            a, b, yes, no = arguments
+            return builder.select(builder.fcmp_ordered(comparison, a, b), yes, no)
+
+        return lanes(lanes, lanes, lanes, lanes), generate
+
+    return intrinsic(select)
+
+
+where_greater = _selection(">")
+where_equal = _selection("==")
+
+
+def _give(operation, name: str) -> None:
+    """Let a Python operator work on vectors, by the name of the operation in LLVM."""
+
+    @infer_global(operation)
+    class _Typing(ConcreteTemplate):
+        cases = [signature(lanes, lanes, lanes)]  # noqa: RUF012  Numba reads it as it is
+
+    @lower_builtin(operation, lanes, lanes)
+    def generate(context, builder, of, arguments):
+        return getattr(builder, name)(*arguments)
+
+
+_give(operator.add, "fadd")
+_give(operator.sub, "fsub")
+_give(operator.mul, "fmul")
