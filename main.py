@@ -131,7 +131,6 @@ def run(settings: Settings, dataset: Dataset) -> tuple[int, list[dict]]:
 @contextmanager
 def begun(settings: Settings, dataset: Dataset, method: Method) -> Iterator:
     """Check that a run can be done, and give its workers for a `with` block. Raises InputError if it cannot."""
-    import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
     from Utils.work.cache import remove_leftovers, require_writable
     from Utils.work.parallel import connect
 

@@ -50,7 +50,6 @@ def run_across(settings: Settings) -> int:
 
     Raises InputError if a dataset, or weights, cannot be used, or if somebody would be trained on and tested.
     """
-    import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
 
     method = METHODS[settings.method]
     settings = replace(settings, workers=settings.workers or cores(), protocol="paper")

@@ -1,8 +1,6 @@
-"""What training and prediction need in addition to the networks themselves (define_model.py).
+"""Weight files, MEAN's networks with their weights, the set-up of Keras, and a fast convolution for it.
 
-These are the set-up of Keras, compiled copies of networks, a fast convolution, and weight files.
-
-Other rooms use `backend`, `phased_conv`, `compiled.train`, `compiled.predict`, and the files of a fold from `weights`.
+Other rooms use `mean`, the files of a fold from `weights`, `backend` and `phased_conv`.
 """
 
 from Utils.networks import backend  # noqa: F401  whatever of this room is loaded, Keras is set up before it is

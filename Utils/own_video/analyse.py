@@ -74,7 +74,6 @@ def analyse(
     given = {name: value for name, value in given.items() if value is not None} | {"video": (Path(path),)}
     settings = settings_of(given)
 
-    import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
     from feature_extraction import prepare_flow
     from Utils.datasets.table import WEIGHTS
     from Utils.own_video.jobs import jobs_of

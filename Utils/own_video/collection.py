@@ -40,7 +40,7 @@ class VideoOutcome:
     seconds: float = 0.0  # length of the video
     seconds_scored: float = 0.0  # with a face for long enough
     set_aside: Mapping[str, int] = field(default_factory=dict)  # kind -> number of candidates that are not reported
-    took: float = 0.0  # seconds that the analysis took, without the loading of TensorFlow and the networks
+    took: float = 0.0  # seconds that the analysis took, without the loading of the networks
     kept: bool = False  # whether the results were there already
     scores_reused: bool = False  # whether the results were made from scores of an earlier command
     remarks: tuple[str, ...] = ()

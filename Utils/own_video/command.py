@@ -27,8 +27,6 @@ def analyse_videos(settings: Settings) -> tuple[int, int]:
 
     Returns how many videos failed, and how many there are. Raises InputError if nothing can be done.
     """
-    import Utils.networks.backend  # noqa: F401  turns off TensorFlow's messages, so it comes before TensorFlow
-
     dataset = weights_entry(settings.dataset_name)
     settings = replace(settings, workers=settings.workers or machine.cores())
     paths = find_videos_to_run(settings.video)
@@ -42,6 +40,8 @@ def analyse_videos(settings: Settings) -> tuple[int, int]:
     if weights.caution:
         print(f"  WARNING: {weights.caution}")
     prepare_flow(settings.flow)
+    if prepare := weights.steps.folds.prepare:
+        prepare(False)
     about = dict(
         weights=f"{dataset.title}, {len(weights.networks)} network(s)",
         weights_key=key_of(weights=weights.fingerprint()),

@@ -110,16 +110,15 @@ def subject_of(path: Path) -> str:
 
 
 def score_faces(job: VideoJob, paper_rule: Spotting | None) -> tuple[Scored, float]:
-    """Follow and score the faces of a video; and the seconds that it took, without loading TensorFlow and the networks.
+    """Follow and score the faces of a video; and the seconds that it took, without loading the networks.
 
     `paper_rule` is None for the second look. Raises InputError if the video cannot be analysed.
     """
-    from Utils.networks.backend import seed_keras, without_chatter
+    from Utils.networks.backend import without_chatter
 
     source = open_video(job.path, job.fps, job.bars)
     with without_chatter():
-        seed_keras(0)
-        ensemble_of(job.weights)  # this loads TensorFlow and the networks, once for each process, so it is not timed
+        ensemble_of(job.weights)  # this loads the networks, once for each process, so it is not timed
         start = time.perf_counter()
         tracking, faces = score_video(
             source, job.weights, paper_rule, job.faces_followed, job.flow, job.threads, job.name if job.bars else ""

@@ -50,7 +50,7 @@ def find_landmarks(video: Video) -> tuple[np.ndarray, str]:
 def train(job: FoldJob) -> Networks:
     """Train SOFTNet on a fold (docs/softnet.md, section 7). Raises InputError as `train_evaluate.run_folds` does."""
     from Utils.networks.backend import compiles, seed_keras
-    from Utils.networks.compiled import train as train_network
+    from Utils.softnet.compiled import train as train_network
     from Utils.softnet.network import softnet
 
     h = job.hyperparameters
@@ -65,7 +65,7 @@ def train(job: FoldJob) -> Networks:
     log = train_network(
         network, samples.inputs(), samples.labels, held_out, learning_rate=h.learning_rate, seed=h.seed,
         jit_compile=compiles(h.epochs_spot * math.ceil(len(samples.labels) / h.batch_size)),
-        batch_size=h.batch_size, epochs=h.epochs_spot, optimizer="SGD", shuffle=False,  # they are shuffled once
+        batch_size=h.batch_size, epochs=h.epochs_spot,
     )  # fmt: skip
     return Networks(partial(predict_features, network), False, {"spot": network}, loss_curves("spot", log))
 
@@ -92,9 +92,9 @@ def predict_features(network, features: np.ndarray, k_prime: int | None = None) 
 
     `k_prime` is not used: the function is a `Networks.predictor`.
     """
-    from Utils.networks.compiled import predict
+    from Utils.softnet.compiled import predict
 
-    return predict(network, as_inputs(features))
+    return [predict(network, as_inputs(features))]
 
 
 def load_for_videos(networks: Sequence[FoldWeights], n_classes: int) -> Callable:
