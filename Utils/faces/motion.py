@@ -114,12 +114,13 @@ def head_design(points: np.ndarray) -> np.ndarray:
 
 
 def head_motion(design: np.ndarray, flow: np.ndarray, quality: np.ndarray) -> np.ndarray:
-    """The affine motion (3, 2) that most points (m, 3) follow with their flow (m, 2). Tukey's weights, iterated.
+    """The motion (columns, 2) that most points (m, columns) follow with their flow (m, 2). Tukey's weights, iterated.
 
-    `quality` (m,) are weights of the points. `design @ motion` is the head's part of the flow, in pixels.
+    `design` is that of `head_design`, for an affine motion, or of `depth.turning_design`. `quality` (m,) are weights of
+    the points. `design @ motion` is the head's part of the flow, in pixels.
     """
     weights = quality + 1e-4
-    ridge = 1e-3 * np.eye(3, dtype=np.float32)
+    ridge = 1e-3 * np.eye(design.shape[1], dtype=np.float32)
     for _ in range(ROUNDS):
         weighted = design * weights[:, None]
         fit = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ flow)

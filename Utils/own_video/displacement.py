@@ -1,9 +1,10 @@
 """How far each part of a face has moved, in pixels: curves over a whole video that keep the size of the movement.
 
 The networks see only movement that is normalised to [0, 1]. Here, each frame is compared with the first one of a short
-window, so that a still face gives nothing and a large movement is large. The motion of the head, an affine map of the
-whole face, is taken out; what remains is averaged over small regions at brows, lids, cheeks, nose, mouth and chin. At
-the end of a window its curve is continued by the next window's, which begins with the frame that ended the last one.
+window, so that a still face gives nothing and a large movement is large. The motion of the head is taken out: an affine
+map of the whole face, and what a usual head moves besides when it turns. What remains is averaged over small regions at
+brows, lids, cheeks, nose, mouth and chin. At the end of a window its curve is continued by the next window's, which
+begins with the frame that ended the last one.
 
 The flow at the points of a grid and the head's motion are those of Utils/faces/motion.py.
 """
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from Utils.faces.depth import turning_design
 from Utils.faces.landmarks import predict_landmarks
 from Utils.faces.motion import (
     BORDER,
@@ -94,6 +96,8 @@ class Reference:
         Of the points in each region; the quality is not in them.
     eyes : list of ndarray, (p, 2), float32
         Places in the left and the right eye whose gray levels are read.
+    design : ndarray, (m, 3 or 4), float32
+        What the head's motion is multiplied with at each point.
     """
 
     crop: np.ndarray
@@ -101,6 +105,7 @@ class Reference:
     quality: np.ndarray
     weights: np.ndarray
     eyes: list[np.ndarray]
+    design: np.ndarray
 
 
 def sampling_step(fps: float) -> int:
@@ -108,8 +113,8 @@ def sampling_step(fps: float) -> int:
     return max(1, math.floor(fps / SAMPLED_FPS))
 
 
-def make_reference(crop: np.ndarray) -> Reference:
-    """Find landmarks, points and regions in a crop, (128, 128) uint8."""
+def make_reference(crop: np.ndarray, turns: bool = True) -> Reference:
+    """Find landmarks, points and regions in a crop, (128, 128) uint8. Without `turns` the head's motion is affine."""
     landmarks = predict_landmarks(crop).astype(np.float32)
     eyes = [landmarks[eye] for eye in EYE_LANDMARKS]
     eye_distance = max(8.0, float(np.linalg.norm(eyes[1].mean(0) - eyes[0].mean(0))))
@@ -119,7 +124,9 @@ def make_reference(crop: np.ndarray) -> Reference:
     )
     squared = ((points[None] - middles[:, None]) ** 2).sum(-1)
     weights = np.exp(-0.5 * squared / (REGION_WIDTH * eye_distance) ** 2).astype(np.float32)
-    return Reference(equalised(crop), points, detail_at(crop, points), weights, [_eye_places(eye) for eye in eyes])
+    quality = detail_at(crop, points)
+    design = turning_design(points, landmarks, quality) if turns else head_design(points)
+    return Reference(equalised(crop), points, quality, weights, [_eye_places(eye) for eye in eyes], design)
 
 
 def _eye_places(eye: np.ndarray) -> np.ndarray:
@@ -134,9 +141,8 @@ def measure(reference: Reference, crop: np.ndarray) -> np.ndarray:
     """One sample of the curves, (N_COLUMNS,) float32: how `crop`, (128, 128) uint8, differs from the reference."""
     sample = np.zeros(N_COLUMNS, np.float32)
     flow, usable, found, error = flow_at(reference.crop, equalised(crop), reference.points)
-    design = head_design(reference.points)
-    head = head_motion(design[usable], flow[usable], reference.quality[usable])
-    rest = flow - design @ head
+    head = head_motion(reference.design[usable], flow[usable], reference.quality[usable])
+    rest = flow - reference.design @ head
     weights = reference.weights * (usable * reference.quality)
     total = np.maximum(weights.sum(1), LEAST_DETAIL * reference.weights.sum(1)) + 1e-6
     sample[MOVED] = ((weights @ rest) / total[:, None]).ravel()
@@ -144,7 +150,7 @@ def measure(reference: Reference, crop: np.ndarray) -> np.ndarray:
     error = np.where(found, np.clip(np.nan_to_num(error), 0, 255), LOST_ERROR)
     misfit = (reference.weights @ error) / (reference.weights.sum(1) + 1e-6)
     sample[MISFIT] = [misfit[indices].mean() for indices in GROUP_INDICES.values()]
-    sample[EYES] = eye_contrasts(crop, reference, head)
+    sample[EYES] = eye_contrasts(crop, reference, head[:3])
     sample[LIGHT] = crop[BORDER:-BORDER, BORDER:-BORDER].mean()
     return sample
 
@@ -152,7 +158,7 @@ def measure(reference: Reference, crop: np.ndarray) -> np.ndarray:
 def eye_contrasts(crop: np.ndarray, reference: Reference, head: np.ndarray | None = None) -> list[float]:
     """How much darker each eye's dark part is than its middle tone, gray levels: little when the lid covers the iris.
 
-    `head` (3, 2) is the head's motion since the reference; None: it has not moved.
+    `head` (3, 2) is the head's affine motion since the reference; None: it has not moved.
     """
     contrasts = []
     for places in reference.eyes:
@@ -173,9 +179,12 @@ class CurveMeter:
     n_frames : int
     fps : float
         Frames per second.
+    turns : bool
+        Whether what a usual head moves when it turns is taken out too.
     """
 
-    def __init__(self, n_frames: int, fps: float) -> None:
+    def __init__(self, n_frames: int, fps: float, turns: bool = True) -> None:
+        self.turns = turns
         self.step = sampling_step(fps)
         self.curves = np.full((math.ceil(n_frames / self.step), N_COLUMNS), np.nan, np.float32)
         self._window = max(2, round(WINDOW_S * fps / self.step))
@@ -217,5 +226,5 @@ class CurveMeter:
             self._start[EYES] -= eye_contrasts(crop, self._reference)
 
     def _begin(self, crop: np.ndarray) -> None:
-        self._reference = make_reference(crop)
+        self._reference = make_reference(crop, self.turns)
         self._since = 0

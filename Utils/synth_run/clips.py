@@ -31,7 +31,7 @@ from Utils.tvl1 import KERNEL_VERSION, tvl1_flow
 from Utils.work.arrays import is_array, write_array
 from Utils.work.cache import atomic_folder, key_of, read_json, write_json
 
-CLIP_VERSION = 2  # part of a clip's key: raise it when the results for the same clip change
+CLIP_VERSION = 3  # part of a clip's key: raise it when the results for the same clip change
 K_S, HALF_LENGTH_S = 0.1, 0.2  # seconds: k and k', as in the other datasets (docs/method.md, section 3)
 HARD_PER_EXPRESSION, OTHERS_PER_EXPRESSION = 1.0, 1.0  # pairs on other events, and on nothing, per expression pair
 LEAST_OTHERS = 30  # pairs of either sort that are kept of a clip, also if it has no micro-expression

@@ -50,7 +50,7 @@ def curves(video: Video, landmarks: np.ndarray, job: FeatureJob) -> tuple[tuple[
     Fast videos are measured at every n-th frame, and the rows between are interpolated.
     """
     n = len(video.frames)
-    meter = CurveMeter(n, job.fps)
+    meter = CurveMeter(n, job.fps, turns=False)
     for frame, crop in enumerate(read_crops(video)):
         if meter.wants(frame):
             meter.add(frame, crop)

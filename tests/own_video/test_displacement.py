@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from tests.support.face_crops import bump_at, exact_crop, mark, moved_crop, rounded
+from Utils.faces.depth import head_depth
+from Utils.faces.landmarks import detect_faces, predict_landmarks
 from Utils.faces.motion import LARGEST, equalised
 from Utils.own_video.displacement import (
     EYES,
@@ -26,6 +28,9 @@ from Utils.own_video.displacement import (
     measure,
     sampling_step,
 )
+from Utils.own_video.scoring import gray_crop
+from Utils.synthetic.face import Face, Pose
+from Utils.synthetic.identity import make_identity
 
 LEFT_CORNER = list(REGIONS).index("mouth corner left")
 WARP = 12.0  # pixels, standard deviation of a local movement
@@ -149,6 +154,38 @@ def test_columns_and_groups_cover_everything_once():
     assert sorted(named) == sorted(REGIONS) and N_REGIONS == len(REGIONS) == 18
     parts = [MOVED, HEAD, MISFIT, EYES, slice(LIGHT, LIGHT + 1)]
     assert [i for part in parts for i in range(part.start, part.stop)] == list(range(N_COLUMNS))
+
+
+@pytest.mark.parametrize("pose", [Pose(yaw=0.06), Pose(pitch=-0.06), Pose(yaw=-0.05, pitch=0.04, tx=0.02)], ids=str)
+@pytest.mark.parametrize("number", [3, 9])
+def test_a_head_that_turns_moves_no_part_of_its_face(number, pose):
+    """With an affine map alone, a nose that goes further than the cheeks looks like a movement of about a pixel."""
+    face = Face(make_identity(number), size=(240, 240))
+    first, second = face.render(pose=Pose()).copy(), face.render(pose=pose).copy()
+    (rectangle,) = detect_faces(first)
+    crops = gray_crop(first, rectangle), gray_crop(second, rectangle)
+    affine, turning = (residual(measure(make_reference(crops[0], turns), crops[1])).max() for turns in (False, True))
+    assert affine > 0.6 and turning < 0.45 * affine
+
+
+def test_depth_changes_nothing_where_the_head_does_not_turn(reference):
+    """The column of depth has no affine part, so that the head's numbers mean the same with and without it."""
+    weights = reference.quality + 1e-3
+    np.testing.assert_allclose((weights * reference.design[:, 3]) @ reference.design[:, :3], 0, atol=0.02)
+    assert (weights * reference.design[:, 3] ** 2).sum() / weights.sum() == pytest.approx(1, abs=1e-3)
+    bump = 1.5 * bump_at(mark(48), WARP)
+    with_turns, without = (measure(make_reference(moved_crop(), t), moved_crop(0.5, bump)) for t in (True, False))
+    np.testing.assert_allclose(with_turns[HEAD], without[HEAD], atol=0.1)
+    np.testing.assert_allclose(with_turns[MOVED], without[MOVED], atol=0.25)
+
+
+def test_depth_turns_with_the_face():
+    """Nose before cheeks before ears, also for a face that is tilted by 0.5 rad, which is as deep at each point."""
+    upright = predict_landmarks(moved_crop()).astype(float)
+    turn = np.array([[np.cos(0.5), np.sin(0.5)], [-np.sin(0.5), np.cos(0.5)]])
+    depth = head_depth(upright, upright)
+    assert depth[30] > depth[33] > depth[48] > depth[[0, 16]].max() and (depth >= 0).all()
+    np.testing.assert_allclose(head_depth(upright @ turn + 9, upright @ turn + 9), depth, atol=1e-9)
 
 
 # Curves
