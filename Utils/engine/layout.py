@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from Utils.engine.architecture import FEATURE_SIDE as SIDE
 from Utils.engine.architecture import HEAD_FILTERS, HEAD_POOL, KERNEL, STREAM_POOL
@@ -46,6 +47,7 @@ def compiled(**options):
     return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **SETTINGS, **options)
 
 
+@register_jitable
 def padded(filters: int) -> int:
     """The number of filters, rounded up to whole tiles."""
     return -(-filters // TILE) * TILE

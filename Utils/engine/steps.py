@@ -215,7 +215,7 @@ def pad_kernels(shape, theta, room):
 def turn_head_kernel(shape, theta, turned):
     """The head's kernel turned by 180 degrees, with inputs and outputs exchanged, padded to whole tiles."""
     channels = shape.channels
-    wide = (channels + 3) // 4 * 4
+    wide = padded(channels)
     for y in range(KERNEL):
         for x in range(KERNEL):
             source = shape.head_kernel + ((KERNEL - 1 - y) * KERNEL + KERNEL - 1 - x) * channels * HEAD_FILTERS
@@ -225,11 +225,11 @@ def turn_head_kernel(shape, theta, turned):
 
 
 @compiled(inline="always")
-def respond_group(shape, theta, signs, room, group, trained, samples, totals):
+def respond_group(shape, theta, signs, room, group, trained, samples, moments):
     """The streams of a group: responses, pooled responses, and in training their places.
 
-    In training the sums of the responses and of their squares, over the first `samples` lanes, are added to `totals`,
-    (2, channels) float64.
+    In training the sums of the responses and of their squares, for each of the `samples` of the group, are added to
+    `moments`, (samples of the batch, 2 x channels) float64.
     """
     streams = len(shape.filters)
     pooled_size = POOLED * POOLED * shape.channels * LANES
@@ -254,7 +254,7 @@ def respond_group(shape, theta, signs, room, group, trained, samples, totals):
             rows = room.responses[to : to + STREAM_POOL * line]
             if trained:
                 pool_and_sum(rows, wide, filters, signs, channel, shape.channels, y, pooled, places, room.sums)
-                add_moments(room.sums, channel, filters, shape.channels, samples, totals)
+                add_moments(room.sums, channel, filters, shape.channels, group * LANES, samples, moments)
             else:
                 pool(rows, wide, filters, signs, channel, shape.channels, y, pooled)
         at += (TAPS + 1) * wide
@@ -273,8 +273,8 @@ def sum_over_lanes(lane_sums, n, samples, totals):
 
 
 @compiled()
-def add_moments(sums, channel, filters, channels, samples, totals):
-    """Add to `totals` what `pool_and_sum` left in `sums`, sample by sample, in double precision.
+def add_moments(sums, channel, filters, channels, first_sample, samples, moments):
+    """Add to `moments` what `pool_and_sum` left in `sums`, in double precision.
 
     With r = first + d, the sum of r^2 is n first^2 + 2 first sum(d) + sum(d^2).
     """
@@ -284,8 +284,36 @@ def add_moments(sums, channel, filters, channels, samples, totals):
             first = f64(sums[c * LANES + lane])
             total = f64(sums[(channels + c) * LANES + lane])
             squares = f64(sums[(2 * channels + c) * LANES + lane])
-            totals[c] += n * first + total
-            totals[channels + c] += n * first * first + f64(2) * first * total + squares
+            moments[first_sample + lane, c] += n * first + total
+            moments[first_sample + lane, channels + c] += n * first * first + f64(2) * first * total + squares
+
+
+@compiled()
+def normalise(shape, constants, theta, moments, moving, means, inverses, slope, offset):
+    """Batch normalisation, from the sums of each sample: a response r becomes r x `slope` + `offset`.
+
+    All but the first four are written, (channels,) each: also the means, and the inverses of the standard deviations.
+    The moving statistics are updated.
+    """
+    channels = shape.channels
+    count = f64(len(moments)) * f64(SIDE * SIDE)
+    c = 0
+    for s in range(len(shape.filters)):
+        for f in range(shape.filters[s]):
+            total = f64(0)
+            squares = f64(0)
+            for i in range(len(moments)):
+                total += moments[i, c]
+                squares += moments[i, channels + c]
+            mean = total / count
+            variance = max(squares / count - mean * mean, f64(0))
+            means[c] = f32(mean)
+            inverses[c] = f32(f64(1) / math.sqrt(variance + f64(constants.epsilon)))
+            slope[c] = theta[shape.gammas[s] + f] * inverses[c]
+            offset[c] = theta[shape.betas[s] + f] - means[c] * slope[c]
+            moving[0, c] = moving[0, c] * constants.momentum + means[c] * (f32(1) - constants.momentum)
+            moving[1, c] = moving[1, c] * constants.momentum + f32(variance) * (f32(1) - constants.momentum)
+            c += 1
 
 
 @compiled(inline="always")
@@ -423,25 +451,14 @@ def learn(shape, constants, theta, moving, features, channels_of, indices, targe
         pad_kernels(shape, theta, room)
         signs = np.empty(channels, np.float32)
         signs_of_gammas(shape, theta, signs)
-        totals = np.zeros(2 * channels, np.float64)
+        moments = np.zeros((n, 2 * channels), np.float64)
         for g in range(groups):
-            respond_group(shape, theta, signs, room, g, True, min(LANES, n - g * LANES), totals)
-        c = 0
-        for s in range(streams):
-            for f in range(shape.filters[s]):
-                mean = totals[c] / count
-                variance = max(totals[channels + c] / count - mean * mean, f64(0))
-                means[c] = f32(mean)
-                inverses[c] = f32(f64(1) / math.sqrt(variance + f64(constants.epsilon)))
-                slope[c] = theta[shape.gammas[s] + f] * inverses[c]
-                offset[c] = theta[shape.betas[s] + f] - means[c] * slope[c]
-                moving[0, c] = moving[0, c] * constants.momentum + means[c] * (f32(1) - constants.momentum)
-                moving[1, c] = moving[1, c] * constants.momentum + f32(variance) * (f32(1) - constants.momentum)
-                c += 1
+            respond_group(shape, theta, signs, room, g, True, min(LANES, n - g * LANES), moments)
+        normalise(shape, constants, theta, moments, moving, means, inverses, slope, offset)
     else:
         take_pooled(features, indices, room.pooled, channels)
     turn_head_kernel(shape, theta, room.turned)
-    wide = (channels + 3) // 4 * 4
+    wide = padded(channels)
     head_kernel = theta[shape.head_kernel : shape.head_bias]
     head_bias = theta[shape.head_bias : shape.head_bias + HEAD_FILTERS]
     dense_kernel = theta[shape.dense_kernel : shape.dense_bias]
@@ -595,14 +612,14 @@ def outputs(shape, thetas, signs, slopes, offsets, features, channels_of, heads,
     """
     n = len(features)
     channels = shape.channels
-    no_totals = np.empty(0, np.float64)
+    no_moments = np.empty((0, 0), np.float64)
     room.stream_masks[:] = f32(1)
     for first in range(0, n, LANES):
         samples = min(LANES, n - first)
         take_images(features, np.arange(first, first + samples), channels_of, room.images, len(shape.filters))
         for network in range(len(thetas)):
             pad_kernels(shape, thetas[network], room)
-            respond_group(shape, thetas[network], signs[network], room, 0, False, samples, no_totals)
+            respond_group(shape, thetas[network], signs[network], room, 0, False, samples, no_moments)
             join(room.pooled, room.stream_masks, slopes[network], offsets[network], channels, room.joined)
             if network == 0 and len(streams_result):
                 for lane in range(samples):
