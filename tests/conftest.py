@@ -26,7 +26,7 @@ from load_images import find_videos
 from prepare_training import average_half_length
 from tests.support.command_line import QUICK, command_line
 from tests.support.paths import GOLDEN, TESTS
-from tests.support.quicker import folder_in_memory, remembered
+from tests.support.quicker import compile_once, folder_in_memory, remembered
 from tests.support.shared import made_once
 from Utils.datasets.table import DATASETS, Dataset
 from Utils.parsing import parse_settings
@@ -51,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not (config.option.basetemp or "TMPDIR" in os.environ) and (folder := folder_in_memory()):
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         config.stash[FOLDER] = folder
+    if not hasattr(config, "workerinput") and config.option.numprocesses:  # it is the one that starts the workers
+        compile_once()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

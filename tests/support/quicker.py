@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 from collections import OrderedDict
@@ -18,6 +20,7 @@ from matplotlib.figure import Figure
 import Utils.dataset_run.data
 import Utils.dataset_run.folder
 import Utils.own_video.command
+from tests.support.paths import PROJECT
 
 KEPT_FLOWS = 1500  # of 131 KB
 MEMORY = Path("/dev/shm")  # where Linux has files that are in memory
@@ -44,6 +47,16 @@ def remembered(flow: Callable, limit: int = KEPT_FLOWS) -> Callable:
         return found.copy()
 
     return look_up
+
+
+def compile_once() -> None:
+    """In a fresh checkout, compile the flow and the networks side by side. Otherwise each worker compiles both."""
+    rooms = {"tvl1": "compile_kernel", "engine": "compile_engine"}
+    if all(any((PROJECT / f"Utils/{room}/__pycache__").glob("*.nbi")) for room in rooms):
+        return
+    commands = [f"from Utils.{room} import {name}; {name}(str)" for room, name in rooms.items()]
+    for process in [subprocess.Popen([sys.executable, "-c", command], cwd=PROJECT) for command in commands]:
+        process.wait()
 
 
 def folder_in_memory() -> Path | None:
