@@ -279,9 +279,9 @@ def _fold_key(job: FoldJob) -> str:
     parts = dict(
         version=method.version, tested=[job.features[i].key for i in job.fold.test], n_classes=job.n_classes
     )  # fmt: skip
-    if method == MEAN_FOLDS:
+    if method.prepare:  # its networks are computed by Utils/engine
         parts |= dict(engine=ENGINE_VERSION)
-    else:
+    if method != MEAN_FOLDS:
         keras = dict(keras=importlib.metadata.version("keras"), backend=keras_backend())
         parts |= dict(method=method.name, kind=job.kind, protocol=job.protocol, **keras)
     if isinstance(job.k_prime, Mapping):  # which rate a video has is not in the keys of its features

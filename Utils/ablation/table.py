@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from feature_extraction import CHANNELS
-from train_evaluate import FoldJob, FoldMethod, Networks, train_fold
+from train_evaluate import MEAN_FOLDS, FoldJob, FoldMethod, Networks, train_fold
 from training_utils import MEAN_SPOTTING, Window, spot_video
 from Utils.datasets.table import Dataset
 from Utils.errors import InputError
@@ -81,7 +81,7 @@ def _cannot_load(job: FoldJob) -> Networks:
 def _trained(name: str, streams: Sequence[str] = CHANNELS, from_scratch: bool = False) -> Variant:
     """A variant whose networks are trained in another way."""
     train = partial(train_variant, streams=tuple(streams), from_scratch=from_scratch)
-    folds = FoldMethod(f"MEAN, {name}", VERSION, True, _cannot_load, train)
+    folds = FoldMethod(f"MEAN, {name}", VERSION, True, _cannot_load, train, MEAN_FOLDS.prepare)
     return Variant(name, _mean_with(folds=folds), trained=True)
 
 

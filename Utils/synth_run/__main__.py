@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Render, train, fit and write. Raises InputError if a folder cannot be written, or has files of the user."""
+    from Utils.engine import compile_engine
     from Utils.synth_run.networks import predict_clip, recognition_samples, spotting_samples, train_networks
     from Utils.synth_run.verifier import fit, require_kinds, training_candidates
     from Utils.tvl1 import compile_kernel
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> None:
     _require_replaceable(args.weights_dir / SYNTH.name)
     start = time.perf_counter()
     compile_kernel(print)
+    compile_engine(print)
     numbers = clip_numbers(args.clips, args.photographs, SEED, args.seconds)
     jobs = [ClipJob(n, SEED, args.seconds, args.cache_dir) for n in numbers]
     made = run_units(make_clip, jobs, args.workers, "SYNTH", "clip")
