@@ -82,6 +82,20 @@ def connect(tops, weights, bias, outputs, to):
 
 
 @compiled()
+def connect_by_rows(tops, weights, bias, outputs, to):
+    """The dense layer again, for prediction: the sums of the seven rows are added, so rounding errors are smaller."""
+    row = HEAD_SIDE * HEAD_FILTERS
+    for o in range(outputs):
+        total = spread(bias, o)
+        for y in range(HEAD_SIDE):
+            of_row = fill(f32(0))
+            for i in range(y * row, (y + 1) * row):
+                of_row = fma(load(tops, i * LANES), spread(weights, i * outputs + o), of_row)
+            total = total + of_row
+        store(to, o * LANES, total)
+
+
+@compiled()
 def add_dense_gradient(tops, slopes, outputs, samples, weights_gradient, bias_gradient):
     """Add the gradient of the dense layer over the first `samples` lanes, one after the other.
 

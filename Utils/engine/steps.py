@@ -14,6 +14,7 @@ from Utils.engine.head import (
     add_dense_gradient,
     add_head_gradient,
     connect,
+    connect_by_rows,
     convolution_slopes,
     convolve_and_pool,
     slopes_of_joined,
@@ -634,7 +635,9 @@ def outputs(shape, thetas, signs, slopes, offsets, features, channels_of, heads,
                     room.joined, channels, head.kernels[network], head.biases[network], room.rows, room.peaks,
                     room.top_places,
                 )  # fmt: skip
-                connect(room.peaks, head.dense_kernels[network], head.dense_biases[network], n_outputs, room.outputs)
+                connect_by_rows(
+                    room.peaks, head.dense_kernels[network], head.dense_biases[network], n_outputs, room.outputs
+                )
                 for lane in range(samples):
                     if head.classifies:
                         classify(room.outputs, n_outputs, lane)

@@ -232,7 +232,7 @@ def digest(*groups) -> str:
 
 def test_a_training_has_the_same_bytes_on_all_processors():
     """Recorded with vectors of 8 and of 16 numbers. A change in any rounding shows here."""
-    assert digest(*of_a_training()) == "9c677ce1691936d7"
+    assert digest(*of_a_training()) == "d23bebd34414441c"
 
 
 def test_another_seed_or_batch_size_gives_another_training():
