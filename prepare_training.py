@@ -226,7 +226,7 @@ class ThinnedFrames:
         first = 0
         for video, kept in zip(self.videos, self.frames, strict=True):
             features = np.load(video.spotting, mmap_mode="r", allow_pickle=False)
-            np.take(features, kept, axis=0, out=array[first : first + len(kept)])
+            np.take(features, kept, axis=0, out=array[first : first + len(kept)], mode="clip")  # no second copy
             first += len(kept)
         return array
 

@@ -28,7 +28,7 @@ from Utils.errors import InputError
 from Utils.evaluation.evaluate import compare
 from Utils.evaluation.kinds import by_kind, spotting_only, without_mae
 from Utils.evaluation.result import Evaluation
-from Utils.networks.mean import MeanNetwork, read_fold
+from Utils.networks.mean import MeanNetwork, joined, read_fold
 from Utils.networks.weights import FoldWeights
 from Utils.records import MICRO, Fold, Length, frames_of
 from Utils.settings import Settings
@@ -281,9 +281,10 @@ def _fold_key(job: FoldJob) -> str:
     )  # fmt: skip
     if method.prepare:  # its networks are computed by Utils/engine
         parts |= dict(engine=ENGINE_VERSION)
+    else:
+        parts |= dict(keras=importlib.metadata.version("keras"), backend=keras_backend())
     if method != MEAN_FOLDS:
-        keras = dict(keras=importlib.metadata.version("keras"), backend=keras_backend())
-        parts |= dict(method=method.name, kind=job.kind, protocol=job.protocol, **keras)
+        parts |= dict(method=method.name, kind=job.kind, protocol=job.protocol)
     if isinstance(job.k_prime, Mapping):  # which rate a video has is not in the keys of its features
         numbers = [*job.fold.test, *job.fold.spot_train]
         parts["half_lengths"] = [frames_of(job.k_prime, job.features[i].video.fps) for i in numbers]
@@ -393,7 +394,7 @@ def train_mean(job: FoldJob) -> Networks:
     spotting, recognition, history = train_fold(job)
     if recognition is None:
         return Networks(partial(predict_features, spotting), False, {"spot": spotting}, history)
-    joint = MeanNetwork({**recognition.weights, **spotting.weights}, (SPOT, RECOG))
+    joint = joined(spotting, recognition)
     trained = {"spot": spotting, "recog": recognition, "spot_recog": joint}
     return Networks(partial(predict_features, joint), True, trained, history)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from numba import njit
 
 from Utils.engine import steps
+from Utils.engine.lanes import LANES
 from Utils.engine.layout import SETTINGS
 
 
@@ -32,7 +33,10 @@ def cached(function):
 
 
 def make(checksum):
-    """The compiled functions. They use `checksum`, so Numba makes it part of the keys under which they are cached."""
+    """The compiled functions. They use `checksum`, so Numba makes it part of the keys under which they are cached.
+
+    It is the checksum of the sources, and LANES, because the same sources have other buffers with other vectors.
+    """
 
     @cached
     def learn(shape, constants, theta, moving, features, channels, indices, targets, bits, slopes, room):
@@ -52,4 +56,4 @@ def make(checksum):
     return learn, adam, outputs
 
 
-learn, adam, outputs = make(checksum_of_sources())
+learn, adam, outputs = make((checksum_of_sources(), LANES))

@@ -14,7 +14,9 @@ images of zeros, and no sum counts them.
     joined      y, x, channel               18 x 18: input of the head's convolution, with a border of two zeros
 
 Sums over the samples of a batch are taken sample by sample, in order. So a result does not depend on `LANES`, and it
-has the same bytes on all processors. Products and sums are fused where `fma` says so, and nowhere else.
+has the same bytes on all x86 processors with the same C library, whose exponential the softmax uses. Products and sums
+are fused where `fma` says so, and nowhere else. Prediction sums the dense layer in another order than training, with
+smaller errors.
 """
 
 from __future__ import annotations

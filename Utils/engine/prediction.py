@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from Utils.engine import cached
-from Utils.engine.layout import POOLED
+from Utils.engine.layout import POOLED, SIDE
 from Utils.engine.parameters import SPOT, Weights, flatten, head_of, normalisation, shape_of
 from Utils.engine.steps import room_for
 
@@ -33,6 +33,11 @@ def predict(
     -------
     list of ndarray
         For each task (networks, n, outputs), float32: scores, or probabilities, which sum to 1.
+
+    Raises
+    ------
+    ValueError
+        The features have another shape.
     """
     heads = tuple(head_of(networks, task, len(features)) for task in tasks)
     _outputs(networks, features, heads, tasks[0], streams, np.empty((0, POOLED, POOLED, 1), np.float32))
@@ -61,6 +66,9 @@ def _outputs(networks, features, heads, task, streams, streams_result) -> None:
 def readable(features: np.ndarray) -> np.ndarray:
     """Features as the compiled functions take them: float32, contiguous, and a plain array that may be written to.
 
-    A copy is made where they are not so.
+    A copy is made where they are not so. Raises ValueError if they are not (n, 42, 42, 3): the compiled functions check
+    no index.
     """
+    if np.shape(features)[1:] != (SIDE, SIDE, len(CHANNELS)):
+        raise ValueError(f"features have the shape {np.shape(features)} instead of (n, {SIDE}, {SIDE}, 3)")
     return np.require(np.asarray(features), np.float32, ["C", "W"])

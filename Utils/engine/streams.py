@@ -13,8 +13,9 @@ from Utils.engine.layout import KERNEL, POOLED, SIDE, STREAM_POOL, WIDE, compile
 
 @compiled(forceinline=True)
 def relu(x):
+    """max(x, 0). NaN stays NaN, so that scores show it."""
     zero = fill(f32(0))
-    return where_greater(x, zero, x, zero)
+    return where_greater(zero, x, zero, x)
 
 
 @compiled()

@@ -149,9 +149,17 @@ def train(
     history : dict of str to list of float
         "loss" (with regularisation) and "mae" or "accuracy", and the same with "val_" before them: the value after each
         epoch.
+
+    Raises
+    ------
+    ValueError
+        There is no sample, or features or targets have another shape.
     """
     rng = np.random.default_rng(seed)
     targets = np.ascontiguousarray(targets, np.float32)
+    expected = (len(features), weights[task][1].size)
+    if targets.shape != expected or not len(targets):
+        raise ValueError(f"targets have the shape {targets.shape} instead of {expected}, n > 0")
     trainer = Trainer(weights, task, streams, frozen, constants)
     inputs = stream_outputs(weights, features, task, streams) if frozen else readable(features)
     metric = "accuracy" if task == RECOG else "mae"

@@ -51,14 +51,10 @@ class MeanNetwork:
         """Write the weights to a file as Keras would."""
         with h5py.File(path, "w") as file:
             file.create_group("vars")
-            for name, group in self._groups().items():
+            for name, group in _groups(shapes_of([(task, 1) for task in self.tasks], self.streams)).items():
                 variables = file.create_group(f"layers/{group}/vars")
                 for i, array in enumerate(self.weights[name]):
                     variables.create_dataset(str(i), data=np.asarray(array, np.float32))
-
-    def _groups(self) -> dict[str, str]:
-        """Name of a layer -> the name of its group in a file."""
-        return _groups(shapes_of([(task, 1) for task in self.tasks], self.streams))
 
 
 def _groups(names) -> dict[str, str]:
@@ -85,7 +81,7 @@ def read_network(path: Path, tasks: Mapping[str, int]) -> MeanNetwork:
         The file cannot be read, is not a weight file of such a network, has values that are not finite, or is not safe
         to read (see `weights.checked_file`).
     """
-    expected = shapes_of(tasks.items())
+    expected, outputs = shapes_of(tasks.items()), " and ".join(map(str, tasks.values()))
     name = {(SPOT,): "spotting", (RECOG,): "recognition"}.get(tuple(tasks), "joint")
     try:
         with checked_file(path) as file:
@@ -95,21 +91,24 @@ def read_network(path: Path, tasks: Mapping[str, int]) -> MeanNetwork:
                 arrays = {layer: _arrays(file[f"layers/{group}/vars"]) for layer, group in _groups(expected).items()}
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise InputError(
-            f"{path}: does not fit the {name} network with {' and '.join(map(str, tasks.values()))} output(s) "
-            f"({reason_of(error)}); get the file again, or train with --train"
+            f"{path}: does not fit the {name} network with {outputs} output(s) ({reason_of(error)}); get the file "
+            "again, or train with --train"
         ) from None
     for layer, needed in expected.items():
         found = [array.shape for array in arrays.get(layer, [])]
         if found != needed:
             raise InputError(
-                f"{path}: does not fit the {name} network: layer {layer} needs weights of shapes {needed}, the file "
-                f"has {found or 'none'}; get the file again, or train with --train"
+                f"{path}: does not fit the {name} network with {outputs} output(s): layer {layer} needs weights of "
+                f"shapes {needed}, the file has {found or 'none'}; get the file again, or train with --train"
             )
+    if not all(np.isfinite(array).all() for layer in expected for array in arrays[layer]):
+        raise InputError(f"{path}: has values that are too large for float32; get the file again")
     return MeanNetwork({layer: arrays[layer] for layer in expected}, tuple(tasks))
 
 
 def _arrays(variables: h5py.Group) -> list[np.ndarray]:
-    return [np.asarray(variables[str(i)][()], np.float32) for i in range(len(variables))]
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        return [np.asarray(variables[str(i)][()], np.float32) for i in range(len(variables))]
 
 
 def read_fold(files: FoldWeights, n_classes: int) -> MeanNetwork:
@@ -131,7 +130,12 @@ def read_fold(files: FoldWeights, n_classes: int) -> MeanNetwork:
     for name, arrays in spotting.weights.items():
         if name in recognition.weights and not all(map(np.array_equal, arrays, recognition.weights[name])):
             raise InputError(f"{files.recog}: belongs to another spotting network than {files.spot} (streams differ)")
-    return MeanNetwork({**recognition.weights, **spotting.weights}, (SPOT, RECOG))
+    return joined(spotting, recognition)
+
+
+def joined(spotting: MeanNetwork, recognition: MeanNetwork) -> MeanNetwork:
+    """Both networks in one, with the streams that they share."""
+    return MeanNetwork({**recognition.weights, **spotting.weights}, (SPOT, RECOG), spotting.streams)
 
 
 def predict_all(networks: Sequence[MeanNetwork], features: np.ndarray) -> list[list[np.ndarray]]:

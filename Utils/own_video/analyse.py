@@ -92,6 +92,8 @@ def analyse(
     weights = weights_for_videos(settings.weights_source, WEIGHTS[dataset_name], settings.half_length)
     look = second_look_of(settings, WEIGHTS[dataset_name], weights)
     prepare_flow(settings.flow)
+    if prepare := weights.steps.folds.prepare:
+        prepare(False)
     (job,) = jobs_of(paths, replace(settings, workers=settings.workers or cores()), weights, look, {})
     job = replace(job, bars=progress)
     (source, tracking, faces), _ = score_faces(job, None if look else job.spotting)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from feature_extraction import FEATURE_VERSION
+from Utils.engine import ENGINE_VERSION
 from Utils.errors import UNPRINTABLE, InputError
 from Utils.own_video.collection import COLLECTION
 from Utils.own_video.paper_rule import Spotting
@@ -134,6 +135,7 @@ def made_from(job: VideoJob) -> dict:
             "results": OWN_VIDEO_VERSION,
             "features": FEATURE_VERSION,
             "flow": KERNEL_VERSION,
+            "networks": ENGINE_VERSION,
             **job.about["versions"],
         },
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from train_evaluate import INITIAL
 from Utils.engine import RECOG, SPOT, initial_weights, train
-from Utils.networks.mean import MeanNetwork
+from Utils.networks.mean import MeanNetwork, joined
 from Utils.synth_run.clips import ClipData
 
 
@@ -67,6 +67,5 @@ def train_networks(
 
 def predict_clip(spotting: MeanNetwork, recognition: MeanNetwork, data: ClipData) -> tuple[np.ndarray, np.ndarray]:
     """Scores (n,) and class probabilities (n, C) of the kept pairs of a clip."""
-    joint = MeanNetwork({**recognition.weights, **spotting.weights}, (SPOT, RECOG))
-    scores, probabilities = joint.predict(np.asarray(data.load("features"), np.float32))
+    scores, probabilities = joined(spotting, recognition).predict(np.asarray(data.load("features"), np.float32))
     return scores[:, 0], probabilities

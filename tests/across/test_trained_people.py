@@ -91,7 +91,12 @@ def test_the_warning_is_on_the_screen_once(mean_run, workplace, monkeypatch, cap
     workplace(mean_run)
     monkeypatch.setattr(Utils.across.run._Across, "train_and_test", lambda *_: [])
     frame_base = ("--frame_base", "1", "--workers", "1")
-    assert main.main(["--test_on", "lab/lab.csv,hall/hall.csv", "--dataset_name", "DEMO", *frame_base]) == 0
+    shutil.copytree(SHIPPED / "DEMO", "older/DEMO")
+    about = json.loads(Path("older/DEMO/weights.json").read_text())
+    del about["trained_on"]["DEMO"]["videos"]
+    Path("older/DEMO/weights.json").write_text(json.dumps(about))
+    from_older = ("--dataset_name", "DEMO", "--weights_dir", "older")
+    assert main.main(["--test_on", "lab/lab.csv,hall/hall.csv", *from_older, *frame_base]) == 0
     said = capsys.readouterr().out
     assert said.count("WARNING") == 1 and f"WARNING: the weights DEMO {NOT_KNOWN}" in said
     assert main.main(["--test_on", "hall/hall.csv", "--dataset_name", NAME, "--weights_dir", "w", *frame_base]) == 0

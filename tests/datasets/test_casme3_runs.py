@@ -19,7 +19,7 @@ from tests.support.quicker import tables_only
 
 NAME, K, FPS = "CASME3", 3, 30
 COMMON = ("--dataset_name", NAME, "--workers", "1")
-QUICK = ("--train", "--epochs_spot", "1", "--epochs_recog", "1")
+QUICK = ("--train", "--epochs_spot", "2", "--epochs_recog", "1")
 CLASSES = {
     "3": ["negative", "positive", "surprise"],
     "4": ["negative", "positive", "surprise", "others"],

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from Utils.engine import CHANNELS, RECOG, SPOT, cached, initial_weights, predict, shapes_of, train
+from tests.support.paths import PROJECT
+from Utils.engine import CHANNELS, RECOG, SPOT, cached, initial_weights, predict, train
 from Utils.engine.lanes import LANES
 from Utils.engine.parameters import flatten, names_of, unflatten
 from Utils.engine.prediction import stream_outputs
@@ -29,10 +33,10 @@ def features(n: int, seed: int = 0) -> np.ndarray:
     return images
 
 
-def random_weights(seed: int) -> dict[str, list[np.ndarray]]:
+def random_weights(seed: int, streams=CHANNELS) -> dict[str, list[np.ndarray]]:
     """As after some training: gammas of both signs, biases and means that are not 0."""
     rng = np.random.default_rng(seed)
-    weights = initial_weights([(SPOT, 1), (RECOG, CLASSES)], rng)
+    weights = initial_weights([(SPOT, 1), (RECOG, CLASSES)], rng, streams)
     for name, arrays in weights.items():
         if name.endswith("_norm"):
             arrays[:] = [rng.normal(0, 1, a.shape).astype(np.float32) for a in arrays[:3]] + [
@@ -54,8 +58,8 @@ def keras():
     return keras
 
 
-def plain_network(keras, weights, task: str, streams=CHANNELS, frozen: bool = False):
-    """The network of plain layers without dropout, and its inputs' channels."""
+def plain_network(keras, weights, task: str, streams=CHANNELS, frozen: bool = False, masked: bool = False):
+    """The network of plain layers without dropout. If `masked`, its last two inputs are the masks of the dropout."""
     layers, dtype = keras.layers, "float64"
     inputs, pooled = [], []
     for name in streams:
@@ -68,11 +72,16 @@ def plain_network(keras, weights, task: str, streams=CHANNELS, frozen: bool = Fa
         x = layers.BatchNormalization(trainable=not frozen, dtype=dtype, name=f"{name}_norm")(x)
         pooled.append(layers.MaxPooling2D(3, strides=3, padding="same", dtype=dtype)(x))
     x = layers.Concatenate(dtype=dtype)(pooled) if len(pooled) > 1 else pooled[0]
+    if masked:
+        inputs += [layers.Input(shape, dtype=dtype) for shape in (x.shape[1:], (392,))]
+        x = layers.Multiply(dtype=dtype)([x, inputs[-2]])
     x = layers.Conv2D(
         8, 5, padding="same", activation="relu", kernel_regularizer=keras.regularizers.L2(0.1), dtype=dtype,
         name=f"{task}_conv",
     )(x)  # fmt: skip
     x = layers.Flatten(dtype=dtype)(layers.MaxPooling2D(2, strides=2, padding="same", dtype=dtype)(x))
+    if masked:
+        x = layers.Multiply(dtype=dtype)([x, inputs[-1]])
     activation = "softmax" if task == RECOG else None
     x = layers.Dense(weights[task][0].shape[-1], activation=activation, dtype=dtype, name=task)(x)
     network = keras.Model(inputs, x)
@@ -89,9 +98,7 @@ def inputs_of(images: np.ndarray, streams=CHANNELS) -> list[np.ndarray]:
 @pytest.mark.parametrize("task", [SPOT, RECOG])
 @pytest.mark.parametrize("streams", [CHANNELS, ("strain",), ("u", "v")])
 def test_outputs_are_those_of_keras(keras, task, streams):
-    weights, images = random_weights(1), features(LANES + 3)
-    head = shapes_of([(task, 1 if task == SPOT else CLASSES)], streams)[f"{task}_conv"]
-    weights[f"{task}_conv"][0] = weights[f"{task}_conv"][0][..., : head[0][2], :].copy()
+    weights, images = random_weights(1, streams), features(LANES + 3)
     (found,) = predict([weights], images, [task], streams)
     expected = np.asarray(plain_network(keras, weights, task, streams)(inputs_of(images, streams), training=False))
     assert found.shape == (1, *expected.shape) and expected.std() > 1e-3
@@ -114,26 +121,43 @@ def gradient_of_keras(keras, network, images, targets, task) -> tuple[dict, floa
     return {key: np.asarray(g) for key, g in zip(variables, gradients, strict=True)}, float(loss)
 
 
-@pytest.mark.parametrize("batch", [2 * LANES, 5])
-@pytest.mark.parametrize(("task", "frozen"), [(SPOT, False), (RECOG, False), (RECOG, True)])
-def test_gradients_are_those_of_keras(keras, task, frozen, batch):
-    """Without dropout; the gradients differ by less than 1e-5 of the largest."""
-    weights, images = random_weights(2), features(40)
+def masks_of(seed: int, batch: int, channels: int) -> list[np.ndarray]:
+    """The masks that a `Trainer` draws for its first batch from a generator with this seed."""
+    sizes = (14 * 14 * channels, 392)
+    n = sum(sizes) * batch
+    bits = np.random.default_rng(seed).integers(0, 2**64, -(-n // 4), np.uint64).view(np.uint16)[:n]
+    parts = np.split(bits.reshape(sum(sizes), batch).T, [sizes[0]], axis=1)
+    masks = [(part >= rate * 2**16) / (1 - rate) for part, rate in zip(parts, (0.3, 0.2), strict=True)]
+    return [masks[0].reshape(batch, 14, 14, channels), masks[1]]
+
+
+@pytest.mark.parametrize("batch", [2 * LANES, LANES + 3, 5])
+@pytest.mark.parametrize(
+    ("task", "frozen", "streams"),
+    [
+        (SPOT, False, CHANNELS), (RECOG, False, CHANNELS), (RECOG, True, CHANNELS),
+        (SPOT, False, ("u",)), (SPOT, False, ("strain",)), (RECOG, False, ("u", "v")), (RECOG, True, ("v", "strain")),
+    ],
+)  # fmt: skip
+def test_gradients_are_those_of_keras(keras, task, frozen, streams, batch):
+    """With the same masks of the dropout; they differ by less than 1e-5 of the largest."""
+    weights, images = random_weights(2, streams), features(40)
     indices = np.random.default_rng(0).permutation(40)[:batch]
     rng = np.random.default_rng(1)
     targets = np.eye(CLASSES)[rng.integers(0, CLASSES, batch)] if task == RECOG else rng.random((batch, 1))
     targets = targets.astype(np.float32)
-    trainer = Trainer(weights, task, frozen=frozen, constants=WITHOUT_DROPOUT)
-    inputs = stream_outputs(weights, images, task, CHANNELS) if frozen else images
-    loss, regularisation, _ = trainer.find_gradient(inputs, indices, targets, rng)
+    trainer = Trainer(weights, task, streams, frozen)
+    inputs = stream_outputs(weights, images, task, streams) if frozen else images
+    loss, regularisation, _ = trainer.find_gradient(inputs, indices, targets, np.random.default_rng(7))
 
-    network = plain_network(keras, weights, task, frozen=frozen)
-    doubles = [x.astype(np.float64) for x in inputs_of(images[indices])]
+    network = plain_network(keras, weights, task, streams, frozen, masked=True)
+    doubles = [x.astype(np.float64) for x in inputs_of(images[indices], streams)]
+    doubles += masks_of(7, batch, weights[f"{task}_conv"][0].shape[2])
     expected, with_regularisation = gradient_of_keras(keras, network, doubles, targets.astype(np.float64), task)
     assert loss / batch + regularisation == pytest.approx(with_regularisation, rel=1e-5)
     at = 0
     largest = max(np.abs(g).max() for g in expected.values())
-    for key in names_of(() if frozen else CHANNELS, task):
+    for key in names_of(() if frozen else streams, task):
         size = expected[key].size
         np.testing.assert_allclose(
             trainer.gradient[at : at + size], expected[key].ravel(), rtol=0, atol=1e-5 * largest, err_msg=str(key)
@@ -142,7 +166,7 @@ def test_gradients_are_those_of_keras(keras, task, frozen, batch):
         at += size
     assert at == trainer.gradient.size
     if not frozen:
-        for name in CHANNELS:
+        for name in streams:
             for found, there in zip(
                 trainer.weights()[f"{name}_norm"][2:], network.get_layer(f"{name}_norm").get_weights()[2:], strict=True
             ):
@@ -307,6 +331,64 @@ def test_new_weights_are_within_their_limits():
         f"{name}_norm": [1, 0, 0, 1] for name in CHANNELS
     }
     assert not weights["u_conv"][1].any() and not weights[SPOT][1].any()
+
+
+def test_weights_that_are_not_numbers_give_scores_that_are_not():
+    """Nothing on the way makes a number of NaN, so that such scores are refused."""
+    for name in ("u_conv", "strain_norm", "spot_conv", SPOT):
+        weights = random_weights(8)
+        weights[name][0].flat[0] = np.nan
+        assert np.isnan(predict([weights], features(3)[1:])[0]).all(), name
+
+
+def test_arrays_of_other_shapes_are_refused():
+    """The compiled functions check no index."""
+    weights, settings = random_weights(9), dict(learning_rate=1e-3, batch_size=2, epochs=1, seed=0)
+    ones = np.ones((4, 1), np.float32)
+    for images in (features(4)[..., :1], features(4)[:, :41], features(4)[0]):
+        with pytest.raises(ValueError, match="features have the shape"):
+            predict([weights], images)
+    for images, targets in ((features(4), ones[:3]), (features(4), np.ones((4, 2))), (features(1)[:0], ones[:0])):
+        with pytest.raises(ValueError, match="targets have the shape"):
+            train(weights, SPOT, images, targets, **settings)
+    with pytest.raises(ValueError, match="features have the shape"):
+        train(weights, RECOG, features(4)[..., :2], np.ones((4, CLASSES)), frozen=True, **settings)
+    assert [output.shape for output in predict([weights], features(1)[:0], [SPOT, RECOG])] == [(1, 0, 1), (1, 0, 3)]
+
+
+def test_another_length_of_vectors_is_another_entry_of_the_cache():
+    """Code for vectors of 16 numbers would write beyond buffers for 8."""
+    from Utils.engine import lanes
+
+    assert LANES in cached.learn.py_func.__closure__[0].cell_contents
+    script = "from Utils.engine.lanes import LANES; print(LANES)"
+    for chosen, expected in (("+avx2,+fma", "8"), ("+avx2,+fma,+avx512f", "16")):
+        environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": chosen}
+        said = subprocess.run(
+            [sys.executable, "-c", script], env=environment, cwd=PROJECT, capture_output=True, text=True, check=True
+        )
+        assert said.stdout.strip() == expected
+    assert lanes.LANES in (8, 16)
+
+
+def test_a_trained_network_needs_no_tensorflow(tmp_path):
+    """Neither to train, nor to save, to load and to predict."""
+    script = """
+import sys
+from pathlib import Path
+import numpy as np
+import main, train_evaluate, Utils.own_video.run
+from Utils.engine import initial_weights, train
+from Utils.networks.mean import MeanNetwork, read_network
+x = np.random.default_rng(0).random((4, 42, 42, 3), np.float32)
+first = initial_weights([("spot", 1)], np.random.default_rng(0), ("u", "v", "strain"))
+weights, _ = train(first, "spot", x, np.ones((4, 1)), learning_rate=1e-3, batch_size=4, epochs=1, seed=0)
+MeanNetwork(weights).save_weights(Path(sys.argv[1]))
+assert np.isfinite(read_network(Path(sys.argv[1]), {"spot": 1}).predict(x)[0]).all()
+assert not {"tensorflow", "keras"} & set(sys.modules)
+"""
+    path = tmp_path / "s1.weights.h5"
+    subprocess.run([sys.executable, "-c", script, str(path)], cwd=PROJECT, check=True)
 
 
 def test_features_that_are_not_plain_arrays(tmp_path):

@@ -23,6 +23,7 @@ from tests.support.bad_input import Seen, add_weights, make_dataset
 from tests.support.quicker import without_kernel
 from Utils.datasets.workbooks import MAX_TAGS, MAX_UNPACKED
 from Utils.errors import InputError
+from Utils.networks.mean import read_network
 from Utils.networks.weights import MAX_BYTES, load_network
 from Utils.settings import PROJECT
 
@@ -160,9 +161,10 @@ def test_a_malicious_array_in_the_cache_is_not_run(which, run, tmp_path):
 # Weights
 
 
+@pytest.mark.parametrize("load", [lambda path: load_network(None, path), lambda path: read_network(path, {"spot": 1})])
 @pytest.mark.parametrize("kind", ["external", "virtual", "external link", "soft link", "enormous"])
-def test_weights_that_name_other_files_or_no_end_are_refused_before_they_are_read(kind, tmp_path):
-    """It is refused before the network is used. Here the network is `None`, so using it would be another error."""
+def test_weights_that_name_other_files_or_no_end_are_refused_before_they_are_read(kind, load, tmp_path):
+    """It is refused before the network is used. Keras's is `None` here, so using it would be another error."""
     path = tmp_path / "s1.weights.h5"
     with h5py.File(path, "w") as file:
         group = file.create_group("layers")
@@ -180,13 +182,13 @@ def test_weights_that_name_other_files_or_no_end_are_refused_before_they_are_rea
             group.create_dataset("a", (MAX_BYTES + 1,), "u1", chunks=(1 << 20,))
     assert path.stat().st_size < 100_000
     with pytest.raises(InputError, match=r"s1\.weights\.h5: layers(/a)? (lies elsewhere|is larger)"):
-        load_network(None, path)
+        load(path)
 
 
 def test_keras_is_newer_than_its_advisories_about_code_in_files():
     """Up to 3.11, Keras can run code from a file of a model. This program reads no such files.
 
-    The advisories on 3.12.1 concern weight files: `load_network` refuses these.
+    The advisories on 3.12.1 concern weight files. `load_network`, for SOFTNet, refuses these. Keras reads no others.
     """
     import keras
 
