@@ -27,6 +27,7 @@ from numba.extending import register_jitable
 
 from Utils.engine.architecture import FEATURE_SIDE as SIDE
 from Utils.engine.architecture import HEAD_FILTERS, HEAD_POOL, KERNEL, STREAM_POOL
+from Utils.work.compiling import SETTINGS
 
 f32, f64 = np.float32, np.float64
 
@@ -40,8 +41,6 @@ TAPS = KERNEL * KERNEL
 WINDOW = STREAM_POOL * STREAM_POOL  # positions in a pooling window
 
 TILE = 4  # filters that `correlate` computes at once
-
-SETTINGS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 
 
 def compiled(**options):

@@ -12,25 +12,10 @@ from Utils.engine.layout import SIDE
 from Utils.engine.parameters import RECOG, SPOT, initial_weights
 from Utils.engine.prediction import predict
 from Utils.engine.training import train
+from Utils.work.compiling import Announcement
 
 ENGINE_VERSION = "1"  # part of the keys of results: raise it when a result changes by more than rounding
 COMPILING = "compiling the networks for this processor (once, about 10 s)..."
-
-
-class _Announcement(event.Listener):
-    """Reports once that something is being compiled. Loading it from the cache raises no such event."""
-
-    def __init__(self, say: Callable[[str], object]) -> None:
-        self._say = say
-        self._said = False
-
-    def on_start(self, event: event.Event) -> None:
-        if not self._said and event.data["dispatcher"] in (cached.learn, cached.outputs):
-            self._said = True
-            self._say(COMPILING)
-
-    def on_end(self, event: event.Event) -> None:
-        pass
 
 
 def compile_engine(say: Callable[[str], object] = print, training: bool = True) -> None:
@@ -49,7 +34,7 @@ def compile_engine(say: Callable[[str], object] = print, training: bool = True) 
     """
     weights = initial_weights([("spot", 1), ("recog", 1)], np.random.default_rng(0))
     blank = np.zeros((1, SIDE, SIDE, 3), np.float32)
-    with event.install_listener("numba:compile", _Announcement(say)):
+    with event.install_listener("numba:compile", Announcement(say, COMPILING, (cached.learn, cached.outputs))):
         predict([weights], blank, [SPOT])
         predict([weights], blank, [SPOT, RECOG])
         if training:

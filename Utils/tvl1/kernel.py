@@ -1,9 +1,6 @@
 """The whole computation, from two images to the flow. Only `flow` is called from outside."""
 
-import hashlib
 from pathlib import Path
-
-from numba import njit
 
 from Utils.tvl1.iteration import iterate
 from Utils.tvl1.layout import (
@@ -15,7 +12,6 @@ from Utils.tvl1.layout import (
     PAD,
     PLANE,
     ROW,
-    SETTINGS,
     SIDE,
     SIZES,
     STRIDE,
@@ -32,6 +28,7 @@ from Utils.tvl1.layout import (
 from Utils.tvl1.median import copy_line, median_filter
 from Utils.tvl1.pyramid import image_gradient, resize
 from Utils.tvl1.warp import warp
+from Utils.work.compiling import cached, checksum_of_sources
 
 
 @compiled()
@@ -93,22 +90,6 @@ def upscale_flow(work, tables, scale):
         copy_line(work.upscaled, line + NEXT_PLANE, work.rows, row + U2, u64(size))
 
 
-def checksum_of_sources() -> int:
-    """A number that changes with any file of this package. It has 63 bits, to fit into a signed 64-bit integer."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return int.from_bytes(digest.digest()[:8], "big") >> 1
-
-
-def cached(function):
-    """Compile with a cache on disk. If no folder for the cache can be written, every process compiles for itself."""
-    try:
-        return njit(cache=True, **SETTINGS)(function)
-    except RuntimeError:  # Numba: "cannot cache function ...: no locator available"
-        return njit(**SETTINGS)(function)
-
-
 def make_flow(checksum):
     """The compiled kernel. `flow` uses `checksum`, so Numba makes it part of the key under which `flow` is cached."""
 
@@ -137,5 +118,5 @@ def make_flow(checksum):
     return flow
 
 
-SOURCES = checksum_of_sources()
+SOURCES = checksum_of_sources(Path(__file__).parent)
 flow = make_flow(SOURCES)

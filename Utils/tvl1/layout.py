@@ -29,6 +29,8 @@ from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
 
+from Utils.work.compiling import SETTINGS
+
 f32, f64, i64, u64 = np.float32, np.float64, np.int64, np.uint64
 
 # Parameters: OpenCV's defaults (DualTVL1OpticalFlow::create)
@@ -59,8 +61,6 @@ NSCALES = len(SIZES)
 
 ZERO, ONE, HALF = f32(0), f32(1), f32(0.5)
 ONE_LEFT = ONE_RIGHT = u64(1)
-
-SETTINGS = {"nogil": True, "error_model": "numpy"}  # "numpy": x / 0 gives inf or NaN, and is not tested for
 
 
 def compiled(**options):

@@ -11,6 +11,7 @@ from numba.core import event
 from Utils.tvl1 import kernel
 from Utils.tvl1.layout import SIDE
 from Utils.tvl1.tables import TABLES, make_workspace
+from Utils.work.compiling import Announcement
 
 # Part of cache keys. Raise the number after any change that can alter a flow. No such change is intended: the flow is
 # OpenCV's.
@@ -85,22 +86,6 @@ def tvl1_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return _own.tvl1(first, second)
 
 
-class _Announcement(event.Listener):
-    """Reports once that the kernel is being compiled. Loading it from the cache raises no such event."""
-
-    def __init__(self, say: Callable[[str], object]) -> None:
-        self._say = say
-        self._said = False
-
-    def on_start(self, event: event.Event) -> None:
-        if not self._said and event.data["dispatcher"] is kernel.flow:
-            self._said = True
-            self._say(COMPILING)
-
-    def on_end(self, event: event.Event) -> None:
-        pass
-
-
 def compile_kernel(say: Callable[[str], object] = print) -> None:
     """Make the kernel ready: load it from Numba's cache on disk, or compile it and report that in one line.
 
@@ -115,5 +100,5 @@ def compile_kernel(say: Callable[[str], object] = print) -> None:
         Called with the one line, `COMPILING`, if the kernel is compiled.
     """
     blank = np.zeros((SIDE, SIDE), np.uint8)
-    with event.install_listener("numba:compile", _Announcement(say)):
+    with event.install_listener("numba:compile", Announcement(say, COMPILING, (kernel.flow,))):
         TVL1()(blank, blank)

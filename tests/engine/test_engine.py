@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import subprocess
 import sys
 
@@ -354,6 +355,37 @@ def test_arrays_of_other_shapes_are_refused():
     with pytest.raises(ValueError, match="features have the shape"):
         train(weights, RECOG, features(4)[..., :2], np.ones((4, CLASSES)), frozen=True, **settings)
     assert [output.shape for output in predict([weights], features(1)[:0], [SPOT, RECOG])] == [(1, 0, 1), (1, 0, 3)]
+
+
+def of_a_small_training():
+    weights, images = random_weights(4), features(9)
+    classes = np.eye(CLASSES, dtype=np.float32)[np.arange(9) % CLASSES]
+    trained, _ = train(weights, RECOG, images, classes, learning_rate=1e-3, batch_size=9, epochs=1, seed=3)
+    return trained, predict([trained], images, [SPOT, RECOG])
+
+
+SMALL = """
+from tests.engine.test_engine import digest, of_a_small_training
+from Utils.engine import compile_engine
+compile_engine(lambda line: print("said:", line))
+print(digest(*of_a_small_training()))
+"""
+
+
+def test_says_when_it_compiles_and_needs_no_fma(tmp_path):
+    """Without AVX and FMA all bytes are the same. The second process finds the code in the cache."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        environment |= {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""}
+
+    def run():
+        command = [sys.executable, "-c", SMALL]
+        done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    expected = digest(*of_a_small_training())
+    assert run() == ["said: compiling the networks for this processor (once, about 10 s)...", expected]
+    assert run() == [expected]
 
 
 def test_another_length_of_vectors_is_another_entry_of_the_cache():
