@@ -16,8 +16,10 @@ def make(checksum):
     """
 
     @cached
-    def learn(shape, constants, theta, moving, features, channels, indices, targets, bits, slopes, room):
-        result = steps.learn(shape, constants, theta, moving, features, channels, indices, targets, bits, slopes, room)
+    def learn(shape, constants, theta, moving, features, channels, indices, targets, bits, gradient, room):
+        result = steps.learn(
+            shape, constants, theta, moving, features, channels, indices, targets, bits, gradient, room
+        )
         return result, checksum
 
     @cached
@@ -26,8 +28,8 @@ def make(checksum):
         return checksum
 
     @cached
-    def outputs(shape, thetas, signs, slopes, offsets, features, channels, heads, streams_result, room):
-        steps.outputs(shape, thetas, signs, slopes, offsets, features, channels, heads, streams_result, room)
+    def outputs(shape, thetas, signs, scales, shifts, features, channels, heads, streams_result, room):
+        steps.outputs(shape, thetas, signs, scales, shifts, features, channels, heads, streams_result, room)
         return checksum
 
     return learn, adam, outputs

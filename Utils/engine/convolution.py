@@ -6,7 +6,7 @@ of them, called `terms` (and times `LANES` in floats).
 
 from __future__ import annotations
 
-from Utils.engine.lanes import LANES, fill, fma, load, spread, store
+from Utils.engine.lanes import LANES, broadcast, fill, fma, load, store
 from Utils.engine.layout import KERNEL, compiled, f32
 
 
@@ -35,16 +35,16 @@ def correlate(image, start, row, step, terms, kernel, first, filters):
         for _ in range(terms):
             a = load(image, i)
             b = load(image, i + step)
-            w = spread(kernel, at)
+            w = broadcast(kernel, at)
             a0 = fma(a, w, a0)
             b0 = fma(b, w, b0)
-            w = spread(kernel, at + 1)
+            w = broadcast(kernel, at + 1)
             a1 = fma(a, w, a1)
             b1 = fma(b, w, b1)
-            w = spread(kernel, at + 2)
+            w = broadcast(kernel, at + 2)
             a2 = fma(a, w, a2)
             b2 = fma(b, w, b2)
-            w = spread(kernel, at + 3)
+            w = broadcast(kernel, at + 3)
             a3 = fma(a, w, a3)
             b3 = fma(b, w, b3)
             at += filters
@@ -53,7 +53,7 @@ def correlate(image, start, row, step, terms, kernel, first, filters):
 
 
 @compiled(forceinline=True)
-def add_kernel_gradient(image, start, step, slopes, slope, slope_step, positions, sums, to, filters):
+def add_kernel_gradient(image, start, step, gradients, gradient, gradient_step, positions, sums, to, filters):
     """Add what one row of positions contributes to the gradient of five terms and two filters of a kernel.
 
     Parameters
@@ -61,10 +61,10 @@ def add_kernel_gradient(image, start, step, slopes, slope, slope_step, positions
     image : array
     start, step : int
         Where the first of the five terms of the first position is in `image`, and from one position to the next.
-    slopes : array
+    gradients : array
         Gradients of the output.
-    slope, slope_step : int
-        Where that of the first position and filter is in `slopes`, and from one position to the next.
+    gradient, gradient_step : int
+        Where that of the first position and filter is in `gradients`, and from one position to the next.
     positions : int
     sums : array
         The gradient of the kernel as (terms, filters), each lane on its own.
@@ -82,8 +82,8 @@ def add_kernel_gradient(image, start, step, slopes, slope, slope_step, positions
         load(sums, t4 + LANES),
     )
     for _ in range(positions):
-        a = load(slopes, slope)
-        b = load(slopes, slope + LANES)
+        a = load(gradients, gradient)
+        b = load(gradients, gradient + LANES)
         x = load(image, start)
         a0 = fma(x, a, a0)
         b0 = fma(x, b, b0)
@@ -100,7 +100,7 @@ def add_kernel_gradient(image, start, step, slopes, slope, slope_step, positions
         a4 = fma(x, a, a4)
         b4 = fma(x, b, b4)
         start += step
-        slope += slope_step
+        gradient += gradient_step
     store(sums, t0, a0)
     store(sums, t1, a1)
     store(sums, t2, a2)

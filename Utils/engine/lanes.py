@@ -61,7 +61,7 @@ def _vector_address(context, builder, array_type, array, index):
     return builder.bitcast(_address(context, builder, array_type, array, index), _VECTOR.as_pointer())
 
 
-def _spread(builder, number):
+def _broadcast(builder, number):
     """A vector with `number` in each lane."""
     one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
@@ -93,11 +93,11 @@ def store(typing_context, array, index, value):
 
 
 @intrinsic
-def spread(typing_context, array, index):
+def broadcast(typing_context, array, index):
     """The number array[index] in each lane."""
 
     def generate(context, builder, signature, arguments):
-        return _spread(builder, builder.load(_address(context, builder, signature.args[0], *arguments)))
+        return _broadcast(builder, builder.load(_address(context, builder, signature.args[0], *arguments)))
 
     return lanes(array, types.int64), generate
 
@@ -107,7 +107,7 @@ def fill(typing_context, number):
     """A number, float32, in each lane."""
 
     def generate(context, builder, signature, arguments):
-        return _spread(builder, arguments[0])
+        return _broadcast(builder, arguments[0])
 
     return lanes(types.float32), generate
 

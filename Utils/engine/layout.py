@@ -8,9 +8,9 @@ Buffers are flat arrays of float32. Samples are in groups of `LANES`, which are 
 images of zeros, and no sum counts them.
 
     images      stream, y, x                46 x 46: with a border of two zeros
-    responses   stream, y, x, filter        after ReLU; filters of a stream are padded to a multiple of `TILE`
+    activations   stream, y, x, filter        after ReLU; filters of a stream are padded to a multiple of `TILE`
     pooled      y, x, channel               14 x 14; the filters of all streams one after the other, without padding
-    places      as pooled                   which position of its window is the largest: 0 to 8, row by row
+    argmax      as pooled                   which position of its window is the largest: 0 to 8, row by row
     joined      y, x, channel               18 x 18: input of the head's convolution, with a border of two zeros
 
 Sums over the samples of a batch are taken sample by sample, in order. So a result does not depend on `LANES`, and it

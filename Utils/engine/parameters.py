@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from Utils.engine.architecture import EPSILON, HEAD_FILTERS, KERNEL, STREAMS
+from Utils.engine.buffers import Head, Shape
 from Utils.engine.layout import FLAT, padded
-from Utils.engine.steps import Head, Shape
 
 Weights = Mapping[str, Sequence[np.ndarray]]
 
@@ -123,11 +123,11 @@ def moving_statistics(weights: Weights, streams: Sequence[str]) -> np.ndarray:
 
 
 def normalisation(weights: Weights, streams: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Batch normalisation in prediction, as a slope and an offset of each channel: (channels,) float32, both."""
+    """Batch normalisation in prediction, as a scale and an shift of each channel: (channels,) float32, both."""
     gamma, beta = (np.concatenate([weights[f"{name}_norm"][i] for name in streams]) for i in (0, 1))
     mean, variance = moving_statistics(weights, streams)
-    slope = (gamma / np.sqrt(variance.astype(np.float64) + EPSILON)).astype(np.float32)
-    return slope, (beta - mean * slope).astype(np.float32)
+    scale = (gamma / np.sqrt(variance.astype(np.float64) + EPSILON)).astype(np.float32)
+    return scale, (beta - mean * scale).astype(np.float32)
 
 
 def head_of(networks: Sequence[Weights], task: str, n: int) -> Head:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from Utils.engine import cached
+from Utils.engine.buffers import room_for
 from Utils.engine.layout import POOLED, SIDE
 from Utils.engine.parameters import SPOT, Weights, flatten, head_of, normalisation, shape_of
-from Utils.engine.steps import room_for
 
 CHANNELS = ("u", "v", "strain")  # of features, in their order
 
@@ -55,12 +55,12 @@ def stream_outputs(network: Weights, features: np.ndarray, task: str, streams: S
 def _outputs(networks, features, heads, task, streams, streams_result) -> None:
     """Fill the results of `heads`, and `streams_result` unless it is empty."""
     shape = shape_of(networks[0], streams, task)
-    slopes, offsets = (np.array(arrays) for arrays in zip(*(normalisation(w, streams) for w in networks), strict=True))
+    scales, shifts = (np.array(arrays) for arrays in zip(*(normalisation(w, streams) for w in networks), strict=True))
     thetas = np.array([flatten(w, streams, task) for w in networks])
-    signs = np.where(slopes < 0, np.float32(-1), np.float32(1))
+    signs = np.where(scales < 0, np.float32(-1), np.float32(1))
     channels = np.array([CHANNELS.index(name) for name in streams])
     room = room_for(shape, 1, max(head.result.shape[2] for head in heads))
-    cached.outputs(shape, thetas, signs, slopes, offsets, readable(features), channels, heads, streams_result, room)
+    cached.outputs(shape, thetas, signs, scales, shifts, readable(features), channels, heads, streams_result, room)
 
 
 def readable(features: np.ndarray) -> np.ndarray:

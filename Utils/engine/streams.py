@@ -7,7 +7,7 @@ smallest where gamma is negative. For the statistics and for the gradient, all p
 from __future__ import annotations
 
 from Utils.engine.convolution import add_kernel_gradient, correlate
-from Utils.engine.lanes import LANES, fill, fma, load, spread, store, where_equal, where_greater
+from Utils.engine.lanes import LANES, broadcast, fill, fma, load, store, where_equal, where_greater
 from Utils.engine.layout import KERNEL, POOLED, SIDE, STREAM_POOL, WIDE, compiled, f32
 
 
@@ -18,9 +18,32 @@ def relu(x):
     return where_greater(zero, x, zero, x)
 
 
+@compiled(forceinline=True)
+def store_tile(activations, at, step, bias, first, a0, a1, a2, a3, b0, b1, b2, b3):
+    """Add the bias to what `correlate` gives, apply ReLU, and store it.
+
+    The first position goes to `at`, the second `step` floats further on.
+    """
+    c0, c1, c2, c3 = (
+        broadcast(bias, first),
+        broadcast(bias, first + 1),
+        broadcast(bias, first + 2),
+        broadcast(bias, first + 3),
+    )
+    store(activations, at, relu(a0 + c0))
+    store(activations, at + LANES, relu(a1 + c1))
+    store(activations, at + 2 * LANES, relu(a2 + c2))
+    store(activations, at + 3 * LANES, relu(a3 + c3))
+    at += step
+    store(activations, at, relu(b0 + c0))
+    store(activations, at + LANES, relu(b1 + c1))
+    store(activations, at + 2 * LANES, relu(b2 + c2))
+    store(activations, at + 3 * LANES, relu(b3 + c3))
+
+
 @compiled()
-def respond(image, kernel, bias, wide, y, responses, to):
-    """One row of a stream's responses, which are written from `responses[to]` on.
+def convolve_row(image, kernel, bias, wide, y, activations, to):
+    """One row of a stream's activations, which are written from `activations[to]` on.
 
     `image` is that stream's part of `images`; `kernel` (25, wide) and `bias` (wide) are padded with zeros.
     """
@@ -30,34 +53,21 @@ def respond(image, kernel, bias, wide, y, responses, to):
             a0, a1, a2, a3, b0, b1, b2, b3 = correlate(
                 image, start, WIDE * LANES, LANES, KERNEL, kernel, first, wide
             )  # fmt: skip
-            c0, c1, c2, c3 = (
-                spread(bias, first),
-                spread(bias, first + 1),
-                spread(bias, first + 2),
-                spread(bias, first + 3),
-            )
             at = to + (x * wide + first) * LANES
-            store(responses, at, relu(a0 + c0))
-            store(responses, at + LANES, relu(a1 + c1))
-            store(responses, at + 2 * LANES, relu(a2 + c2))
-            store(responses, at + 3 * LANES, relu(a3 + c3))
-            at += wide * LANES
-            store(responses, at, relu(b0 + c0))
-            store(responses, at + LANES, relu(b1 + c1))
-            store(responses, at + 2 * LANES, relu(b2 + c2))
-            store(responses, at + 3 * LANES, relu(b3 + c3))
+            store_tile(activations, at, wide * LANES, bias, first, a0, a1, a2, a3, b0, b1, b2, b3)
 
 
 @compiled()
 def pool(rows, wide, filters, signs, channel, channels, y, pooled):
-    """The largest response of each window (times its sign in `signs`) in one row of windows, for prediction.
+    """The largest activation of each window (times its sign in `signs`) in one row of windows, for prediction.
 
-    `rows` has three rows of responses. `y` is the row of windows; the stream's filters begin at `channel` of `pooled`.
+    `rows` has three rows of activations. `y` is the row of windows. The stream's filters begin at `channel` of
+    `pooled`.
     """
     line = SIDE * wide * LANES
     for x in range(POOLED):
         for f in range(filters):
-            sign = spread(signs, channel + f)
+            sign = broadcast(signs, channel + f)
             at = (x * STREAM_POOL * wide + f) * LANES
             best = load(rows, at) * sign
             for row in range(STREAM_POOL):
@@ -68,35 +78,35 @@ def pool(rows, wide, filters, signs, channel, channels, y, pooled):
 
 
 @compiled()
-def pool_and_sum(rows, wide, filters, signs, channel, channels, y, pooled, places, sums):
+def pool_and_sum(rows, wide, filters, signs, channel, channels, y, pooled, argmax, sums):
     """As `pool`, for training: also which position is the largest, and sums for the statistics.
 
-    `sums` (3, channels) gets in each lane: the first response of the three rows; and over the rows the sum of all
-    responses minus the first one, and the sum of the squares of these.
+    `sums` (3, channels) gets in each lane: the first activation of the three rows; and over the rows the sum of all
+    activations minus the first one, and the sum of the squares of these.
     """
     line = SIDE * wide * LANES
     for f in range(filters):
-        sign = spread(signs, channel + f)
+        sign = broadcast(signs, channel + f)
         first = load(rows, f * LANES)
         total = squares = fill(f32(0))
         for x in range(POOLED):
             at = (x * STREAM_POOL * wide + f) * LANES
             best = load(rows, at) * sign
-            place = fill(f32(0))
+            index = fill(f32(0))
             number = f32(0)
             for row in range(STREAM_POOL):
                 for column in range(STREAM_POOL):
-                    response = load(rows, at + row * line + column * wide * LANES)
-                    value = response * sign
-                    place = where_greater(value, best, fill(number), place)
+                    activation = load(rows, at + row * line + column * wide * LANES)
+                    value = activation * sign
+                    index = where_greater(value, best, fill(number), index)
                     best = where_greater(value, best, value, best)
                     number += f32(1)
-                    shifted = response - first
+                    shifted = activation - first
                     total = total + shifted
                     squares = fma(shifted, shifted, squares)
             to = ((y * POOLED + x) * channels + channel + f) * LANES
             store(pooled, to, best * sign)
-            store(places, to, place)
+            store(argmax, to, index)
         store(sums, (channel + f) * LANES, first)
         store(sums, (channels + channel + f) * LANES, total)
         store(sums, (2 * channels + channel + f) * LANES, squares)
@@ -104,20 +114,20 @@ def pool_and_sum(rows, wide, filters, signs, channel, channels, y, pooled, place
 
 @compiled()
 def add_stream_gradient(
-    image, responses, wide, filters, channel, channels, slopes, places, back, row, kernel_sums, bias_sums
+    image, activations, wide, filters, channel, channels, gradients, argmax, back, row, kernel_sums, bias_sums
 ):
     """Add a stream's part of the gradient, from the gradient of its pooled output, each lane on its own.
 
     Parameters
     ----------
-    image, responses : array
+    image, activations : array
         Those of the stream.
     wide, filters, channel, channels : int
         As above.
-    slopes, places : array
+    gradients, argmax : array
         (14, 14, channels): the gradient of the normalised and pooled output, and from `pool_and_sum`.
     back : array, (4, channels)
-        What batch normalisation does to a gradient: scale, constant, factor of the response, mean of the responses.
+        What batch normalisation does to a gradient: scale, constant, factor of the activation, mean of the activations.
     row : array
         Room for one row of gradients.
     kernel_sums : array, (25, wide)
@@ -130,19 +140,19 @@ def add_stream_gradient(
         line = y * SIDE * wide * LANES
         for f in range(filters):
             c = channel + f
-            scale, constant = spread(back, c), spread(back, channels + c)
-            factor, mean = spread(back, 2 * channels + c), spread(back, 3 * channels + c)
+            scale, constant = broadcast(back, c), broadcast(back, channels + c)
+            factor, mean = broadcast(back, 2 * channels + c), broadcast(back, 3 * channels + c)
             total = load(bias_sums, f * LANES)
             for x in range(SIDE):
                 window = ((y // STREAM_POOL * POOLED + x // STREAM_POOL) * channels + c) * LANES
                 here = fill(number + f32(x % STREAM_POOL))
                 at = (x * wide + f) * LANES
-                response = load(responses, line + at)
-                slope = where_equal(load(places, window), here, load(slopes, window), zero)
-                slope = fma(slope, scale, zero - fma(response - mean, factor, constant))
-                slope = where_greater(response, zero, slope, zero)
-                total = total + slope
-                store(row, at, slope)
+                activation = load(activations, line + at)
+                gradient = where_equal(load(argmax, window), here, load(gradients, window), zero)
+                gradient = fma(gradient, scale, zero - fma(activation - mean, factor, constant))
+                gradient = where_greater(activation, zero, gradient, zero)
+                total = total + gradient
+                store(row, at, gradient)
             store(bias_sums, f * LANES, total)
         for ky in range(KERNEL):
             for f in range(0, pairs, 2):

@@ -8,10 +8,10 @@ import numpy as np
 
 from Utils.engine import cached
 from Utils.engine.architecture import EPSILON, HEAD_DROPOUT, HEAD_L2, MOMENTUM, STREAM_DROPOUT, STREAM_L2
+from Utils.engine.buffers import Constants, room_for
 from Utils.engine.layout import FLAT, POOLED
 from Utils.engine.parameters import RECOG, Weights, flatten, moving_statistics, shape_of, unflatten
 from Utils.engine.prediction import CHANNELS, predict, readable, stream_outputs
-from Utils.engine.steps import Constants, room_for
 
 BETA1, BETA2, ADAM_EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-7)  # Keras's defaults
 CONSTANTS = Constants(

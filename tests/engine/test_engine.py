@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -14,38 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
+from tests.support.engine import CLASSES, digest, features, of_a_small_training, random_weights
 from tests.support.paths import PROJECT
 from Utils.engine import CHANNELS, RECOG, SPOT, cached, initial_weights, predict, train
+from Utils.engine.inputs import draw_masks
 from Utils.engine.lanes import LANES
 from Utils.engine.parameters import flatten, names_of, unflatten
 from Utils.engine.prediction import stream_outputs
-from Utils.engine.steps import draw_masks
 from Utils.engine.training import ADAM_EPSILON, BETA1, BETA2, CONSTANTS, Trainer
 from Utils.networks.backend import seed_keras
 
 WITHOUT_DROPOUT = CONSTANTS._replace(stream_dropout=np.float32(0), head_dropout=np.float32(0))
-CLASSES = 3
-
-
-def features(n: int, seed: int = 0) -> np.ndarray:
-    """Random images. The first is constant, as of frames that do not differ: all positions of a window are equal."""
-    images = np.random.default_rng(seed).random((n, 42, 42, 3), dtype=np.float32)
-    images[0] = 0
-    return images
-
-
-def random_weights(seed: int, streams=CHANNELS) -> dict[str, list[np.ndarray]]:
-    """As after some training: gammas of both signs, biases and means that are not 0."""
-    rng = np.random.default_rng(seed)
-    weights = initial_weights([(SPOT, 1), (RECOG, CLASSES)], rng, streams)
-    for name, arrays in weights.items():
-        if name.endswith("_norm"):
-            arrays[:] = [rng.normal(0, 1, a.shape).astype(np.float32) for a in arrays[:3]] + [
-                rng.uniform(0.2, 1, arrays[3].shape).astype(np.float32)
-            ]
-        else:
-            arrays[1] = rng.normal(0, 0.1, arrays[1].shape).astype(np.float32)
-    return weights
 
 
 # Keras's plain layers, in double precision
@@ -250,11 +228,6 @@ def of_a_training(batch_size: int = 32, seed: int = 1):
     return spotting, recognition, predict([recognition], images, [SPOT, RECOG])
 
 
-def digest(*groups) -> str:
-    layers = [arrays for group in groups for arrays in (group.values() if isinstance(group, dict) else group)]
-    return hashlib.sha256(b"".join(array.tobytes() for arrays in layers for array in arrays)).hexdigest()[:16]
-
-
 def test_a_training_has_the_same_bytes_on_all_processors():
     """Recorded with vectors of 8 and of 16 numbers. A change in any rounding shows here."""
     assert digest(*of_a_training()) == "d23bebd34414441c"
@@ -357,15 +330,8 @@ def test_arrays_of_other_shapes_are_refused():
     assert [output.shape for output in predict([weights], features(1)[:0], [SPOT, RECOG])] == [(1, 0, 1), (1, 0, 3)]
 
 
-def of_a_small_training():
-    weights, images = random_weights(4), features(9)
-    classes = np.eye(CLASSES, dtype=np.float32)[np.arange(9) % CLASSES]
-    trained, _ = train(weights, RECOG, images, classes, learning_rate=1e-3, batch_size=9, epochs=1, seed=3)
-    return trained, predict([trained], images, [SPOT, RECOG])
-
-
 SMALL = """
-from tests.engine.test_engine import digest, of_a_small_training
+from tests.support.engine import digest, of_a_small_training
 from Utils.engine import compile_engine
 compile_engine(lambda line: print("said:", line))
 print(digest(*of_a_small_training()))
