@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from load_images import read_crop, read_crops
+from Utils.engine import CHANNELS
 from Utils.errors import InputError
 from Utils.faces.landmarks import landmark_model, predict_landmarks
 from Utils.faces.rectangles import CROP_SIZE
@@ -27,7 +28,6 @@ from Utils.work.cache import atomic_folder, file_hash, files_fingerprint, key_of
 from Utils.work.parallel import Workers, run_units
 
 FEATURE_SIZE = 42  # pixels; the upper half shows brows and eyes, the lower half the mouth
-CHANNELS = ("u", "v", "strain")  # their names, which are those of the networks' streams
 N_CHANNELS = len(CHANNELS)
 MARGIN = 12  # pixels around the landmarks of a region
 FEATURE_VERSION = 1  # part of the features' keys: raise it when the features change

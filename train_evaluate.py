@@ -23,7 +23,7 @@ from prepare_training import (
 )
 from training_utils import MEAN_SPOTTING, SpottingMethod, VideoScores, annotated_expressions, predict_expressions
 from Utils.datasets.table import Dataset
-from Utils.engine import ENGINE_VERSION, RECOG, SPOT, compile_engine, initial_weights, train
+from Utils.engine import ENGINE_VERSION, RECOG, SPOT, compile_engine, initial_weights, new_heads, train
 from Utils.errors import InputError
 from Utils.evaluation.evaluate import compare
 from Utils.evaluation.kinds import by_kind, spotting_only, without_mae
@@ -378,9 +378,8 @@ def train_fold(job: FoldJob, streams: Sequence[str] = CHANNELS, from_scratch: bo
     tested = [s for s in job.samples if s.video in job.fold.test] if h.validate else []
     held_out_images, held_out_classes = recognition_training_set(tested, job.features)
     one_hot = np.eye(job.n_classes, dtype=np.float32)
-    new = initial_weights([(RECOG, job.n_classes)], drawn, streams)
-    if not from_scratch:
-        new |= {name: arrays for name, arrays in weights.items() if name in new}  # the streams, which are frozen
+    head = [(RECOG, job.n_classes)]
+    new = initial_weights(head, drawn, streams) if from_scratch else new_heads(weights, head, drawn, streams)
     weights, log = train(
         new, RECOG, images, one_hot[classes],
         (held_out_images, one_hot[held_out_classes]) if len(held_out_classes) else None,

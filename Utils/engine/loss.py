@@ -7,6 +7,8 @@ import math
 from Utils.engine.lanes import LANES
 from Utils.engine.layout import HEAD_FILTERS, TAPS, compiled, f32, f64
 
+LEAST_PROBABILITY = 1e-30  # of a class: the logarithm of 0 is not finite
+
 
 @compiled()
 def classify(outputs, n_outputs, lane):
@@ -40,7 +42,7 @@ def loss_of_group(outputs, shape, targets, first, samples, batch):
                     best = o
                 if targets[first + lane, o] > targets[first + lane, wanted]:
                     wanted = o
-            loss -= math.log(max(f64(outputs[wanted * LANES + lane]), 1e-30))
+            loss -= math.log(max(f64(outputs[wanted * LANES + lane]), LEAST_PROBABILITY))
             metric += f64(1) if best == wanted else f64(0)
             for o in range(shape.outputs):
                 difference = outputs[o * LANES + lane] - targets[first + lane, o]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from Utils.engine.architecture import EPSILON, HEAD_FILTERS, KERNEL, STREAMS
+from Utils.engine.architecture import CHANNELS, EPSILON, HEAD_FILTERS, KERNEL, STREAMS
 from Utils.engine.buffers import Head, Shape
 from Utils.engine.layout import FLAT, padded
 
@@ -21,9 +21,7 @@ Weights = Mapping[str, Sequence[np.ndarray]]
 SPOT, RECOG = "spot", "recog"  # the tasks
 
 
-def shapes_of(
-    heads: Iterable[tuple[str, int]], streams: Sequence[str] = tuple(STREAMS)
-) -> dict[str, list[tuple[int, ...]]]:
+def shapes_of(heads: Iterable[tuple[str, int]], streams: Sequence[str] = CHANNELS) -> dict[str, list[tuple[int, ...]]]:
     """Name of a layer -> the shapes of its arrays, of a network with these streams.
 
     `heads` are pairs (task, number of outputs).
@@ -41,7 +39,7 @@ def shapes_of(
 
 
 def initial_weights(
-    heads: Iterable[tuple[str, int]], rng: np.random.Generator, streams: Sequence[str] = tuple(STREAMS)
+    heads: Iterable[tuple[str, int]], rng: np.random.Generator, streams: Sequence[str] = CHANNELS
 ) -> dict[str, list[np.ndarray]]:
     """New weights, as Keras's layers have them by default.
 
@@ -58,6 +56,14 @@ def initial_weights(
             limit = np.sqrt(6 / (positions * (kernel[-2] + kernel[-1])))
             weights[name] = [rng.uniform(-limit, limit, kernel).astype(np.float32), np.zeros(bias, np.float32)]
     return weights
+
+
+def new_heads(
+    trained: Weights, heads: Iterable[tuple[str, int]], rng: np.random.Generator, streams: Sequence[str] = CHANNELS
+) -> dict[str, list[np.ndarray]]:
+    """The streams of a trained network, with new heads: see `initial_weights`."""
+    new = initial_weights(heads, rng, streams)
+    return {name: trained[name] if name in shapes_of([], streams) else arrays for name, arrays in new.items()}
 
 
 def names_of(streams: Sequence[str], task: str) -> list[tuple[str, int]]:
@@ -123,7 +129,7 @@ def moving_statistics(weights: Weights, streams: Sequence[str]) -> np.ndarray:
 
 
 def normalisation(weights: Weights, streams: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Batch normalisation in prediction, as a scale and an shift of each channel: (channels,) float32, both."""
+    """Batch normalisation in prediction, as a scale and a shift of each channel: (channels,) float32, both."""
     gamma, beta = (np.concatenate([weights[f"{name}_norm"][i] for name in streams]) for i in (0, 1))
     mean, variance = moving_statistics(weights, streams)
     scale = (gamma / np.sqrt(variance.astype(np.float64) + EPSILON)).astype(np.float32)

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from Utils.engine import cached
+from Utils.engine.architecture import CHANNELS
 from Utils.engine.buffers import room_for
 from Utils.engine.layout import POOLED, SIDE
 from Utils.engine.parameters import SPOT, Weights, flatten, head_of, normalisation, shape_of
-
-CHANNELS = ("u", "v", "strain")  # of features, in their order
 
 
 def predict(

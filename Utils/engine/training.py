@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from Utils.engine import cached
-from Utils.engine.architecture import EPSILON, HEAD_DROPOUT, HEAD_L2, MOMENTUM, STREAM_DROPOUT, STREAM_L2
+from Utils.engine.architecture import CHANNELS, EPSILON, HEAD_DROPOUT, HEAD_L2, MOMENTUM, STREAM_DROPOUT, STREAM_L2
 from Utils.engine.buffers import Constants, room_for
 from Utils.engine.layout import FLAT, POOLED
+from Utils.engine.loss import LEAST_PROBABILITY
 from Utils.engine.parameters import RECOG, Weights, flatten, moving_statistics, shape_of, unflatten
-from Utils.engine.prediction import CHANNELS, predict, readable, stream_outputs
+from Utils.engine.prediction import predict, readable, stream_outputs
 
 BETA1, BETA2, ADAM_EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-7)  # Keras's defaults
 CONSTANTS = Constants(
@@ -190,7 +191,7 @@ def _evaluate(
     """The loss with regularisation of what is trained, and the metric, of samples."""
     outputs = predict([weights], features, [task], streams)[0][0].astype(np.float64)
     if task == RECOG:
-        losses = -np.log(np.maximum((outputs * targets).sum(axis=1), 1e-30))
+        losses = -np.log(np.maximum((outputs * targets).sum(axis=1), LEAST_PROBABILITY))
         metric = (outputs.argmax(axis=1) == targets.argmax(axis=1)).mean()
     else:
         losses, metric = (outputs - targets)[:, 0] ** 2, np.abs(outputs - targets).mean()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from train_evaluate import INITIAL
-from Utils.engine import RECOG, SPOT, initial_weights, train
+from Utils.engine import RECOG, SPOT, initial_weights, new_heads, train
 from Utils.networks.mean import MeanNetwork, joined
 from Utils.synth_run.clips import ClipData
 
@@ -58,8 +58,7 @@ def train_networks(
     first = initial_weights([(SPOT, 1)], drawn)
     spotting, _ = train(first, SPOT, features, labels[:, np.newaxis], epochs=epochs[0], **common)
     images, classes = recognition_set
-    new = initial_weights([(RECOG, n_classes)], drawn)
-    new |= {name: arrays for name, arrays in spotting.items() if name in new}  # the streams, which are frozen
+    new = new_heads(spotting, [(RECOG, n_classes)], drawn)
     targets = np.eye(n_classes, dtype=np.float32)[classes]
     recognition, _ = train(new, RECOG, images, targets, epochs=epochs[1], frozen=True, **common)
     return MeanNetwork(spotting, (SPOT,)), MeanNetwork(recognition, (RECOG,))

@@ -51,7 +51,7 @@ from training_utils import (  # noqa: E402
     smooth_scores,
 )
 from Utils.datasets.table import DATASETS  # noqa: E402
-from Utils.engine import RECOG, initial_weights, train  # noqa: E402
+from Utils.engine import RECOG, new_heads, train  # noqa: E402
 from Utils.evaluation.evaluate import evaluate  # noqa: E402
 from Utils.evaluation.metrics import (  # noqa: E402
     AP_THRESHOLDS,
@@ -247,9 +247,8 @@ def heads_evaluated(
 
 def _with_new_head(demo: Demo, fold: Fold, samples, weights, seed: int) -> dict[int, np.ndarray]:
     """Train a fold's recognition head as `train_evaluate.train_fold` does, and predict the fold's videos."""
-    streams = read_fold(weights, len(CLASSES)).weights
-    new = initial_weights([(RECOG, len(CLASSES))], np.random.default_rng(seed))
-    new |= {name: arrays for name, arrays in streams.items() if name in new and not name.startswith(RECOG)}
+    loaded = read_fold(weights, len(CLASSES)).weights
+    new = new_heads(loaded, [(RECOG, len(CLASSES))], np.random.default_rng(seed))
     images, classes = recognition_training_set(samples, demo.features)
     trained, _ = train(
         new, RECOG, images, np.eye(len(CLASSES), dtype=np.float32)[classes],
