@@ -10,6 +10,6 @@ from Utils.engine.ready import ENGINE_VERSION, compile_engine
 from Utils.engine.training import train
 
 __all__ = [
-    "CHANNELS", "ENGINE_VERSION", "RECOG", "SPOT", "compile_engine", "initial_weights", "new_heads", "predict", "shapes_of",
-    "train",
+    "CHANNELS", "ENGINE_VERSION", "RECOG", "SPOT", "compile_engine", "initial_weights", "new_heads", "predict",
+    "shapes_of", "train",
 ]  # fmt: skip
