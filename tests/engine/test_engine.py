@@ -110,7 +110,7 @@ def masks_of(seed: int, batch: int, channels: int) -> list[np.ndarray]:
     return [masks[0].reshape(batch, 14, 14, channels), masks[1]]
 
 
-@pytest.mark.parametrize("batch", [2 * LANES, LANES + 3, 5])
+@pytest.mark.parametrize("batch", [32, 19, 11, 5])
 @pytest.mark.parametrize(
     ("task", "frozen", "streams"),
     [
@@ -119,9 +119,14 @@ def masks_of(seed: int, batch: int, channels: int) -> list[np.ndarray]:
     ],
 )  # fmt: skip
 def test_gradients_are_those_of_keras(keras, task, frozen, streams, batch):
-    """With the same masks of the dropout; they differ by less than 1e-5 of the largest."""
+    """With the same masks of the dropout; they differ by less than 1e-5 of the largest.
+
+    The batches are the same on every machine: some fill vectors of 8 or 16 samples, some do not. No maximum of a
+    pooling may be a tie at single precision, since then another position gets the gradient: seed 0 has one (a gap of
+    8e-8). With seeds 1 to 7 the largest difference is 1.4e-5; that of Keras in single precision is 1.9e-4.
+    """
     weights, images = random_weights(2, streams), features(40)
-    indices = np.random.default_rng(0).permutation(40)[:batch]
+    indices = np.random.default_rng(3).permutation(40)[:batch]
     rng = np.random.default_rng(1)
     targets = np.eye(CLASSES)[rng.integers(0, CLASSES, batch)] if task == RECOG else rng.random((batch, 1))
     targets = targets.astype(np.float32)
