@@ -26,14 +26,14 @@ from load_images import find_videos
 from prepare_training import average_half_length
 from tests.support.command_line import QUICK, command_line
 from tests.support.paths import GOLDEN, TESTS
-from tests.support.quicker import compile_once, folder_in_memory, remembered
+from tests.support.quicker import compile_once, folder_in_memory, planned_once, remembered
 from tests.support.shared import made_once
 from Utils.datasets.table import DATASETS, Dataset
 from Utils.parsing import parse_settings
 from Utils.records import Expression, Video
 from Utils.settings import Settings
 from Utils.synthetic.clips import ClipSettings
-from Utils.synthetic.dataset import generate
+from Utils.synthetic.dataset import generate, make_demo
 
 # The tests start some two hundred processes. Without this, each compiles the project's files again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -100,9 +100,10 @@ def golden() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _each_flow_is_computed_once():
-    """In the processes of the tests; those that they start compute all of theirs."""
+    """In the processes of the tests; those that they start compute all of theirs. DEMO is planned once as well."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feature_extraction, "tvl1_flow", remembered(feature_extraction.tvl1_flow))
+        patch.setattr("Utils.dataset_run.data.make_demo", planned_once(make_demo))
         yield
 
 

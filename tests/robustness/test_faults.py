@@ -26,6 +26,7 @@ from load_excel import load_annotations, match_expressions
 from load_images import find_videos
 from tests.support import faults
 from tests.support.faults import BROKEN_DISK, DISK_FULL, GONE_DISK, RUN, command, once, results, scratch_in, watched
+from tests.support.forks import forks
 from Utils.datasets.table import DATASETS
 from Utils.work.cache import LEFT_AFTER, atomic_folder, remove_leftovers, scratch_prefix
 
@@ -119,7 +120,7 @@ def test_a_fault_of_the_disk_at_every_write(kind, undisturbed, new_place):
 @posix
 def test_a_kill_at_every_fifth_write(undisturbed, new_place):
     _, requests, expected = undisturbed
-    context = faults.forks()
+    context = forks()
     for n in faults.places(requests)[::5]:
         root, what = new_place(), ("killed", n, requests[n - 1])
         process = context.Process(target=faults.in_a_child, args=(root, RUN, n))

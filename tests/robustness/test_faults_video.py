@@ -17,6 +17,7 @@ import pytest
 from tests.support import faults
 from tests.support.eaf_files import without_date
 from tests.support.faults import BROKEN_DISK, DISK_FULL, GONE_DISK, command, scratch_in, watched
+from tests.support.forks import forks
 from tests.support.video_clips import numbered, write_video
 
 SAME = ("expressions.csv", "candidates.csv", "frames.csv", "predictions.csv", "overlay.mp4")
@@ -116,7 +117,7 @@ def test_a_fault_of_the_disk_at_every_write(kind, video, undisturbed, out):
 @posix
 def test_a_kill_at_every_write(video, undisturbed, out):
     requests, expected, kept = undisturbed
-    context = faults.forks()
+    context = forks()
     for n in range(1, len(requests) + 1):
         folder, what = out(), ("killed", n, requests[n - 1])
         flags = flags_for(video, folder)

@@ -1,13 +1,11 @@
 """Runs that are killed and started again, settings that change, two runs at once, trainings that diverge.
 
-Runs are real processes with the real `main.main`. They are forked from a process that has already loaded the libraries,
-because loading them takes longer than what is killed here.
+Runs are real processes with the real `main.main` (tests/support/forks.py).
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import random
 import re
@@ -29,15 +27,14 @@ import feature_extraction
 import main
 import train_evaluate
 import Utils.dataset_run.folder
+import Utils.work.parallel
+from tests.support.forks import forks
 from tests.support.quicker import tables_only
 from Utils.datasets.table import DATASETS
-from Utils.faces.landmarks import detect_faces, predict_landmarks
 from Utils.synthetic.clips import ClipSettings
 from Utils.synthetic.dataset import generate
-from Utils.tvl1 import compile_kernel
 
 QUICK = ("--train", "True", "--epochs_spot", "1", "--epochs_recog", "2")
-LOAD = "MEAN_TEST_LOADS_MODELS"  # set in the environment of the process that forks the runs
 SMALL = ClipSettings(frames=45, size=(160, 120), n_me=(1, 1), n_macro=(0, 0), n_speech=(0, 0))
 
 posix = pytest.mark.skipif(os.name != "posix", reason="SIGKILL and fork are POSIX's")
@@ -62,26 +59,6 @@ def workplace(small_demo, tmp_path, monkeypatch) -> Path:
 # Runs in processes
 
 
-@pytest.fixture(scope="module")
-def forks():
-    """The context of a process that has loaded everything and forks the runs."""
-    context = multiprocessing.get_context("forkserver")
-    root = Path(main.__file__).parent
-    context.set_forkserver_preload([__name__])
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PYTHONPATH", os.pathsep.join([str(root), str(root / "tests")]), prepend=os.pathsep)
-        environment.setenv(LOAD, "1")
-        context.Process(target=int).start()
-    return context
-
-
-if os.environ.pop(LOAD, None):  # once, so that the runs need not
-    feature_extraction._landmark_model_hash()
-    predict_landmarks(np.zeros((128, 128), np.uint8))
-    detect_faces(np.zeros((128, 128, 3), np.uint8))
-    compile_kernel(lambda text: None)
-
-
 def no_pictures() -> None:
     """In a forked process: neither figures nor report are made."""
     tables_only(pytest.MonkeyPatch())
@@ -100,13 +77,13 @@ def run_here(folder: Path, flags: tuple[str, ...], before: Callable[[], None] | 
 
 
 @pytest.fixture
-def start(forks):
+def start():
     """`start(folder, *flags)`: a run in a process group of its own; what still runs at the end is killed."""
     started = []
 
     def run(folder: Path, *flags: str, before: Callable[[], None] | None = None):
         flags = flags if "--workers" in flags else (*flags, "--workers", "1")
-        process = forks.Process(target=run_here, args=(folder, flags, before))
+        process = forks().Process(target=run_here, args=(folder, flags, before))
         process.start()
         started.append(process)
         return process
@@ -132,11 +109,11 @@ def results(run: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def begun(small_demo, tmp_path_factory, forks):
+def begun(small_demo, tmp_path_factory):
     """A folder in which the small DEMO is being trained by a run that nothing disturbs, and its process."""
     folder = tmp_path_factory.mktemp("undisturbed")
     shutil.copytree(small_demo, folder / "data", copy_function=os.link)
-    process = forks.Process(target=run_here, args=(folder, (*QUICK, "--workers", "1"), no_pictures))
+    process = forks().Process(target=run_here, args=(folder, (*QUICK, "--workers", "1"), no_pictures))
     process.start()
     return folder, process
 
@@ -164,9 +141,9 @@ class Stage(NamedTuple):
 
 STAGES = {
     "crop": Stage(re.compile(r"data/DEMO/[^/]+/[^/]+/[^/]+"), 0.04, 5, "data/DEMO/rawpic_crop/s17"),
-    "features": Stage(re.compile(r"cache/DEMO/features/.+"), 1.3, 6, "cache/DEMO/features/s17"),
-    "fold": Stage(re.compile(r"cache/DEMO/folds/.+"), 3.0, 5, "cache/DEMO/folds/all"),
-    "run folder": Stage(re.compile(r"runs/[^/]+"), 1.2, 4, "runs/none"),
+    "features": Stage(re.compile(r"cache/DEMO/features/.+"), 0.6, 6, "cache/DEMO/features/s17"),
+    "fold": Stage(re.compile(r"cache/DEMO/folds/.+"), 0.5, 5, "cache/DEMO/folds/all"),
+    "run folder": Stage(re.compile(r"runs/[^/]+"), 1.0, 4, "runs/none"),
 }
 
 
@@ -286,7 +263,10 @@ def test_losses_beyond_all_numbers_do_not_end_a_run(undisturbed, workplace, star
 
 @pytest.fixture
 def computed(monkeypatch):
-    """What is computed: sets of (stage, unit). What the units compute is made up, except crops."""
+    """What is computed: sets of (stage, unit). What the units compute is made up, except crops.
+
+    With several workers units run in this process, too: what other processes compute could not be seen.
+    """
     done: set[tuple[str, str]] = set()
     write_crops = face_crop._write_crops
 
@@ -308,6 +288,11 @@ def computed(monkeypatch):
             np.save(folder / f"scores-{i}.npy", np.linspace(0, 1, job.features[video].n_features, dtype=np.float32))
         return {"held_out": job.fold.held_out, "recognised": False, "history": {"spot_loss": [1.0]}}
 
+    def in_this_process(function, numbered, count):
+        assert count > 1
+        yield from ((number, function(unit), 0) for number, unit in numbered)
+
+    monkeypatch.setattr(Utils.work.parallel, "_in_processes", in_this_process)
     monkeypatch.setattr(face_crop, "_write_crops", crops)
     monkeypatch.setattr(feature_extraction, "_write_spotting_features", spotting)
     monkeypatch.setattr(feature_extraction, "recognition_features", recognition)

@@ -41,7 +41,6 @@ from tests.support.quicker import without_kernel
 from tests.support.verifiers import made_up_verifier
 from Utils.own_video.face_tracks import Segment, Track, Tracking
 from Utils.own_video.scoring import face_scores
-from Utils.settings import PROJECT
 from Utils.work.arrays import write_array
 from Utils.work.cache import SCRATCH, atomic_file
 
@@ -329,16 +328,3 @@ def results(root: Path) -> dict[str, bytes]:
     files = {str(p.relative_to(run)): p for p in run.rglob("*") if p.is_file()}
     files |= {str(p.relative_to(root)): p for p in (root / "w").rglob("*") if p.is_file() and not is_scratch(p)}
     return {n: b"" if n == "settings.json" or "tfevents" in n else p.read_bytes() for n, p in files.items()}
-
-
-def forks():
-    """The context of a process that has loaded this module and forks the runs that are killed."""
-    import multiprocessing
-
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    with pytest.MonkeyPatch.context() as environment:
-        paths = os.pathsep.join([str(PROJECT), str(PROJECT / "tests")])
-        environment.setenv("PYTHONPATH", paths, prepend=os.pathsep)
-        context.Process(target=int).start()
-    return context

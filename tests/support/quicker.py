@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ import Utils.dataset_run.data
 import Utils.dataset_run.folder
 import Utils.own_video.command
 from tests.support.paths import PROJECT
+from Utils.synthetic import dataset
+from Utils.work.parallel import Workers
 
 KEPT_FLOWS = 1500  # of 131 KB
 MEMORY = Path("/dev/shm")  # where Linux has files that are in memory
@@ -47,6 +50,19 @@ def remembered(flow: Callable, limit: int = KEPT_FLOWS) -> Callable:
         return found.copy()
 
     return look_up
+
+
+def planned_once(make_demo: Callable) -> Callable:
+    """`make_demo` with plans of DEMO that are made only once. They depend on nothing (test_synthetic.py)."""
+    plans = {name: cache(getattr(dataset, name)) for name in ("plan", "plan_demo")}
+
+    def make(root: Path, workers: Workers | int) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, plan in plans.items():
+                patch.setattr(dataset, name, plan)
+            make_demo(root, workers)
+
+    return make
 
 
 def compile_once() -> None:
