@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from Utils.engine.lanes import LANES
 from Utils.engine.layout import FLAT, HEAD_FILTERS, POOLED, SIDE, TAPS, WIDE, WIDE_POOLED, padded
+from Utils.work.lanes import LANES
 
 
 class Shape(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from Utils.engine import steps
-from Utils.engine.lanes import LANES
 from Utils.work.compiling import cached, checksum_of_sources
+from Utils.work.lanes import LANES
 
 
 def make(checksum):

@@ -6,8 +6,8 @@ of them, called `terms` (and times `LANES` in floats).
 
 from __future__ import annotations
 
-from Utils.engine.lanes import LANES, broadcast, fill, fma, load, store
 from Utils.engine.layout import KERNEL, compiled, f32
+from Utils.work.lanes import LANES, broadcast, fill, fma, load, store
 
 
 @compiled(forceinline=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from Utils.engine.convolution import add_kernel_gradient, correlate
-from Utils.engine.lanes import LANES, broadcast, fill, fma, load, store, where_equal, where_greater
 from Utils.engine.layout import (
     BORDER,
     FLAT,
@@ -17,6 +16,7 @@ from Utils.engine.layout import (
     f32,
 )
 from Utils.engine.streams import store_tile
+from Utils.work.lanes import LANES, broadcast, fill, fma, load, store, where_equal, where_greater
 
 GRADIENT_ROW = WIDE_POOLED * HEAD_FILTERS * LANES  # floats of a row of the convolution's gradients, with its border
 

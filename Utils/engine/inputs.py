@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from Utils.engine.lanes import LANES
 from Utils.engine.layout import BORDER, HEAD_FILTERS, KERNEL, POOLED, SIDE, TAPS, WIDE, compiled, f32, padded
+from Utils.work.lanes import LANES
 
 IMAGE = WIDE * WIDE * LANES  # floats of an image, with its border
 RANDOM_NUMBERS = 2**16  # that a mask is drawn from

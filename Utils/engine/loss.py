@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from Utils.engine.lanes import LANES
 from Utils.engine.layout import HEAD_FILTERS, TAPS, compiled, f32, f64
+from Utils.work.lanes import LANES
 
 LEAST_PROBABILITY = 1e-30  # of a class: the logarithm of 0 is not finite
 

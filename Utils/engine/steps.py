@@ -19,7 +19,6 @@ from Utils.engine.head import (
     gradient_of_joined,
 )
 from Utils.engine.inputs import IMAGE, draw_masks, pad_kernels, take_images, take_pooled, turn_head_kernel
-from Utils.engine.lanes import LANES, broadcast, fma, load, store
 from Utils.engine.layout import (
     BORDER,
     FLAT,
@@ -36,6 +35,7 @@ from Utils.engine.layout import (
 )
 from Utils.engine.loss import classify, loss_of_group, regularise
 from Utils.engine.streams import add_stream_gradient, convolve_row, pool, pool_and_sum
+from Utils.work.lanes import LANES, broadcast, fma, load, store
 
 
 @compiled(inline="always")

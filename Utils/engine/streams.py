@@ -7,8 +7,8 @@ smallest where gamma is negative. For the statistics and for the gradient, all p
 from __future__ import annotations
 
 from Utils.engine.convolution import add_kernel_gradient, correlate
-from Utils.engine.lanes import LANES, broadcast, fill, fma, load, store, where_equal, where_greater
 from Utils.engine.layout import KERNEL, POOLED, SIDE, STREAM_POOL, WIDE, compiled, f32
+from Utils.work.lanes import LANES, broadcast, fill, fma, load, store, where_equal, where_greater
 
 
 @compiled(forceinline=True)

@@ -1,15 +1,16 @@
-"""The inner iterations: in each, the thresholding step (u) and the dual step (p), in place, in one sweep."""
+"""The inner iterations: in each, the thresholding step (u) and the dual step (p), in place, in one sweep.
+
+Everything is computed for `LANES` neighbouring pixels of a row side by side.
+"""
 
 import numpy as np
 
 from Utils.tvl1.layout import (
     CHANGE,
     GRADIENT_FLOOR,
+    HALF,
     INNER_ITERATIONS,
     LAMBDA_THETA,
-    LINE,
-    LINE2,
-    MINUS_LAMBDA_THETA,
     ONE,
     ONE_LEFT,
     ONE_RIGHT,
@@ -20,6 +21,7 @@ from Utils.tvl1.layout import (
     RHO,
     ROW,
     TAU_THETA,
+    THE_LANES,
     THETA,
     U1,
     U2,
@@ -29,84 +31,135 @@ from Utils.tvl1.layout import (
     compiled,
     f32,
     f64,
-    fma,
+    u64,
 )
+from Utils.work.lanes import LANES, any_differ, fill, fma, inverse_root, load, store, where_greater
 
 # Share of the threshold within which the change is summed again, in the original's order: see `iterate`
 NEAR_THRESHOLD = 2e-3
-OVER_HALF_UNIT = f32(2**-24 + 2**-47)  # times x: a bit more than half the distance from x to the next float32 number
-UNCERTAIN = f32(2**-16)  # see `quick_norm`
+TINY = f32(2**-90)  # a smaller squared norm is taken for this one: see `quick_norm`
+A_BIT_MORE, A_BIT_LESS = f32(1 + 2**-16), f32(1 - 2**-16)
 
 
-@compiled()
-def update_flow_columns(rows, row, width):
-    """Update u in one row: the thresholding step v(u), with three cases for rho, then u = v + theta div p.
+@compiled(forceinline=True)
+def update_flow(rows, i, is_first, first_lane):
+    """Update u at `LANES` pixels: the thresholding step v(u), with three cases for rho, then u = v + theta div p.
 
-    The result for column 0 can be wrong in its last bit. `update_flow_row` corrects it.
+    The original sums the divergence of column 0 in another order than that of the other columns. `first_lane` is 1 for
+    this column, else 0; it is used if the pixels are the first of a row (`is_first`).
+
+    Returns
+    -------
+    lanes
+        The squared change of u.
     """
-    above = row - ROW
-    for x in range(width):
-        i = row + x
-        wx = rows[i + WARPED_X]
-        wy = rows[i + WARPED_Y]
-        u1 = rows[i + U1]
-        u2 = rows[i + U2]
-        rho = rows[i + RHO] + (wx * u1 + wy * u2)
-        squared = wx * wx + wy * wy
-        limit = LAMBDA_THETA * squared
-        quotient = -rho / squared
-        step = quotient if squared > GRADIENT_FLOOR else ZERO
-        step = MINUS_LAMBDA_THETA if rho > limit else step
-        step = LAMBDA_THETA if rho < -limit else step
-        div1 = (rows[i + P11] - rows[i + P11 - ONE_LEFT]) + (rows[i + P12] - rows[above + x + P12])
-        div2 = (rows[i + P21] - rows[i + P21 - ONE_LEFT]) + (rows[i + P22] - rows[above + x + P22])
-        new1 = (u1 + step * wx) + THETA * div1
-        new2 = (u2 + step * wy) + THETA * div2
-        change1 = new1 - u1
-        change2 = new2 - u2
-        rows[i + CHANGE] = change1 * change1 + change2 * change2
-        rows[i + U1] = new1
-        rows[i + U2] = new2
-
-
-@compiled(fastmath=True)
-def estimate_change(rows, row, width):
-    """Sum of the squared changes in one row, added in any order. It is an estimate: see `iterate`."""
-    total = f64(0)
-    for x in range(width):
-        total += f64(rows[row + CHANGE + x])
-    return total
-
-
-@compiled()
-def update_flow_row(rows, row, width):
-    """Update u in one row; returns the estimate of its change.
-
-    The original sums the divergence of column 0 in another order than that of the other columns. So column 0 is
-    computed apart, and written over the result of the vectorised loop.
-    """
-    above = row - ROW
-    wx = rows[row + WARPED_X]
-    wy = rows[row + WARPED_Y]
-    u1 = rows[row + U1]
-    u2 = rows[row + U2]
-    rho = rows[row + RHO] + (wx * u1 + wy * u2)
+    zero = fill(ZERO)
+    wx = load(rows, i + WARPED_X)
+    wy = load(rows, i + WARPED_Y)
+    u1 = load(rows, i + U1)
+    u2 = load(rows, i + U2)
+    rho = load(rows, i + RHO) + (wx * u1 + wy * u2)
     squared = wx * wx + wy * wy
-    limit = LAMBDA_THETA * squared
-    step = -rho / squared if squared > GRADIENT_FLOOR else ZERO
-    step = MINUS_LAMBDA_THETA if rho > limit else step
-    step = LAMBDA_THETA if rho < -limit else step
-    div1 = (rows[row + P11] + rows[row + P12]) - rows[above + P12]
-    div2 = (rows[row + P21] + rows[row + P22]) - rows[above + P22]
-    new1 = (u1 + step * wx) + THETA * div1
-    new2 = (u2 + step * wy) + THETA * div2
+    limit = fill(LAMBDA_THETA) * squared
+    step = where_greater(squared, fill(GRADIENT_FLOOR), rho / squared, zero)
+    step = where_greater(rho, limit, fill(LAMBDA_THETA), step)
+    step = where_greater(-limit, rho, fill(-LAMBDA_THETA), step)
+    p11, p12 = load(rows, i + P11), load(rows, i + P12)
+    p21, p22 = load(rows, i + P21), load(rows, i + P22)
+    above12, above22 = load(rows, i + P12 - ROW), load(rows, i + P22 - ROW)
+    div1 = (p11 - load(rows, i + P11 - ONE_LEFT)) + (p12 - above12)
+    div2 = (p21 - load(rows, i + P21 - ONE_LEFT)) + (p22 - above22)
+    if is_first:
+        div1 = where_greater(first_lane, zero, (p11 + p12) - above12, div1)
+        div2 = where_greater(first_lane, zero, (p21 + p22) - above22, div2)
+    new1 = (u1 - step * wx) + fill(THETA) * div1
+    new2 = (u2 - step * wy) + fill(THETA) * div2
     change1 = new1 - u1
     change2 = new2 - u2
-    update_flow_columns(rows, row, width)
-    rows[row + CHANGE] = change1 * change1 + change2 * change2
-    rows[row + U1] = new1
-    rows[row + U2] = new2
-    return estimate_change(rows, row, width)
+    change = change1 * change1 + change2 * change2
+    store(rows, i + CHANGE, change)
+    store(rows, i + U1, new1)
+    store(rows, i + U2, new2)
+    return change
+
+
+@compiled(forceinline=True)
+def smaller_first(a, b):
+    return where_greater(a, b, b, a), where_greater(a, b, a, b)
+
+
+@compiled(forceinline=True)
+def quick_norm(dx, dy):
+    """|(dx, dy)|, rounded as the original rounds it: in float64, then to float32.
+
+    Two results are returned. If they are equal, they are right.
+
+    A float64 root takes four times as long. `high + low` is dx^2 + dy^2 with a relative error of less than 2^-44.
+    `root` is nearly the root of `high`, from an estimate of 1 / root and one step of Newton's method. The whole sum
+    minus root^2, times `half_inverse`, is what is missing to the exact norm. Where the norm is about halfway between
+    two float32 numbers, `missing` has a relative error of less than 2^-18, which includes the second rounding of the
+    original. So if the norm is rounded to the same number with a bit more of it (2^-16) and with a bit less, this
+    number is right.
+
+    If dx^2 + dy^2 is below 2^-80, float32 is too coarse for `low`. That does no harm, because 1 + tau/theta |grad u| is
+    then 1 with any small number. `TINY` keeps the inverse finite.
+    """
+    square_x = dx * dx
+    square_y = dy * dy
+    high = square_x + square_y
+    low = fma(dx, dx, -square_x) + fma(dy, dy, -square_y)
+    smaller, larger = smaller_first(square_x, square_y)
+    low = low + (smaller - (high - larger))
+    high = where_greater(high, fill(TINY), high, fill(TINY))
+    inverse = inverse_root(high)
+    root = high * inverse
+    half_inverse = fill(HALF) * inverse
+    correction = fma(-root, half_inverse, fill(HALF))
+    root = fma(root, correction, root)
+    half_inverse = fma(half_inverse, correction, half_inverse)
+    missing = (fma(-root, root, high) + low) * half_inverse
+    return fma(missing, fill(A_BIT_MORE), root), fma(missing, fill(A_BIT_LESS), root)
+
+
+@compiled()
+def exact_norm(dx, dy, room):
+    """|(dx, dy)| as the original computes it: in float64, then rounded to float32. `room` has place for 2 vectors."""
+    store(room, u64(0), dx)
+    store(room, THE_LANES, dy)
+    for lane in range(LANES):
+        x, y = f64(room[lane]), f64(room[LANES + lane])
+        room[lane] = f32(np.sqrt(x * x + y * y))
+    return load(room, u64(0))
+
+
+@compiled(forceinline=True)
+def update_dual(rows, i, is_last, has_right, has_below, room):
+    """Update p at `LANES` pixels: the dual step p = (p + tau/theta grad u) / (1 + tau/theta |grad u|).
+
+    `has_right` is 0 at the last column and beyond, else 1; it is used if the pixels are the last of a row (`is_last`).
+    In the last row `has_below` is False.
+    """
+    u1, u2 = load(rows, i + U1), load(rows, i + U2)
+    dx1 = load(rows, i + U1 + ONE_RIGHT) - u1
+    dx2 = load(rows, i + U2 + ONE_RIGHT) - u2
+    if is_last:
+        dx1 = dx1 * has_right
+        dx2 = dx2 * has_right
+    dy1 = dy2 = fill(ZERO)
+    if has_below:
+        dy1 = load(rows, i + U1 + ROW) - u1
+        dy2 = load(rows, i + U2 + ROW) - u2
+    norm1, other1 = quick_norm(dx1, dy1)
+    norm2, other2 = quick_norm(dx2, dy2)
+    if any_differ(norm1, other1, norm2, other2):
+        norm1 = exact_norm(dx1, dy1, room)
+        norm2 = exact_norm(dx2, dy2, room)
+    one, tau = fill(ONE), fill(TAU_THETA)
+    n1, n2 = one + tau * norm1, one + tau * norm2
+    store(rows, i + P11, (load(rows, i + P11) + tau * dx1) / n1)
+    store(rows, i + P12, (load(rows, i + P12) + tau * dy1) / n1)
+    store(rows, i + P21, (load(rows, i + P21) + tau * dx2) / n2)
+    store(rows, i + P22, (load(rows, i + P22) + tau * dy2) / n2)
 
 
 @compiled()
@@ -121,137 +174,48 @@ def sum_change_in_order(rows, size):
     return total
 
 
-@compiled(forceinline=True)
-def gradients(rows, i, has_right, has_below):
-    """The differences of u1 and u2 at place `i` to the right and below: (dx1, dy1, dx2, dy2).
-
-    The factors `has_right` and `has_below` are 1 or 0. They make the differences 0 at the last column and row.
-    """
-    u1 = rows[i + U1]
-    u2 = rows[i + U2]
-    dx1 = (rows[i + U1 + ONE_RIGHT] - u1) * has_right
-    dx2 = (rows[i + U2 + ONE_RIGHT] - u2) * has_right
-    dy1 = (rows[i + U1 + ROW] - u1) * has_below
-    dy2 = (rows[i + U2 + ROW] - u2) * has_below
-    return dx1, dy1, dx2, dy2
-
-
 @compiled()
-def exact_norm(dx, dy):
-    """|(dx, dy)| as the original computes it: in float64, then rounded to float32."""
-    return f32(np.sqrt(f64(dx) * f64(dx) + f64(dy) * f64(dy)))
-
-
-@compiled(forceinline=True)
-def quick_norm(dx, dy):
-    """The same norm computed in float32, and whether it could differ from `exact_norm`.
-
-    A float64 root takes four times as long as a float32 root. `high + low` is dx^2 + dy^2 with a relative error of less
-    than 2^-44. The correctly rounded norm is the root of `high`, or the float32 number just above or below it (`up`,
-    `down`). It is `up` if the whole sum exceeds (root + (up - root) / 2)^2. That is the case if `rest`, which is the
-    sum minus root^2, exceeds root (up - root); the square of half a unit is left out. All these errors, and the second
-    rounding of the original, move the bound by less than a share of 2^-20. So only nearer to a bound than `UNCERTAIN`
-    is it uncertain.
-
-    If dx^2 + dy^2 is below 2^-80, float32 is too coarse for `low`. That does no harm, because 1 + tau/theta |grad u| is
-    then 1 with either number.
-    """
-    square_x = dx * dx
-    square_y = dy * dy
-    high = square_x + square_y
-    low = fma(dx, dx, -square_x) + fma(dy, dy, -square_y)
-    low = low + (min(square_x, square_y) - (high - max(square_x, square_y)))
-    root = np.sqrt(high)
-    rest = fma(-root, root, high) + low
-    up = fma(root, OVER_HALF_UNIT, root)
-    down = fma(root, -OVER_HALF_UNIT, root)
-    above = root * (up - root)
-    below = root * (down - root)
-    norm = up if rest > above else root
-    norm = down if rest < below else norm
-    return norm, (abs(rest - above) < UNCERTAIN * above) | (abs(rest - below) < -UNCERTAIN * below)
-
-
-@compiled(fastmath=True)
-def sum_line(values, start, width):
-    """Sum of `width` values, added in any order."""
-    total = ZERO
-    for x in range(width):
-        total += values[start + x]
-    return total
-
-
-@compiled()
-def dual_norms(rows, row, has_right, has_below, norms, width):
-    """|grad u1| and |grad u2| of one row, to the first two lines of `norms`. The third line marks what is uncertain.
-
-    If anything is, the row is computed again. That is about one row in 250.
-    """
-    for x in range(width):
-        dx1, dy1, dx2, dy2 = gradients(rows, row + x, has_right[x], has_below)
-        norms[x], uncertain1 = quick_norm(dx1, dy1)
-        norms[x + LINE], uncertain2 = quick_norm(dx2, dy2)
-        norms[x + LINE2] = ONE if uncertain1 | uncertain2 else ZERO
-    if sum_line(norms, LINE2, width) > ZERO:
-        for x in range(width):
-            dx1, dy1, dx2, dy2 = gradients(rows, row + x, has_right[x], has_below)
-            norms[x] = exact_norm(dx1, dy1)
-            norms[x + LINE] = exact_norm(dx2, dy2)
-
-
-@compiled()
-def update_dual_row(rows, row, has_right, has_below, norms, width):
-    """Update p in one row, in place: the dual step p = (p + tau/theta grad u) / (1 + tau/theta |grad u|).
-
-    The four quotients are computed from two reciprocals: if r = 1 / n is correctly rounded and q = a r, then the two
-    fused steps q + (a - q n) r give a / n, correctly rounded (Markstein 1990).
-    """
-    dual_norms(rows, row, has_right, has_below, norms, width)
-    for x in range(width):
-        i = row + x
-        dx1, dy1, dx2, dy2 = gradients(rows, i, has_right[x], has_below)
-        n1 = ONE + TAU_THETA * norms[x]
-        n2 = ONE + TAU_THETA * norms[x + LINE]
-        r1 = ONE / n1
-        r2 = ONE / n2
-        a = rows[i + P11] + TAU_THETA * dx1
-        q = a * r1
-        rows[i + P11] = fma(fma(-q, n1, a), r1, q)
-        a = rows[i + P12] + TAU_THETA * dy1
-        q = a * r1
-        rows[i + P12] = fma(fma(-q, n1, a), r1, q)
-        a = rows[i + P21] + TAU_THETA * dx2
-        q = a * r2
-        rows[i + P21] = fma(fma(-q, n2, a), r2, q)
-        a = rows[i + P22] + TAU_THETA * dy2
-        q = a * r2
-        rows[i + P22] = fma(fma(-q, n2, a), r2, q)
-
-
-@compiled()
-def iterate(rows, has_right, norms, size, width, threshold):
+def iterate(rows, has_right, room, size, threshold):
     """Iterate until the change is at most `threshold`, or `INNER_ITERATIONS` times. Returns (number, last change).
 
     The new u of row y needs the old dual field of rows y and y-1. The new dual field of row y-1 needs the new u of rows
-    y-1 and y. So one sweep does both, with the dual field one row behind.
+    y-1 and y. So one sweep does both, with the dual field one row, and `LANES` pixels, behind: the processor can then
+    work on both at once.
 
     The original's change is a running float32 sum of at most 128^2 terms, so it is wrong by a factor of at most
-    1 +- 128^2 / 2^24 (0.1 %). It can only matter if the float64 estimate is nearer to the threshold than 0.2 %
-    (`NEAR_THRESHOLD`). Only then the sum is computed again as the original computes it.
+    1 +- 128^2 / 2^24 (0.1 %). The estimate here, a sum for each lane, is nearer. The order can only matter if the
+    estimate is nearer to the threshold than 0.2 % (`NEAR_THRESHOLD`). Only then the sum is computed again as the
+    original computes it.
     """
     low = f64(threshold) * (1 - NEAR_THRESHOLD)
     high = f64(threshold) * (1 + NEAR_THRESHOLD)
+    last = u64((size - 1) // LANES) * THE_LANES
+    right = load(has_right, last)
+    room[:] = ZERO
+    room[0] = ONE
+    first_lane = load(room, u64(0))
     iterations = 0
     while True:
-        change = f64(0)
         row = ROW
-        for y in range(size):
-            change += update_flow_row(rows, row, width)
-            if y > 0:
-                update_dual_row(rows, row - ROW, has_right, ONE, norms, width)
+        changes = update_flow(rows, row, True, first_lane)
+        for x in range(THE_LANES, last + THE_LANES, THE_LANES):
+            changes = changes + update_flow(rows, row + x, False, first_lane)
+        for _ in range(1, size):
+            above = row
             row = row + ROW
-        update_dual_row(rows, row - ROW, has_right, ZERO, norms, width)
+            changes = changes + update_flow(rows, row, True, first_lane)
+            for x in range(THE_LANES, last + THE_LANES, THE_LANES):
+                changes = changes + update_flow(rows, row + x, False, first_lane)
+                update_dual(rows, above + x - THE_LANES, False, right, True, room)
+            update_dual(rows, above + last, True, right, True, room)
+        for x in range(u64(0), last, THE_LANES):
+            update_dual(rows, row + x, False, right, False, room)
+        update_dual(rows, row + last, True, right, False, room)
         iterations += 1
+        store(room, u64(0), changes)
+        change = f64(0)
+        for lane in range(LANES):
+            change += f64(room[lane])
         if change > low and change < high:
             change = f64(sum_change_in_order(rows, size))
         if iterations >= INNER_ITERATIONS or not change > f64(threshold):

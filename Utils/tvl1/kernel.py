@@ -59,11 +59,11 @@ def solve_scale(work, tables, scale, counts):
     planes = work.second_pyramid[scale * 3 * PLANE : (scale + 1) * 3 * PLANE]
     image_gradient(planes, size)
     for _ in range(WARPS):
-        counts[3] += warp(work, planes, first, size, width, in_image)
+        counts[3] += warp(work, tables, scale, planes, first, size)
         for _ in range(OUTER_ITERATIONS):
             median_filter(work, U1, in_image, size, width)
             median_filter(work, U2, in_image, size, width)
-            iterations, change = iterate(work.rows, tables.has_right[scale], work.norms, size, width, threshold)
+            iterations, change = iterate(work.rows, tables.has_right[scale], work.lanes, size, threshold)
             counts[0] += 1
             counts[1] += iterations
             counts[2] += iterations * size * size
@@ -98,7 +98,7 @@ def make_flow(checksum):
         """Write the flow from image `first` to `second` (uint8, SIDE x SIDE) to `out` (float32, SIDE x SIDE x 2).
 
         `work` and `tables` are those of `tables.py`. `counts` (int64, 4) receives the numbers of outer iterations, of
-        inner iterations, of inner iterations times pixels, and of rows that were warped slowly (see `warp`). Returns
+        inner iterations, of inner iterations times pixels, and of vectors whose pixels were warped one by one. Returns
         the checksum of the sources from which it was compiled.
         """
         build_pyramids(first, second, work.first_pyramid, work.second_pyramid, tables)

@@ -17,11 +17,11 @@ Rules for these files:
   or where the rounded result is the same.
 - Only the outermost function is cached on disk, under a checksum of all these files (see `kernel.py`). Numba itself
   looks at the time stamp of one file. It would not notice a change in a function or constant from another file.
-- The loops are written so that the compiler can vectorise them. The iterated fields are in one buffer, row by row, and
-  within a row field by field. Each field has `STRIDE` floats, with `PAD` zeros on both sides. The dual fields come
-  first: they are then so far from u that the compiler need not assume an overlap. Indices are unsigned, so there is no
-  test for negative ones. `width` is rounded up to whole vectors, so no loop over single pixels is left at the end of a
-  row. This does no harm: the columns beyond the image are zero and stay zero.
+- The inner iterations and the warp compute `LANES` neighbouring pixels side by side (`Utils/work/lanes.py`), the other
+  loops are written so that the compiler can vectorise them. The iterated fields are in one buffer, row by row, and
+  within a row field by field. Each field has `STRIDE` floats, with `PAD` zeros on both sides. Indices are unsigned, so
+  there is no test for negative ones. A row is computed in whole vectors, so no single pixels are left at its end. This
+  does no harm: the columns beyond the image are zero and stay zero.
 """
 
 import numpy as np
@@ -30,6 +30,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from Utils.work.compiling import SETTINGS
+from Utils.work.lanes import LANES
 
 f32, f64, i64, u64 = np.float32, np.float64, np.int64, np.uint64
 
@@ -55,12 +56,14 @@ LINE = u64(STRIDE)  # from one row to the next in planes and line buffers
 LINE2, LINE3, LINE4 = u64(2 * STRIDE), u64(3 * STRIDE), u64(4 * STRIDE)
 PLANE = (SIDE + 2) * STRIDE
 NEXT_PLANE = u64(PLANE)
+WINDOW = 4  # columns, and lines, of a pixel's window in the warp
 TAPS = 8  # columns or lines, relative to each pixel's own, that the windows of a row may cover together (see `warp`)
 
 NSCALES = len(SIZES)
 
 ZERO, ONE, HALF = f32(0), f32(1), f32(0.5)
 ONE_LEFT = ONE_RIGHT = u64(1)
+THE_LANES = u64(LANES)
 
 
 def compiled(**options):
@@ -69,7 +72,7 @@ def compiled(**options):
 
 
 @intrinsic
-def fma(typing_context, a, b, c):
+def fma_of_numbers(typing_context, a, b, c):
     """a * b + c, rounded once.
 
     On a processor without such an instruction LLVM calls `fmaf` of the C library, which is as exact but slower.

@@ -7,7 +7,7 @@ from Utils.tvl1.layout import (
     STRIDE,
     ZERO,
     compiled,
-    fma,
+    fma_of_numbers,
     i64,
 )
 
@@ -36,9 +36,9 @@ def resize(source, start, pitch, target, target_start, target_pitch, size, neare
                 r1 = p1 + (source[lower + x1] - p1) * fraction_x
                 value = r0 + (r1 - r0) * fraction_y
             else:
-                r0 = fma(source[upper + x1] - p0, fraction_x, p0)
-                r1 = fma(source[lower + x1] - p1, fraction_x, p1)
-                value = fma(r1 - r0, fraction_y, r0)
+                r0 = fma_of_numbers(source[upper + x1] - p0, fraction_x, p0)
+                r1 = fma_of_numbers(source[lower + x1] - p1, fraction_x, p1)
+                value = fma_of_numbers(r1 - r0, fraction_y, r0)
             target[target_start + y * target_pitch + x] = value * factor
 
 

@@ -41,8 +41,8 @@ class TVL1:
     Attributes
     ----------
     counts : ndarray of int64, (4,)
-        Numbers of the last call: outer iterations, inner iterations, inner iterations times pixels, rows that were
-        warped slowly.
+        Numbers of the last call: outer iterations, inner iterations, inner iterations times pixels, vectors whose
+        pixels were warped one by one.
     """
 
     def __init__(self) -> None:

@@ -3,12 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from llvmlite.binding import get_host_cpu_features
 
-from Utils.tvl1.layout import EPSILON, FIELDS, NSCALES, PLANE, SIDE, SIZES, STRIDE, TAPS
+from Utils.tvl1.layout import EPSILON, FIELDS, NSCALES, PLANE, SIDE, SIZES, STRIDE, TAPS, WINDOW
+from Utils.work.lanes import LANES
 
-# Floats in the processor's widest vector. A row's width is rounded up to a multiple of it. No result depends on it.
-LANES = 16 if get_host_cpu_features().get("avx512f") else 8
 FLOATS_IN_64_BYTES = 16
 
 
@@ -19,12 +17,12 @@ class Workspace(NamedTuple):
     first_pyramid: np.ndarray  # one plane per scale
     second_pyramid: np.ndarray  # three planes per scale: image, x gradient, y gradient
     upscaled: np.ndarray  # two planes: the two components of u on their way from one scale to the next
-    norms: np.ndarray  # three lines of one row: the lengths of both gradients of u, and where they are uncertain
+    lanes: np.ndarray  # two vectors
     median_plane: np.ndarray
     sorted5: np.ndarray
     medians: np.ndarray
-    sums: np.ndarray
-    border_sums: np.ndarray
+    sums: np.ndarray  # this and the following: some vectors each, of the pixels that are warped
+    positions: np.ndarray
     weights_x: np.ndarray
     weights_y: np.ndarray
     spread_x: np.ndarray
@@ -37,6 +35,7 @@ class Tables(NamedTuple):
     widths: np.ndarray  # uint64, [s]: the rounded-up width
     thresholds: np.ndarray  # float32, [s]: the inner iterations go on while the summed squared change exceeds it
     in_image: np.ndarray  # float32, [s, x]: 1 inside the image, else 0
+    columns: np.ndarray  # float32, [x]: x
     has_right: np.ndarray  # float32, [s, x]: 1 if there is a neighbour to the right, else 0
     nearest: np.ndarray  # int32, [0, s, x]: from scale s - 1 down to s; [1, s, x]: from s up to s - 1
     fraction: np.ndarray  # float32, as `nearest`: see `bilinear_table`
@@ -56,16 +55,16 @@ def make_workspace() -> Workspace:
         first_pyramid=aligned_zeros(NSCALES * PLANE),
         second_pyramid=aligned_zeros(NSCALES * 3 * PLANE),
         upscaled=aligned_zeros(2 * PLANE),
-        norms=aligned_zeros(3 * STRIDE),
+        lanes=aligned_zeros(2 * LANES),
         median_plane=aligned_zeros(PLANE),
         sorted5=aligned_zeros(5 * STRIDE),
         medians=aligned_zeros(STRIDE),
-        sums=aligned_zeros(3 * STRIDE),
-        border_sums=aligned_zeros(3 * STRIDE),
-        weights_x=aligned_zeros(5 * STRIDE),
-        weights_y=aligned_zeros(5 * STRIDE),
-        spread_x=aligned_zeros(TAPS * STRIDE),
-        spread_y=aligned_zeros(TAPS * STRIDE),
+        sums=aligned_zeros(3 * LANES),
+        positions=aligned_zeros(2 * LANES),
+        weights_x=aligned_zeros(WINDOW * LANES),
+        weights_y=aligned_zeros(WINDOW * LANES),
+        spread_x=aligned_zeros(TAPS * LANES),
+        spread_y=aligned_zeros(TAPS * LANES),
     )
 
 
@@ -106,6 +105,7 @@ def make_tables() -> Tables:
         widths=np.array([-(-size // LANES) * LANES for size in SIZES], np.uint64),
         thresholds=np.array([np.float32(EPSILON * EPSILON * (size * size)) for size in SIZES], np.float32),
         in_image=np.array([np.arange(SIDE) < size for size in SIZES], np.float32),
+        columns=np.arange(SIDE, dtype=np.float32),
         has_right=np.array([np.arange(SIDE) < size - 1 for size in SIZES], np.float32),
         nearest=nearest,
         fraction=fraction,

@@ -9,16 +9,20 @@ from pathlib import Path
 from numba import njit
 from numba.core import event
 
+from Utils.work import lanes
+
 SETTINGS = {"nogil": True, "error_model": "numpy"}  # "numpy": x / 0 gives inf or NaN, and is not tested for
 
 
 def checksum_of_sources(folder: Path) -> int:
-    """A number that changes with any Python file of a folder, and with this one. It fits into a signed 64-bit integer.
+    """A number that changes with any Python file of a folder, and with what compiled functions take from this one.
+
+    It fits into a signed 64-bit integer.
 
     Numba itself looks at the time stamp of one file. It would not notice a change in a function of another file.
     """
     digest = hashlib.sha256()
-    for path in [*sorted(folder.glob("*.py")), Path(__file__)]:
+    for path in [*sorted(folder.glob("*.py")), Path(__file__), Path(lanes.__file__)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return int.from_bytes(digest.digest()[:8], "big") >> 1
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import llvmlite.binding
 
-from Utils.tvl1.tables import LANES
+from Utils.work.lanes import LANES
 from Utils.work.machine import git_revision, version
 
 SHOWN = ("tensorflow", "keras", "numpy", "numba", "opencv-contrib-python-headless", "dlib-bin", "pandas")

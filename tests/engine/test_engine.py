@@ -17,11 +17,11 @@ from tests.support.engine import CLASSES, digest, features, of_a_small_training,
 from tests.support.paths import PROJECT
 from Utils.engine import CHANNELS, RECOG, SPOT, cached, initial_weights, predict, train
 from Utils.engine.inputs import draw_masks
-from Utils.engine.lanes import LANES
 from Utils.engine.parameters import flatten, names_of, unflatten
 from Utils.engine.prediction import stream_outputs
 from Utils.engine.training import ADAM_EPSILON, BETA1, BETA2, CONSTANTS, Trainer
 from Utils.networks.backend import seed_keras
+from Utils.work.lanes import LANES
 
 WITHOUT_DROPOUT = CONSTANTS._replace(stream_dropout=np.float32(0), head_dropout=np.float32(0))
 
@@ -361,10 +361,10 @@ def test_says_when_it_compiles_and_needs_no_fma(tmp_path):
 
 def test_another_length_of_vectors_is_another_entry_of_the_cache():
     """Code for vectors of 16 numbers would write beyond buffers for 8."""
-    from Utils.engine import lanes
+    from Utils.work import lanes
 
     assert LANES in cached.learn.py_func.__closure__[0].cell_contents
-    script = "from Utils.engine.lanes import LANES; print(LANES)"
+    script = "from Utils.work.lanes import LANES; print(LANES)"
     for chosen, expected in (("+avx2,+fma", "8"), ("+avx2,+fma,+avx512f", "16")):
         environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": chosen}
         said = subprocess.run(

@@ -7,7 +7,7 @@ import numpy as np
 from tests.benchmarks.flow import measure
 from tests.benchmarks.table import Row, duration
 from tests.benchmarks.timing import Sizes
-from Utils.tvl1.tables import LANES
+from Utils.work.lanes import LANES
 
 GOALS = {16: 1.1, 8: 1.6}  # floats in the widest vector (16: AVX-512) -> ns per pixel and inner iteration
 

@@ -20,17 +20,10 @@ from numba.core.typing import signature
 from numba.core.typing.templates import ConcreteTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-
-def _lanes() -> int:
-    """How many float32 numbers a vector register holds. At least 8: shorter registers are used in pairs.
-
-    It is that of the processor for which Numba compiles, which the environment can name.
-    """
-    features = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
-    return 16 if "+avx512f" in features.split(",") else 8
-
-
-LANES = _lanes()
+# Of the processor for which Numba compiles, which the environment can name
+_FEATURES = (get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES).split(",")
+_HAS_AVX = "+avx" in _FEATURES
+LANES = 16 if "+avx512f" in _FEATURES else 8  # float32 numbers in a register; shorter registers are used in pairs
 _VECTOR = ir.VectorType(ir.FloatType(), LANES)
 _BYTES = 4  # of a number, which is also what the addresses are aligned to
 
@@ -141,14 +134,85 @@ where_greater = _selection(">")
 where_equal = _selection("==")
 
 
-def _give(operation, name: str) -> None:
+@intrinsic
+def any_differ(typing_context, a, b, c, d):
+    """Whether a and b, or c and d, differ in any lane. NaN differs from everything."""
+
+    def generate(context, builder, signature, arguments):
+        a, b, c, d = arguments
+        different = builder.or_(builder.fcmp_unordered("!=", a, b), builder.fcmp_unordered("!=", c, d))
+        bits = builder.bitcast(different, ir.IntType(LANES))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+
+    return types.boolean(lanes, lanes, lanes, lanes), generate
+
+
+def _call(builder, name: str, arguments):
+    """Call one of LLVM's functions from vectors to a vector. Integers are flags of 16 bits or less."""
+    of = ir.FunctionType(_VECTOR, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, of, name), arguments)
+
+
+def _of_each_lane(name: str):
+    """An intrinsic for one of LLVM's functions of one number."""
+
+    def function(typing_context, a):
+        def generate(context, builder, signature, arguments):
+            return _call(builder, f"llvm.{name}.v{LANES}f32", arguments)
+
+        return lanes(lanes), generate
+
+    return intrinsic(function)
+
+
+floor = _of_each_lane("floor")
+rint = _of_each_lane("rint")  # the nearest whole number, and of two the even one
+
+
+def _of_all_lanes(name: str):
+    """An intrinsic for one of LLVM's functions from a vector to a number."""
+
+    def function(typing_context, a):
+        def generate(context, builder, signature, arguments):
+            of = ir.FunctionType(ir.FloatType(), [_VECTOR])
+            called = cgutils.get_or_insert_function(builder.module, of, f"llvm.vector.reduce.{name}.v{LANES}f32")
+            return builder.call(called, arguments, fastmath=("nnan",))
+
+        return types.float32(lanes), generate
+
+    return intrinsic(function)
+
+
+smallest = _of_all_lanes("fmin")
+largest = _of_all_lanes("fmax")
+
+
+@intrinsic
+def inverse_root(typing_context, a):
+    """1 / sqrt(a), with a relative error below 2^-11. It is another number on other processors."""
+
+    def generate(context, builder, signature, arguments):
+        (a,) = arguments
+        if LANES == 16:
+            every = ir.Constant(ir.IntType(16), 0xFFFF)
+            return _call(builder, "llvm.x86.avx512.rsqrt14.ps.512", [a, a, every])
+        if _HAS_AVX:
+            return _call(builder, "llvm.x86.avx.rsqrt.ps.256", [a])
+        root = _call(builder, f"llvm.sqrt.v{LANES}f32", [a])
+        return builder.fdiv(_broadcast(builder, ir.Constant(ir.FloatType(), 1.0)), root)
+
+    return lanes(lanes), generate
+
+
+def _give(operation, name: str, operands: int = 2) -> None:
     """Let a Python operator work on vectors, by the name of the operation in LLVM."""
+    of_vectors = [lanes] * operands
 
     @infer_global(operation)
     class _Typing(ConcreteTemplate):
-        cases = [signature(lanes, lanes, lanes)]  # noqa: RUF012  Numba reads it as it is
+        cases = [signature(lanes, *of_vectors)]  # noqa: RUF012  Numba reads it as it is
 
-    @lower_builtin(operation, lanes, lanes)
+    @lower_builtin(operation, *of_vectors)
     def generate(context, builder, of, arguments):
         return getattr(builder, name)(*arguments)
 
@@ -156,3 +220,5 @@ def _give(operation, name: str) -> None:
 _give(operator.add, "fadd")
 _give(operator.sub, "fsub")
 _give(operator.mul, "fmul")
+_give(operator.truediv, "fdiv")
+_give(operator.neg, "fneg", 1)
