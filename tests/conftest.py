@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 import Utils  # noqa: F401  isort: skip; before cv2: it sets the limit of pixels
 import cv2
+import hypothesis
 import numpy as np
 import pytest
 
@@ -35,6 +37,10 @@ from Utils.settings import Settings
 from Utils.synthetic.clips import ClipSettings
 from Utils.synthetic.dataset import generate, make_demo
 
+hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one may take longer than 0.2 s
+hypothesis.settings.load_profile("any machine")
+gc.disable()  # until all tests are collected: to look again and again at what stays takes half of that time
+
 # The tests start some two hundred processes. Without this, each compiles the project's files again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -52,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         config.stash[FOLDER] = folder
     if not hasattr(config, "workerinput") and config.option.numprocesses:  # it is the one that starts the workers
+        gc.enable()
         compile_once()
 
 
@@ -88,6 +95,11 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {TESTS / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -60,6 +60,13 @@ def without_mae(evaluation: Evaluation) -> Evaluation:
     return replace(evaluation, metrics=metrics)
 
 
+def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all tables. A table without rows gives only columns: the types of its columns say nothing."""
+    columns = list(dict.fromkeys(column for table in tables for column in table))
+    with_rows = [table for table in tables if len(table)] or tables
+    return pd.concat(with_rows, ignore_index=True).reindex(columns=columns)
+
+
 def pooled(evaluations: Mapping[str, Evaluation], classes: Sequence[str]) -> Evaluation:
     """The evaluations of two kinds under one protocol as one.
 
@@ -71,7 +78,7 @@ def pooled(evaluations: Mapping[str, Evaluation], classes: Sequence[str]) -> Eva
     """
     parts = evaluations.values()
     tables = [
-        pd.concat([getattr(e, name).assign(kind=kind) for kind, e in evaluations.items()], ignore_index=True)
+        _joined([getattr(e, name).assign(kind=kind) for kind, e in evaluations.items()])
         for name in ("predictions", "ground_truth")
     ]
     rows: dict[tuple[str, str], list[dict]] = {}

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 import main
-from define_model import recognition_from_scratch, recognition_network, spotting_network
 from prepare_training import as_inputs, loso_folds, recognition_samples
 from tests.support.command_line import QUICK, only_run
+from tests.support.late import LateModule
 from tests.support.quicker import tables_only
 from train_evaluate import FoldJob, Hyperparameters, train_fold
 from training_utils import VOTERS, majority_class, spot_video
@@ -22,6 +22,7 @@ from Utils.datasets.table import DATASETS
 from Utils.errors import InputError
 from Utils.methods.table import METHODS
 
+define_model = LateModule("define_model")
 QUICKLY = Hyperparameters(1, 1, 32, 5e-4, 5, 1, False)
 
 
@@ -67,8 +68,8 @@ def test_the_windows_of_the_vote():
 @pytest.mark.parametrize("streams", [("u",), ("strain",), ("u", "v")])
 def test_networks_with_some_streams(streams):
     """Only the inputs that are asked for; the layers of the others are not there."""
-    spotting = spotting_network(streams)
-    recognition = recognition_network(spotting, 3)
+    spotting = define_model.spotting_network(streams)
+    recognition = define_model.recognition_network(spotting, 3)
     assert [x.name for x in spotting.inputs] == [x.name for x in recognition.inputs] == list(streams)
     names = {layer.name for layer in spotting.layers}
     assert {f"{s}_conv" in names for s in streams} == {True}
@@ -82,8 +83,8 @@ def test_networks_with_some_streams(streams):
 
 
 def test_from_scratch_nothing_is_frozen_or_shared():
-    network = recognition_from_scratch(("u", "v", "strain"), 3)
-    frozen = recognition_network(spotting_network(), 3)
+    network = define_model.recognition_from_scratch(("u", "v", "strain"), 3)
+    frozen = define_model.recognition_network(define_model.spotting_network(), 3)
     assert len(network.trainable_weights) > len(frozen.trainable_weights) == 4
     assert network.name != frozen.name  # compiled copies are kept by name
 

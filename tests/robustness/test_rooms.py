@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,15 @@ def imports_of(tree: ast.AST) -> set[tuple[str, str]]:
     return {(module, name) for module, name in found if module in MODULES}
 
 
-TREES = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
-IMPORTS = {module: imports_of(tree) for module, tree in TREES.items()}
+@cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+@cache
+def imports() -> dict[str, set[tuple[str, str]]]:
+    """The imports of all modules."""
+    return {module: imports_of(tree_of(module)) for module in MODULES}
 
 
 def wrong_directions(imports: dict[str, set[tuple[str, str]]]) -> list[str]:
@@ -93,7 +101,7 @@ def circle(imports: dict[str, set[tuple[str, str]]]) -> list[str]:
 
 def private_names(module: str, tree: ast.AST) -> list[str]:
     """Names with a leading underscore that a module takes from another file of the project."""
-    found = [f"{module} imports {other}.{name}" for other, name in IMPORTS[module] if is_private(name)]
+    found = [f"{module} imports {other}.{name}" for other, name in imports_of(tree) if is_private(name)]
     aliases = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -116,17 +124,17 @@ def test_every_module_has_a_level():
 
 
 def test_imports_go_downwards():
-    assert wrong_directions(IMPORTS) == []
+    assert wrong_directions(imports()) == []
 
 
 def test_there_is_no_circle():
-    assert circle(IMPORTS) == []
+    assert circle(imports()) == []
 
 
 def test_rooms_do_not_import_in_a_circle_either():
     """Two rooms of one level, of which each has a module that imports one of the other."""
     rooms: dict[str, set[tuple[str, str]]] = {}
-    for module, taken in IMPORTS.items():
+    for module, taken in imports().items():
         others = {(place_of(other), "") for other, _ in taken if place_of(other) != place_of(module)}
         rooms.setdefault(place_of(module), set()).update(others)
     assert circle(rooms) == []
@@ -141,7 +149,7 @@ def test_no_test_module_imports_another():
 
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_private_names_stay_in_their_file(module):
-    assert private_names(module, TREES[module]) == []
+    assert private_names(module, tree_of(module)) == []
 
 
 def first_of_keras(tree: ast.Module) -> list[str]:
@@ -155,11 +163,13 @@ def first_of_keras(tree: ast.Module) -> list[str]:
     return names[: of_keras[0] + 1] if of_keras else []
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if first_of_keras(TREES[m])])
-def test_tensorflow_is_set_up_before_it_is_loaded(module):
+def test_tensorflow_is_set_up_before_it_is_loaded():
     """Otherwise its arithmetic is that of the processor (oneDNN), and results differ between processes."""
-    room = module.startswith("Utils.networks.")  # whose __init__ loads the set-up
-    assert room or "Utils.networks.backend" in first_of_keras(TREES[module])
+    loads_it = {module: names for module in MODULES if (names := first_of_keras(tree_of(module)))}
+    assert "define_model" in loads_it
+    for module, names in loads_it.items():
+        room = module.startswith("Utils.networks.")  # whose __init__ loads the set-up
+        assert room or "Utils.networks.backend" in names, module
 
 
 def test_every_room_says_what_it_is_for():

@@ -12,18 +12,16 @@ from hypothesis import strategies as st
 import Utils.softnet.steps
 from feature_extraction import extract_features
 from prepare_training import ThinnedFrames
+from tests.support.late import LateModule
 from train_evaluate import FoldJob, Hyperparameters
 from Utils.errors import InputError
-from Utils.networks.backend import seed_keras
 from Utils.records import Expression, Fold
 from Utils.softnet.features import Places, feature_image, forward_strain, landmarks_of, places_of, raw_feature
 from Utils.softnet.spotting import smooth_scores, visiting_order
 from Utils.softnet.steps import STEPS, least_frames
 from Utils.softnet.training import AugmentedFrames, augment, pseudo_labels, thin
 
-seed_keras(0)
-
-from Utils.softnet.network import softnet  # noqa: E402  after the set-up
+softnet = LateModule("Utils.softnet.network")
 
 
 def expression(onset: int, offset: int) -> Expression:
@@ -185,7 +183,7 @@ def test_videos_without_a_smoothed_score_are_left_out(make_video, tmp_path):
 
 
 def test_the_network_has_the_published_number_of_weights():
-    network = softnet()
+    network = softnet.softnet()
     assert network.count_params() == 314_817
     shapes = {layer.name: [tuple(w.shape) for w in layer.weights] for layer in network.layers if layer.weights}
     assert shapes["hidden"] == [(784, 400), (400,)] and shapes["v_conv"] == [(5, 5, 1, 5), (5,)]

@@ -11,13 +11,13 @@ import pytest
 
 from feature_extraction import normalise
 from prepare_training import average_half_length
+from tests.support.late import LateModule
 from tests.support.paths import RECORDED
 from training_utils import VideoScores, annotated_expressions, predict_expressions, threshold
 from Utils.datasets.table import DATASETS
 from Utils.evaluation.evaluate import compare
 from Utils.evaluation.kinds import by_kind
 from Utils.evaluation.upstream import list_order_ap
-from Utils.networks.backend import seed_keras
 from Utils.networks.weights import load_network
 from Utils.records import Expression, Video
 from Utils.softnet.features import landmarks_of, places_of, raw_feature
@@ -25,9 +25,7 @@ from Utils.softnet.steps import STEPS
 from Utils.softnet.training import n_others_kept, pseudo_labels
 from Utils.tvl1 import tvl1_flow
 
-seed_keras(0)
-
-from Utils.softnet.network import PUBLISHED_NAMES, softnet  # noqa: E402  after the set-up
+softnet = LateModule("Utils.softnet.network")
 
 CASES = json.loads((RECORDED / "softnet.json").read_text(encoding="utf-8"))
 VARIANTS = ("long-micro", "long-macro", "short-micro")
@@ -205,8 +203,8 @@ def test_all_recorded_features(full):
 def test_published_weights(golden, kind, fold):
     """The authors' files give their predictions, and from the recorded features the recorded scores."""
     folder = golden / "softnet"
-    network = softnet()
-    load_network(network, folder / f"weights/CASME_sq/{kind}-expression/s{fold}.hdf5", PUBLISHED_NAMES)
+    network = softnet.softnet()
+    load_network(network, folder / f"weights/CASME_sq/{kind}-expression/s{fold}.hdf5", softnet.PUBLISHED_NAMES)
     rng = np.random.RandomState(0)
     noise = [rng.rand(16, 42, 42, 1).astype("f4") for _ in range(3)]
     expected = np.load(folder / "predictions.npz")[f"CASME_sq__{kind}__s{fold}"]

@@ -11,25 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.late import LateModule
+from tests.support.paths import PROJECT
+from Utils.datasets.table import DATASETS
 from Utils.networks.backend import seed_keras
+from Utils.networks.mean import read_fold
+from Utils.networks.weights import FoldWeights, find_weights
 
-seed_keras(0)
-
-import keras  # noqa: E402  after the backend is set up
-from keras import layers  # noqa: E402
-
-from define_model import (  # noqa: E402
-    STREAMS,
-    joint_network,
-    load_fold,
-    recognition_network,
-    spotting_network,
-)
-from tests.support.paths import PROJECT  # noqa: E402
-from Utils.datasets.table import DATASETS  # noqa: E402
-from Utils.networks.mean import read_fold  # noqa: E402
-from Utils.networks.phased_conv import PhasedConv2D, PhaseMaxPooling  # noqa: E402
-from Utils.networks.weights import FoldWeights, find_weights  # noqa: E402
+keras, layers = LateModule("keras"), LateModule("keras.layers")
+define_model, phased_conv = LateModule("define_model"), LateModule("Utils.networks.phased_conv")
 
 
 @pytest.fixture(autouse=True)
@@ -63,25 +53,25 @@ def run(network, inputs):
 
 
 def test_parameters_of_the_spotting_network():
-    spotting = spotting_network()
+    spotting = define_model.spotting_network()
     assert spotting.count_params() == 3621
     assert count(spotting.trainable_weights) == 3593
 
 
 @pytest.mark.parametrize(("classes", "branch", "with_streams", "joint"), [(3, 3987, 4407, 7608), (5, 4773, 5193, 8394)])
 def test_parameters_of_the_other_networks(classes, branch, with_streams, joint):
-    spotting = spotting_network()
-    recognition = recognition_network(spotting, classes)
+    spotting = define_model.spotting_network()
+    recognition = define_model.recognition_network(spotting, classes)
     assert count(recognition.trainable_weights) == branch
     assert recognition.count_params() == with_streams
-    assert joint_network(spotting, recognition).count_params() == joint
+    assert define_model.joint_network(spotting, recognition).count_params() == joint
     assert count(spotting.trainable_weights) == 0  # every layer is frozen
 
 
 def test_outputs():
-    spotting = spotting_network()
-    recognition = recognition_network(spotting, 5)
-    network = joint_network(spotting, recognition)
+    spotting = define_model.spotting_network()
+    recognition = define_model.recognition_network(spotting, 5)
+    network = define_model.joint_network(spotting, recognition)
     assert spotting.output_names == ["spot"]
     assert recognition.output_names == ["recog"]
     assert network.output_names == ["spot", "recog"]
@@ -96,8 +86,8 @@ def test_outputs():
 
 
 def test_settings_of_the_layers():
-    spotting = spotting_network()
-    recognition = recognition_network(spotting, 3)
+    spotting = define_model.spotting_network()
+    recognition = define_model.recognition_network(spotting, 3)
     for name, filters in {"u": 3, "v": 3, "strain": 8}.items():
         conv = spotting.get_layer(f"{name}_conv")
         assert tuple(conv.kernel.shape) == (5, 5, 1, filters)
@@ -114,11 +104,11 @@ def test_settings_of_the_layers():
 def test_a_fold_is_loaded_into_keras_models():
     """They give what the compiled networks give."""
     files = find_weights(PROJECT / "MEAN_Weights", DATASETS["DEMO"], 1, "s15")
-    networks, x = load_fold(files, 3), features(5)
+    networks, x = define_model.load_fold(files, 3), features(5)
     compiled = read_fold(files, 3).predict(np.concatenate(x, axis=-1))
     for network, expected in zip(networks, compiled, strict=True):
         np.testing.assert_allclose(run(network, x), expected, rtol=0, atol=1e-6)
-    assert load_fold(FoldWeights(files.spot, None), 3)[1] is None
+    assert define_model.load_fold(FoldWeights(files.spot, None), 3)[1] is None
 
 
 # The quick convolution
@@ -134,9 +124,10 @@ def plain_stream(inputs, name: str, filters: int):
 
 
 def phased_stream(inputs, name: str, filters: int):
-    x = PhasedConv2D(filters, 5, stride=3, kernel_regularizer=keras.regularizers.L2(0.001), name=f"{name}_conv")(inputs)
+    regularizer = keras.regularizers.L2(0.001)
+    x = phased_conv.PhasedConv2D(filters, 5, stride=3, kernel_regularizer=regularizer, name=f"{name}_conv")(inputs)
     x = layers.BatchNormalization(name=f"{name}_norm")(x)
-    return PhaseMaxPooling(name=f"{name}_pool")(x)
+    return phased_conv.PhaseMaxPooling(name=f"{name}_pool")(x)
 
 
 def one_stream(stream, filters: int, seed: int):
@@ -170,12 +161,13 @@ def test_phased_convolution_equals_the_plain_one(seed, filters):
 
 
 def test_spotting_network_equals_one_of_plain_layers():
-    inputs = [layers.Input((42, 42, 1)) for _ in STREAMS]
-    x = [plain_stream(i, name, filters) for i, (name, filters) in zip(inputs, STREAMS.items(), strict=True)]
+    inputs = [layers.Input((42, 42, 1)) for _ in define_model.STREAMS]
+    streams = zip(inputs, define_model.STREAMS.items(), strict=True)
+    x = [plain_stream(i, name, filters) for i, (name, filters) in streams]
     x = layers.Conv2D(8, 5, padding="same", activation="relu")(layers.Concatenate()(x))
     x = layers.Flatten()(layers.MaxPooling2D(2, strides=2, padding="same")(x))
     plain = keras.Model(inputs, layers.Dense(1)(x))
-    spotting = spotting_network()
+    spotting = define_model.spotting_network()
     random_weights(spotting, 5)
     plain.set_weights(spotting.get_weights())
     np.testing.assert_allclose(run(spotting, features(5)), run(plain, features(5)), atol=1e-4)
@@ -192,16 +184,16 @@ def test_phased_layers_survive_their_configuration():
 
 def test_phased_convolution_takes_one_channel():
     with pytest.raises(ValueError, match="one input channel"):
-        PhasedConv2D(3, 5, stride=3)(np.zeros((1, 42, 42, 3), np.float32))
+        phased_conv.PhasedConv2D(3, 5, stride=3)(np.zeros((1, 42, 42, 3), np.float32))
 
 
 # Frozen transfer
 
 
 def test_recognition_training_changes_the_head_alone():
-    spotting = spotting_network()
+    spotting = define_model.spotting_network()
     random_weights(spotting, 7)
-    recognition = recognition_network(spotting, 3)
+    recognition = define_model.recognition_network(spotting, 3)
     x, classes = features(12), np.eye(3, dtype=np.float32)[np.arange(12) % 3]
     score_before, spotting_before = run(spotting, x), spotting.get_weights()
     before = {layer.name: layer.get_weights() for layer in recognition.layers}
