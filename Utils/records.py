@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np  # for annotations only: `main.py --help` need not wait for it
 
 ALL = "all"  # name of the fold that holds nobody out; its networks are used on videos of people outside the dataset
 # How samples and figures are counted: as the paper says, or as its published code does

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import platform
@@ -52,9 +51,11 @@ def versions() -> dict[str, str | None]:
 
 def version(package: str) -> str | None:
     """The installed version of a package. None if it is not installed."""
+    from importlib import metadata  # here, because `main.py --help` need not wait for it
+
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
         return None
 
 
@@ -69,10 +70,8 @@ def keras_backend() -> str:
         with suppress(OSError, ValueError, AttributeError):  # most machines have no such file
             name = json.loads(Path(home, "keras.json").read_text(encoding="utf-8")).get("backend")
     name = name or "tensorflow"
-    try:
-        return f"{name} {importlib.metadata.version(name)}"
-    except importlib.metadata.PackageNotFoundError:
-        return name  # the package has another name, such as tensorflow-cpu
+    number = version(name)
+    return f"{name} {number}" if number else name  # without a number the package has another name: tensorflow-cpu
 
 
 def git_revision() -> str | None:
