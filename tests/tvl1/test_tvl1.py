@@ -192,6 +192,17 @@ def test_a_certain_norm_is_exact(length):
     assert uncertain.mean() < 0.01
 
 
+@pytest.mark.parametrize("other", [0, 0.25, 2**0.5])
+@pytest.mark.parametrize("exponent", [0, 1])
+def test_certain_norms_are_exact_for_every_mantissa(exponent, other):
+    """All float32 numbers of an octave, and of the next one: the root of an odd power of two has other mantissas."""
+    for first in range(0, 2**23, 2**21):
+        dx = np.int32((127 + exponent) * 2**23 + first + np.arange(2**21)).view(np.float32)
+        norms, uncertain, exact = compared(dx, np.full_like(dx, other))
+        np.testing.assert_array_equal(norms[~uncertain], exact[~uncertain])
+        assert uncertain.mean() < 1e-3
+
+
 def test_few_norms_are_uncertain():
     random = np.random.default_rng(2).normal(size=(2, 1_000_000)).astype(np.float32)
     norms, uncertain, exact = compared(*random)
