@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,8 +27,9 @@ from feature_extraction import VideoFeatures, extract_features
 from load_excel import load_annotations, match_expressions
 from load_images import find_videos
 from prepare_training import average_half_length
+from tests.support import order
 from tests.support.command_line import QUICK, command_line
-from tests.support.paths import GOLDEN, TESTS
+from tests.support.paths import GOLDEN
 from tests.support.quicker import compile_once, folder_in_memory, planned_once, remembered
 from tests.support.shared import made_once
 from Utils.datasets.table import DATASETS, Dataset
@@ -36,6 +38,7 @@ from Utils.records import Expression, Video
 from Utils.settings import Settings
 from Utils.synthetic.clips import ClipSettings
 from Utils.synthetic.dataset import generate, make_demo
+from Utils.work.machine import version
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one may take longer than 0.2 s
 hypothesis.settings.load_profile("any machine")
@@ -67,34 +70,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-# The longest first, in an order that fills two cores: pytest-xdist hands out whole files as they come
-LONGEST = (
-    "steps/test_main_datasets.py",  # 100 seconds
-    "robustness/test_resume.py",
-    "robustness/test_faults.py",
-    "steps/test_main.py",
-    "robustness/test_bad_input.py",
-    "work/test_cluster.py",
-    "report/test_report_browser.py",
-    "report/test_report_player.py",
-    "robustness/test_faults_video.py",
-    "tvl1/test_tvl1.py",
-    "steps/test_train_evaluate.py",
-    "own_video/test_own_video.py",
-    "robustness/test_fuzz.py",
-    "steps/test_demo.py",
-    "own_video/test_second_look_cuts.py",
-    "own_video/test_second_look_command.py",
-    "own_video/test_kept.py",
-    "study/test_correct_then_train.py",
-    "study/test_study_runs.py",
-    "synth_run/test_synth_run_command.py",  # 9 seconds
-)
+def pytest_xdist_auto_num_workers() -> int:
+    return order.processes()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> order.Scheduling:
+    return order.Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {TESTS / name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path, len(places)))
+    order.sort(items)
 
 
 def pytest_collection_finish() -> None:
@@ -112,10 +97,14 @@ def golden() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _each_flow_is_computed_once():
-    """In the processes of the tests; those that they start compute all of theirs. DEMO is planned once as well."""
+    """In the processes of the tests; those that they start compute all of theirs.
+
+    DEMO is planned once as well, and the versions of the packages, which each run writes down, are looked up once.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feature_extraction, "tvl1_flow", remembered(feature_extraction.tvl1_flow))
         patch.setattr("Utils.dataset_run.data.make_demo", planned_once(make_demo))
+        patch.setattr("Utils.work.machine.version", cache(version))
         yield
 
 

@@ -196,17 +196,20 @@ class _Size:
     def __init__(self) -> None:
         self.rows = self.cells = 0
 
-    def add(self, row: Sequence) -> None:
-        self.rows, self.cells = self.rows + 1, self.cells + len(row)
+    def add(self, rows: int, cells: int) -> None:
+        self.rows, self.cells = self.rows + rows, self.cells + cells
         if self.rows > MAX_ROWS or self.cells > MAX_CELLS:
             raise ValueError(f"more than {MAX_ROWS} rows or {MAX_CELLS} cells; delete empty rows and columns")
 
 
 def _rows(cells: Iterable[tuple], where: str, size: _Size) -> tuple[Row, ...]:
     """The rows that are not blank."""
-    rows = []
+    rows, counted = [], 0
     for i, row in enumerate(cells, start=1):
-        size.add(row)
+        if not row and i <= MAX_ROWS:  # it is not in the file: there can be a million of them before a row far below
+            continue
+        size.add(i - counted, len(row))
+        counted = i
         if any(value is not None and value != "" for value in row):
             rows.append(Row(tuple(row), f"{where}, row {i}"))
     return tuple(rows)

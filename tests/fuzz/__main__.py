@@ -10,11 +10,16 @@ than 500 MB ends the run, and is left in `fuzz-findings`. Exit code 0 if there w
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import re
 import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stderr
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 TESTS = Path(__file__).resolve().parents[1]
 CORPUS = TESTS / "fuzz/corpus"
@@ -24,19 +29,58 @@ ROUND = 120  # seconds after which another process goes on: the fuzzer itself gr
 KEPT = 4000  # bytes at most of an input that is kept
 
 
-def fuzz_here(name: str, arguments: list[str]) -> None:
-    """Fuzz one target in this process; libFuzzer ends it."""
+@cache
+def targets() -> dict:
+    """The targets, instrumented. To load them takes seconds."""
     import atheris
     import pandas  # noqa: F401  not instrumented: it is large, and not what is looked at
 
-    with atheris.instrument_imports(include=["Utils", "main", "openpyxl", "xlrd", "tests.fuzz"]):
+    instrumented = atheris.instrument_imports(include=["Utils", "main", "openpyxl", "xlrd", "tests.fuzz"])
+    with redirect_stderr(io.StringIO()), instrumented:  # it names each module
         import openpyxl  # noqa: F401
         import xlrd  # noqa: F401
 
         from tests.fuzz.targets import TARGETS
+    return TARGETS
+
+
+def fuzz_here(name: str, arguments: list[str]) -> None:
+    """Fuzz one target in this process; libFuzzer ends it."""
+    import atheris
+
     itself = f"{sys.executable} -m tests.fuzz --here {name}"  # what libFuzzer gives to a shell when it merges
-    atheris.Setup([itself, *arguments], TARGETS[name])
+    atheris.Setup([itself, *arguments], targets()[name])
     atheris.Fuzz()
+
+
+class Done(NamedTuple):
+    """How a process ended: exit code, standard output and error stream."""
+
+    code: int
+    out: str
+    err: str
+
+
+def fuzz_in_a_fork(name: str, arguments: list[str]) -> Done:
+    """Fuzz one target in a copy of this process, which has loaded the targets."""
+    targets()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        process = os.fork()
+        if not process:
+            os.dup2(out.fileno(), 1)
+            os.dup2(err.fileno(), 2)
+            try:
+                fuzz_here(name, arguments)
+            finally:
+                os._exit(1)  # libFuzzer has ended it before
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        said = []
+        for stream in (out, err):
+            stream.seek(0)
+            said.append(stream.read().decode(errors="replace"))
+        return Done(code, *said)
 
 
 def fuzz(name: str, seconds: int, keep: bool) -> int:
@@ -45,25 +89,23 @@ def fuzz(name: str, seconds: int, keep: bool) -> int:
     findings.mkdir(exist_ok=True)
     executions, ran, code = 0, 0, 0
     with tempfile.TemporaryDirectory() as found:
-        command = [sys.executable, "-m", "tests.fuzz", "--here", name]
         while ran < seconds and not code:
             limits = [f"-max_total_time={min(ROUND, seconds - ran)}", f"-artifact_prefix={findings}/{name}-", *LIMITS]
-            done = subprocess.run(
-                [*command, *limits, found, str(CORPUS / name)], capture_output=True, text=True, errors="replace"
-            )
-            code = done.returncode
-            end = re.search(r"Done (\d+) runs in (\d+) second", done.stderr)
-            tried = [int(n) for n in re.findall(r"^#(\d+)\t", done.stderr, re.MULTILINE)]
+            done = fuzz_in_a_fork(name, [*limits, found, str(CORPUS / name)])
+            code = done.code
+            end = re.search(r"Done (\d+) runs in (\d+) second", done.err)
+            tried = [int(n) for n in re.findall(r"^#(\d+)\t", done.err, re.MULTILINE)]
             executions += int(end[1]) if end else max(tried, default=0)
             ran += int(end[2]) if end else 0
             if not (end or code):
-                raise SystemExit(f"{name}: the fuzzer did not say what it has done\n{done.stderr[-2000:]}")
+                raise SystemExit(f"{name}: the fuzzer did not say what it has done\n{done.err[-2000:]}")
         if keep:
+            command = [sys.executable, "-m", "tests.fuzz", "--here", name]
             merge = ["-merge=1", f"-max_len={KEPT}", str(CORPUS / name), found]
             subprocess.run([*command, *merge], capture_output=True)
     print(f"{name}: {executions} executions in {ran} s, {'FAILED after them' if code else 'ok'}", flush=True)
     if code:
-        print(done.stdout[-4000:], done.stderr[-2000:])
+        print(done.out[-4000:], done.err[-2000:])
     if not any(findings.iterdir()):
         findings.rmdir()
     return code
