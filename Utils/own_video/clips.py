@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -11,8 +11,10 @@ import pandas as pd
 from Utils.faces.rectangles import CROP_SIZE, Rectangle
 from Utils.own_video.face_tracks import Track
 from Utils.own_video.scoring import FaceScores
+from Utils.own_video.seeking import Range, joined
 from Utils.own_video.video_files import Frame
 from Utils.report.clip import ClipFrames, clip_data, frames_of_clip
+from Utils.work.cache import key_of
 
 MAX_PICTURED = 300  # expressions with pictures in a report: they take at most 150 KB each
 
@@ -30,9 +32,9 @@ def picture_remarks(expressions: pd.DataFrame) -> list[str]:
 
 
 class _Begun:
-    """A clip whose frames are being collected. `key` is (face, onset, apex, offset)."""
+    """A clip whose frames are being collected. `key` is that of `_key`."""
 
-    def __init__(self, key: tuple[int, int, int, int], frames: ClipFrames, rectangle: Rectangle) -> None:
+    def __init__(self, key: str, frames: ClipFrames, rectangle: Rectangle) -> None:
         self.key, self.frames, self.rectangle = key, frames, rectangle
         self.crops: dict[int, np.ndarray] = {}
 
@@ -50,21 +52,46 @@ class ClipMaker:
         With the columns face, onset, apex, offset and score.
     fps : float
         Frames per second.
+    earlier : mapping, optional
+        `made` of an earlier run on the same video. Clips that are there are not made again.
+
+    Attributes
+    ----------
+    made : dict
+        Key of a clip -> the clip (`clip_data`).
     """
 
-    def __init__(self, faces: Sequence[FaceScores], expressions: pd.DataFrame, fps: float) -> None:
+    def __init__(
+        self,
+        faces: Sequence[FaceScores],
+        expressions: pd.DataFrame,
+        fps: float,
+        earlier: Mapping[str, dict] | None = None,
+    ) -> None:
         self._fps = fps
-        self._made: dict[tuple[int, int, int, int], dict] = {}
+        self.made: dict[str, dict] = {}
+        self._keys: dict[tuple[int, int, int, int], str] = {}  # (face, onset, apex, offset) -> key in `made`
         self._waiting: dict[int, list[_Begun]] = {}  # first frame -> clips that begin there
         self._begun: list[_Begun] = []
         tracks = {face.track.number: face.track for face in faces}
         for row in expressions_with_pictures(expressions).itertuples():
-            key = (row.face, row.onset, row.apex, row.offset)
             first, last = _part_around(tracks[row.face], row.apex)
+            rectangle = tracks[row.face].segment_at(row.apex).rectangle
             frames = frames_of_clip(row.onset, row.apex, row.offset, first, last)
-            if frames is not None:
-                begun = _Begun(key, frames, tracks[row.face].segment_at(row.apex).rectangle)
+            if frames is None:
+                continue
+            begun = _Begun(_key(frames, rectangle), frames, rectangle)
+            self._keys[row.face, row.onset, row.apex, row.offset] = begun.key
+            if earlier and begun.key in earlier:
+                self.made[begun.key] = earlier[begun.key]
+            else:
                 self._waiting.setdefault(frames.numbers[0], []).append(begun)
+
+    @property
+    def needed(self) -> list[Range]:
+        """First and last frame of the parts of the video that must be given to `keep`."""
+        clips = [begun.frames.numbers for waiting in self._waiting.values() for begun in waiting]
+        return joined([(numbers[0], numbers[-1]) for numbers in clips])
 
     def keep(self, frame: Frame) -> None:
         """Cut and keep what the report shows of a frame, and make the clips that are complete with it."""
@@ -81,12 +108,17 @@ class ClipMaker:
         for begun in self._begun:  # frames that never came: the video ended earlier than when it was scored
             self._make(begun)
         self._begun.clear()
-        return self._made.get((face, onset, apex, offset))
+        return self.made.get(self._keys.get((face, onset, apex, offset)))
 
     def _make(self, begun: _Begun) -> None:
         if begun.frames.onset in begun.crops:
             frames = begun.frames._replace(numbers=tuple(begun.crops))
-            self._made[begun.key] = clip_data(frames, list(begun.crops.values()), self._fps)
+            self.made[begun.key] = clip_data(frames, list(begun.crops.values()), self._fps)
+
+
+def _key(frames: ClipFrames, rectangle: Rectangle) -> str:
+    """A key of everything that a clip depends on besides the video."""
+    return key_of(frames=list(frames.numbers), onset=frames.onset, rectangle=[int(x) for x in rectangle])
 
 
 def _part_around(track: Track, frame: int) -> tuple[int, int]:

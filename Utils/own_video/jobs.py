@@ -19,7 +19,7 @@ from Utils.settings import Settings
 from Utils.tvl1 import KERNEL_VERSION
 from Utils.work.cache import LONGEST_NAME, files_fingerprint, key_of
 
-OWN_VIDEO_VERSION = 6  # part of a video's key: raise it when the results for the same video change
+OWN_VIDEO_VERSION = 7  # part of a video's key: raise it when the results for the same video change
 CHOSEN = ("p", "false_alarms", "absolute_threshold")  # flags of the two rules, as their `about` has them
 
 

@@ -4,6 +4,7 @@
                              scores.npy         (faces, frames, 1 + classes) float32: raw score and probabilities
                              curves.npy         (faces, samples, columns) float32: the faces' movement (second look)
                              source_frames.npy  (frames,) int64
+                             places.npy         (frames, 2) int64: time and check sum of each frame, to find it again
                              footage.json       how good the footage is
 
 The key has all that they depend on, but not how expressions are chosen. An hour of video with one face takes about 25
@@ -37,8 +38,10 @@ from Utils.work.cache import KEY_DIGITS, atomic_folder, file_hash, key_of, read_
 
 ROOM = "own_videos"  # in --cache_dir
 KEPT, FOOTAGE = "kept.json", "footage.json"
-SCORES, CURVES, SOURCE_FRAMES = "scores.npy", "curves.npy", "source_frames.npy"
-OF_SOURCE = ("fps", "width", "height", "n_estimated", "resampled", "remarks", "problems", "codec", "bits_per_pixel")
+SCORES, CURVES, SOURCE_FRAMES, PLACES = "scores.npy", "curves.npy", "source_frames.npy", "places.npy"
+OF_SOURCE = (
+    "fps", "width", "height", "n_estimated", "resampled", "remarks", "problems", "codec", "bits_per_pixel", "start",
+)  # fmt: skip
 MAX_VIDEO = 256 << 20  # bytes: the scores of a video that take more, 10 hours with one face, are not kept
 MAX_ROOM = 1 << 30  # bytes of all: when there are more, those that were used the longest ago are removed
 KEY = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}")
@@ -64,7 +67,7 @@ class KeptScores:
 
         `paper_rule` is None for the second look.
         """
-        facts = _checked(self._folder / KEPT)
+        facts = checked(self._folder / KEPT)
         if facts is None or (paper_rule is None and CURVES not in facts["files"]):
             return None
         arrays = {}
@@ -76,7 +79,7 @@ class KeptScores:
             except (OSError, ValueError, EOFError):
                 return None
         with suppress(OSError):
-            os.utime(self._folder / KEPT)  # used now: see `_make_room`
+            os.utime(self._folder / KEPT)  # used now: see `make_room`
         return self._scored(facts, arrays, paper_rule)
 
     def _scored(self, facts: dict, arrays: dict[str, np.ndarray], paper_rule: Spotting | None) -> Scored:
@@ -84,6 +87,7 @@ class KeptScores:
         images = images_in(path) if path.is_dir() else ()
         source = FrameSource(path, **facts["source"], images=images)
         source.remarks, source.source_frames = tuple(source.remarks), array("q", arrays[SOURCE_FRAMES].tolist())
+        source.ticks, source.checks = (array("q", column.tolist()) for column in arrays[PLACES].T)
         tracking = _tracking_of(facts["tracking"])
         k_prime = self._job.weights.frames_at(source.fps)[1]
         smooth, faces = self._job.weights.steps.spotting.smooth, []
@@ -100,6 +104,7 @@ class KeptScores:
         arrays = {
             SCORES: np.empty((len(faces), tracking.n_frames, 1 + n_classes), np.float32),
             SOURCE_FRAMES: np.array(source.source_frames, np.int64),
+            PLACES: np.array([source.ticks, source.checks], np.int64).T,
         }
         for i, face in enumerate(faces):
             arrays[SCORES][i, :, 0], arrays[SCORES][i, :, 1:] = face.raw, face.probabilities
@@ -118,15 +123,15 @@ class KeptScores:
                 for name, content in arrays.items():
                     write_array(folder / name, content)
                 facts["files"] = {name: file_hash(folder / name) for name in arrays}
-                _write_checked(folder / KEPT, facts)
-            _make_room(self._folder.parent, MAX_ROOM)
+                write_checked(folder / KEPT, facts)
+            make_room(self._folder.parent, MAX_ROOM)
         except OSError as error:
             return f"{self._folder.parent}: {error.strerror}"
         return ""
 
     def load_footage(self) -> list[Finding] | None:
         """The findings on the footage; None if there are none, or if they are damaged."""
-        facts = _checked(self._folder / FOOTAGE)
+        facts = checked(self._folder / FOOTAGE)
         if facts is None or not are_findings(facts.get("findings")):
             return None
         return [Finding(**finding) for finding in facts["findings"]]
@@ -135,15 +140,15 @@ class KeptScores:
         """Keep the findings, beside scores that are kept. If that is not possible they are measured again next time."""
         with suppress(OSError):
             if self._folder.is_dir():
-                _write_checked(self._folder / FOOTAGE, {"findings": [asdict(finding) for finding in findings]})
+                write_checked(self._folder / FOOTAGE, {"findings": [asdict(finding) for finding in findings]})
 
 
-def _write_checked(path: Path, facts: dict) -> None:
+def write_checked(path: Path, facts: dict) -> None:
     write_json(path, {"check": key_of(**facts), **facts})
 
 
-def _checked(path: Path) -> dict | None:
-    """What `_write_checked` has written; None if it is not there or is not as it was written."""
+def checked(path: Path) -> dict | None:
+    """What `write_checked` has written; None if it is not there or is not as it was written."""
     facts = read_json(path)
     if not isinstance(facts, dict):
         return None
@@ -164,7 +169,7 @@ def _tracking_of(facts: dict) -> Tracking:
     return Tracking(facts["n_frames"], tuple(tracks), tuple(facts["cuts"]), without_face)
 
 
-def _make_room(room: Path, most: int) -> None:
+def make_room(room: Path, most: int) -> None:
     """Remove what was used the longest ago, until the kept scores of all videos take at most `most` bytes."""
     found = []
     for folder in room.iterdir():

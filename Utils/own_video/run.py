@@ -13,8 +13,8 @@
 <output_dir>/predictions.csv, megc.csv, index.html   for all videos of the command, if there are several
 
 Finished results are not made again, and those of other settings have a folder of their own (`folders.py`). Scores are
-kept, so that another threshold takes little time (`kept.py`). Files that users have changed since are never replaced
-(ELAN, for example, saves into the .eaf file).
+kept, and so is what was drawn, so that another threshold takes little time (`kept.py`, `kept_drawings.py`). Files that
+users have changed since are never replaced (ELAN, for example, saves into the .eaf file).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from Utils.own_video.folders import DONE, MEASURED, finished, placed, require_re
 from Utils.own_video.footage import Finding, FootageMeter, scored_share
 from Utils.own_video.jobs import VideoJob, made_from, require_name
 from Utils.own_video.kept import KeptScores, Scored
+from Utils.own_video.kept_drawings import NOTHING, OVERLAY, Drawings, KeptDrawings
 from Utils.own_video.outputs import (
     file_links,
     frames_table,
@@ -47,11 +48,12 @@ from Utils.own_video.outputs import (
     with_shown_emotions,
     write_elan,
 )
-from Utils.own_video.overlay import overlay_writer
+from Utils.own_video.overlay import Overlay, overlay_writer
 from Utils.own_video.paper_rule import SCORES_COMPARED, Spotting
 from Utils.own_video.read_ahead import read_ahead
 from Utils.own_video.scoring import FaceScores, score_video, scored_stretches, spot_expressions
 from Utils.own_video.second_look import kinds_set_aside, look_again, reported
+from Utils.own_video.seeking import frames_in
 from Utils.own_video.video_files import FrameSource, open_video
 from Utils.own_video.weights import ensemble_of
 from Utils.records import MICRO
@@ -60,7 +62,6 @@ from Utils.settings import MEAN
 from Utils.work.cache import atomic_folder, file_hash, key_of, write_json
 from Utils.work.parallel import Workers, run_units
 
-OVERLAY = "overlay.mp4"
 LOWEST_FPS = 20  # below this rate k is under two frames, so this is reported; the video is still analysed
 TIMES_SHOWN = 20  # times that a remark lists
 NOT_IN_REPORT = (
@@ -166,14 +167,19 @@ def _compute(job: VideoJob, origin: dict) -> dict:
     with atomic_folder(job.folder, flushed=True) as folder:
         _write_tables(folder, job, scored, expressions, candidates)
         findings = kept.load_footage() if reused else None
-        clips, measured, more = _read_again(folder, job, scored, expressions, findings)
+        drawings = KeptDrawings(job)
+        overlay, clips, measured = _draw(
+            folder, job, scored, expressions, findings, NOTHING if job.fresh else drawings.load()
+        )
         if findings is None:
             kept.save_footage(measured)
-        remarks += more
+        remarks += overlay.remarks
         done = _facts(job, origin, scored, len(expressions), candidates, measured, remarks)
         done |= {"scores_reused": reused}
         _write_report(folder, job, scored, done, expressions, candidates, clips)
         files = {path.name: file_hash(path) for path in sorted(folder.iterdir())}
+        if not not_kept:
+            drawings.save(folder / OVERLAY, files[OVERLAY], overlay.pieces, overlay.sound_remarks, clips.made)
         done |= {"files": files, "took": took + time.perf_counter() - start}
         write_json(folder / DONE, done)
         require_replaceable(job, done["key"])
@@ -207,20 +213,25 @@ def _about_eaf(job: VideoJob, scored: Scored) -> EafAbout:
     return EafAbout(subject_of(job.path), job.name, scored.source.fps, scored.tracking.n_frames, job.weights.classes)
 
 
-def _read_again(
-    folder: Path, job: VideoJob, scored: Scored, expressions: pd.DataFrame, findings: list[Finding] | None
-) -> tuple[ClipMaker, list[Finding], list[str]]:
+def _draw(
+    folder: Path,
+    job: VideoJob,
+    scored: Scored,
+    expressions: pd.DataFrame,
+    findings: list[Finding] | None,
+    earlier: Drawings,
+) -> tuple[Overlay, ClipMaker, list[Finding]]:
     """Read the video once more: write the overlay, make the report's clips, and measure the footage.
 
-    `findings` are those on the footage, if they are known already. Returns the clips, the findings, and remarks on the
-    overlay.
+    `findings` are those on the footage, if they are known already. Then only those parts of the video are read that are
+    not in the `earlier` drawings. Returns the overlay, the clips and the findings.
     """
     source, tracking, faces = scored
-    clips = ClipMaker(faces, expressions, source.fps)
+    clips = ClipMaker(faces, expressions, source.fps, earlier.clips)
     meter = FootageMeter(tracking, source.fps, source.resampled) if findings is None else None
     drawn = overlay_faces(faces, with_shown_emotions(expressions))
-    with overlay_writer(folder / OVERLAY, source, drawn, job.weights.classes) as overlay:
-        for frame in read_ahead(source):
+    with overlay_writer(folder / OVERLAY, source, drawn, job.weights.classes, earlier.overlay) as overlay:
+        for frame in read_ahead(source if meter else frames_in(source, [*overlay.needed, *clips.needed])):
             overlay.add(frame)
             clips.keep(frame)
             if meter:
@@ -228,7 +239,7 @@ def _read_again(
     if meter:
         share = scored_share(tracking, *job.weights.frames_at(source.fps))
         findings = meter.findings(share, source.bits_per_pixel, source.codec)
-    return clips, findings, overlay.remarks
+    return overlay, clips, findings
 
 
 def _facts(

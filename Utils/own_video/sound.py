@@ -21,7 +21,7 @@ import numpy as np
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer, OutputContainer
 
-from Utils.own_video.video_files import UNREADABLE, open_container
+from Utils.own_video.containers import UNREADABLE, open_container
 
 COPIED = ("aac", "mp3")  # FFmpeg's names of codecs; MP4 can hold others, but some players then give no sound
 TRIED = 100  # packets in which something must be decoded, or else the sound counts as broken
@@ -34,38 +34,50 @@ BLOCK = 1024  # samples that are encoded at once, as many as a packet of AAC has
 IN_STEP = 0.02  # seconds by which decoded sound may be off its time; such errors do not add up
 
 
-class Sound:
-    """Writes the sound of a video into its overlay. To be made before the first packet is written into `out`.
+def write_sound(path: Path, video: Path, start: float, until: float) -> tuple[bool, list[str]]:
+    """Write the sound that a video has in its overlay as MP4, without pictures.
 
-    Attributes
+    Parameters
     ----------
-    remarks : list of str
-        What is wrong with the sound. A video without sound has no remark.
+    path : Path
+        The MP4. Nothing is written if there is no sound.
+    video : Path
+    start : float
+        Time of the video's first picture in its file, seconds.
+    until : float
+        When the last picture ends, in seconds of the overlay.
+
+    Returns
+    -------
+    bool
+        Whether there is any sound.
+    list of str
+        What is wrong with it. A video without sound has no remark.
     """
+    plays = None if video.is_dir() else _plays(video)  # a folder of images has no sound
+    if plays is False:
+        return False, [f"{video.name}: its sound cannot be decoded; overlay.mp4 has none"]
+    if plays is None:
+        return False, []
+    with av.open(str(path), "w", format="mp4") as out, _Sound(video, out) as sound:
+        return True, sound.write(start, until)
+
+
+class _Sound:
+    """The sound of a video that has some, and the MP4 that it is written to."""
 
     def __init__(self, path: Path, out: OutputContainer) -> None:
-        self.remarks: list[str] = []
-        self._path, self._out = path, out
-        self._container: InputContainer | None = None
-        self._pieces: Iterator[tuple[float, av.Packet | av.AudioFrame]] | None = None
-        self._waiting: tuple[float, av.Packet | av.AudioFrame] | None = None
-        self._n_broken = 0
-        plays = None if path.is_dir() else _plays(path)  # a folder of images has no sound
-        if plays is False:
-            self.remarks.append(f"{path.name}: its sound cannot be decoded; overlay.mp4 has none")
-        if not plays:
-            return
+        self._path, self._out, self._n_broken = path, out, 0
         self._copied = _can_be_copied(path)
         self._container = open_container(path)
         self._source = self._container.streams.best("audio")
         self._stream = out.add_stream_from_template(self._source) if self._copied else self._encoder()
 
-    def __enter__(self) -> Sound:
+    def __enter__(self) -> _Sound:
         return self
 
     def __exit__(self, *_) -> None:
-        if self._container is not None:
-            self._container.close()
+        self._container.close()
 
     def _encoder(self) -> av.AudioStream:
         context = self._source.codec_context
@@ -75,37 +87,22 @@ class Sound:
         stream.bit_rate = BITS * stream.codec_context.channels
         return stream
 
-    def write(self, start: float, until: float) -> None:
-        """Write what has not been written, up to a time.
-
-        Parameters
-        ----------
-        start : float
-            Time of the video's first picture in its file, seconds.
-        until : float
-            Time in the overlay, seconds.
-        """
-        if self._container is None:
-            return
-        if self._pieces is None:
-            self._pieces = self._packets(start) if self._copied else self._frames(start)
-        while True:
-            self._waiting = self._waiting or next(self._pieces, None)
-            if self._waiting is None or self._waiting[0] >= until:
-                return
-            piece, self._waiting = self._waiting[1], None
+    def write(self, start: float, until: float) -> list[str]:
+        """Write it, see `write_sound`. Returns remarks."""
+        self._out.start_encoding()  # also if nothing can be decoded
+        for time, piece in self._packets(start) if self._copied else self._frames(start):
+            if time >= until:
+                break
             try:
                 self._out.mux(piece if self._copied else self._stream.encode(piece))
             except (av.ArgumentError, av.InvalidDataError):  # other errors are those of the disk
                 self._n_broken += 1
-
-    def finish(self) -> None:
-        """Write what the encoder still has. To be called once, after the last `write`."""
-        if self._pieces is not None and not self._copied:
+        if not self._copied:
             self._out.mux(self._stream.encode())
-        if self._n_broken:
-            what = f"{self._n_broken} packet(s) of its sound cannot be decoded"
-            self.remarks.append(f"{self._path.name}: {what}; overlay.mp4 is silent there")
+        if not self._n_broken:
+            return []
+        what = f"{self._n_broken} packet(s) of its sound cannot be decoded"
+        return [f"{self._path.name}: {what}; overlay.mp4 is silent there"]
 
     def _decoded(self) -> Iterator[tuple[av.Packet, list[av.AudioFrame]]]:
         for packet, frames in _decoded(self._container, self._source):

@@ -11,6 +11,7 @@ Sound is ignored here (see `sound.py`). Only the given file is read: formats tha
 
 from __future__ import annotations
 
+import zlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,12 +21,19 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from av.container import InputContainer
-from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from Utils.errors import InputError
 from Utils.faces.images import read_image
+from Utils.own_video.containers import (
+    UNREADABLE,
+    decoded_pictures,
+    open_container,
+    pictures_of,
+    require_size,
+    ticks_of,
+    upright,
+)
 from Utils.own_video.face_tracks import shows_face
 from Utils.own_video.image_folders import IMAGE_SUFFIXES, images_in, remark_on_numbers, require_files
 from Utils.own_video.rates import (
@@ -39,15 +47,12 @@ from Utils.own_video.rates import (
 )
 from Utils.work.progress import progress
 
-# FFmpeg's names of the formats that are read: those in which one file is the whole video
-FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,mjpeg,m4v,gif"
-MAX_PIXELS = 8192 * 8192  # of a frame: 64 megapixels, as for images (Utils/__init__.py)
 LATE = 0.1  # share of an interval by which a frame may come late and still be on the screen: times may be whole ms
-DECODER_THREADS = 2  # for each video; several videos may be read at the same time
-UNREADABLE = (av.FFmpegError, IndexError)  # what reading a packet raises; IndexError: PyAV does not know its stream
 MAX_BROKEN = 1000  # packets that cannot be decoded, after which the rest is not tried if there is no frame yet
 FACE_EVERY = 1.0  # seconds between the frames in which a face is looked for, to find the rate of a video
 NO_TICK = Fraction(1, 1000)  # seconds; the unit of times if the stream does not give it
+NO_TIME = -(1 << 63)  # stands for the time of a frame that has none, and of an image
+CHECKED_ROWS = 48  # about how many rows of a frame, and as many columns or more, its check sum is made of
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,20 @@ class Frame:
     source_frame : int
         Which of the file's decoded frames, or of a folder's images, this is, from 0. It is `index` unless the file's
         rate is variable or frames are missing.
+    ticks : int
+        Its time in the file, in the stream's units. `NO_TIME` if it has none.
     """
 
     index: int
     time: float
     image: np.ndarray
     source_frame: int
+    ticks: int = NO_TIME
+
+    def check(self) -> int:
+        """A check sum (CRC-32) of some of its pixels: frames that were decoded in another way have another one."""
+        step = max(1, min(self.image.shape[:2]) // CHECKED_ROWS)
+        return zlib.crc32(np.ascontiguousarray(self.image[::step, ::step]))
 
 
 @dataclass
@@ -94,6 +107,8 @@ class FrameSource:
         What the latest iteration found.
     source_frames : array of int
         `Frame.source_frame` of each frame that the latest iteration gave.
+    ticks, checks : array of int
+        `Frame.ticks` and `Frame.check()` of the same frames. With them, `seeking.py` finds frames again.
     images : tuple of Path
         The frames of a folder; empty for a video file.
     codec : str
@@ -113,6 +128,8 @@ class FrameSource:
     remarks: tuple[str, ...] = ()
     problems: list[str] = field(default_factory=list)
     source_frames: array = field(default_factory=lambda: array("q"))
+    ticks: array = field(default_factory=lambda: array("q"))
+    checks: array = field(default_factory=lambda: array("q"))
     images: tuple[Path, ...] = ()
     codec: str = ""
     bits_per_pixel: float | None = None
@@ -120,30 +137,34 @@ class FrameSource:
 
     def __iter__(self) -> Iterator[Frame]:
         self.problems.clear()
-        self.source_frames = array("q")
-        for frame in self._read_images() if self.images else self._decode():
+        self.source_frames, self.ticks, self.checks = array("q"), array("q"), array("q")
+        for frame in map(self.read_image, range(len(self.images))) if self.images else self._decode():
             self.source_frames.append(frame.source_frame)
+            self.ticks.append(frame.ticks)
+            self.checks.append(frame.check())
             yield frame
 
-    def _read_images(self) -> Iterator[Frame]:
-        for i, path in enumerate(self.images):
-            image = read_image(path)
-            if image.shape[:2] != (self.height, self.width):
-                raise InputError(
-                    f"{path}: is {image.shape[1]}x{image.shape[0]} pixels, the first image {self.width}x{self.height}; "
-                    "a video's frames must have one size"
-                )
-            yield Frame(i, i / self.fps, image, i)
+    def read_image(self, i: int) -> Frame:
+        """The i-th image of a folder. InputError if it cannot be read or has another size than the first one."""
+        path = self.images[i]
+        image = read_image(path)
+        if image.shape[:2] != (self.height, self.width):
+            raise InputError(
+                f"{path}: is {image.shape[1]}x{image.shape[0]} pixels, the first image {self.width}x{self.height}; "
+                "a video's frames must have one size"
+            )
+        return Frame(i, i / self.fps, image, i)
 
     def _decode(self) -> Iterator[Frame]:
         """Decoded frames at the constant rate.
 
         Every frame is repeated until the next one's time. This fills gaps, and makes a variable rate constant.
         """
-        start, held, i = None, None, 0  # time of the first frame; the frame before; index of the next frame to give
+        start, i = None, 0  # time of the first frame; index of the next frame to give
+        held, since = None, NO_TIME  # image and ticks of the frame before
         last, missing = 0.0, 0  # latest time since the start; frames that a constant rate lacks
         number = 0  # of the decoded frame
-        for number, (time, image) in enumerate(self._decoded()):
+        for number, (ticks, time, image) in enumerate(self._decoded()):
             if start is None:
                 start = self.start = time
             last = max(last, time - start)
@@ -151,13 +172,13 @@ class FrameSource:
             for gap in range(i, place):
                 if held is not None:
                     missing += not self.resampled
-                    yield Frame(gap, gap / self.fps, held, number - 1)
-            i, held = max(i, place), image
+                    yield Frame(gap, gap / self.fps, held, number - 1, since)
+            i, held, since = max(i, place), image, ticks
             if not self.resampled:
-                yield Frame(i, i / self.fps, image, number)
+                yield Frame(i, i / self.fps, image, number, ticks)
                 i += 1
         if held is not None and self.resampled:
-            yield Frame(i, i / self.fps, held, number)
+            yield Frame(i, i / self.fps, held, number, since)
         if missing:
             self.problems.append(f"{self.path.name}: {missing} frame(s) are missing; the frame before is repeated")
 
@@ -175,12 +196,18 @@ class FrameSource:
         """
         total = round(self.n_estimated / self.fps / FACE_EVERY) + 1
         frames = progress(self._decoded(FACE_EVERY), total=total, title="frame rate", unit="detection", shown=bar)
-        found = [(time, shows_face(image)) for time, image in frames]
+        found = [(time, shows_face(image)) for _, time, image in frames]
         self.problems.clear()  # the iterations report them
         return np.array([time for time, _ in found]), np.array([face for _, face in found], bool)
 
-    def _decoded(self, every: float = 0.0) -> Iterator[tuple[float, np.ndarray]]:
-        """(seconds, image) of all frames that can be decoded, in the decoder's order of display.
+    def of_one_size(self, image: np.ndarray) -> np.ndarray:
+        """An image, scaled to the size of the first one if it has another."""
+        if image.shape[:2] == (self.height, self.width):
+            return image
+        return cv2.resize(image, (self.width, self.height))
+
+    def _decoded(self, every: float = 0.0) -> Iterator[tuple[int, float, np.ndarray]]:
+        """(ticks, seconds, image) of all frames that can be decoded, in the decoder's order of display.
 
         With `every`, frames are left out that come less than so many seconds after the one before that was given.
         """
@@ -188,9 +215,7 @@ class FrameSource:
         due = -np.inf  # seconds
         reformatter = VideoReformatter()
         with open_container(self.path) as container:
-            stream = _pictures(self.path, container)
-            stream.thread_type, stream.codec_context.thread_count = "AUTO", DECODER_THREADS
-            by_order = container.format.name == "avi"  # AVI has no display times; those that FFmpeg gives are unordered
+            stream = decoded_pictures(self.path, container)
             packets, latest = container.demux(stream), None
             while broken < MAX_BROKEN or count:
                 try:
@@ -204,7 +229,7 @@ class FrameSource:
                     continue
                 for decoded in frames:
                     damaged += decoded.is_corrupt
-                    ticks = decoded.dts if by_order else decoded.pts
+                    ticks = ticks_of(container, decoded)
                     if ticks is not None:
                         time = float(ticks * decoded.time_base)
                     else:
@@ -215,21 +240,14 @@ class FrameSource:
                     due = time + every if every else due
                     image = upright(decoded, reformatter)
                     if image.shape[:2] != (self.height, self.width):
-                        image, resized = cv2.resize(image, (self.width, self.height)), resized + 1
-                    yield time, image
+                        image, resized = self.of_one_size(image), resized + 1
+                    yield NO_TIME if ticks is None else ticks, time, image
         if broken:
             self.problems.append(f"{self.path.name}: {broken} packet(s) cannot be decoded")
         if damaged:
             self.problems.append(f"{self.path.name}: {damaged} frame(s) are damaged")
         if resized:
             self.problems.append(f"{self.path.name}: {resized} frame(s) of another size, scaled to that of the first")
-
-
-def upright(frame: av.VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
-    """A decoded frame as (height, width, 3) uint8 BGR, turned as its display matrix demands."""
-    image = reformatter.reformat(frame, format="bgr24").to_ndarray()
-    turns = round(frame.rotation / 90) % 4  # counterclockwise
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
 def open_video(path: Path, fps: float | None = None, bar: bool = False) -> FrameSource:
@@ -273,38 +291,14 @@ def open_video(path: Path, fps: float | None = None, bar: bool = False) -> Frame
         raise InputError(f"{path}: cannot be read ({error})") from None
 
 
-def open_container(path: Path) -> InputContainer:
-    """The container of a video file. FFmpeg is told to read no other file, and to refuse frames that are too large."""
-    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_pixels": str(MAX_PIXELS)}
-    container = av.open(str(path.absolute()), options=options, metadata_errors="replace")
-    for stream in container.streams.video:
-        if stream.codec_context is None:
-            continue  # there is no decoder for it
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # checked before memory is taken for a frame
-    return container
-
-
-def _pictures(path: Path, container) -> av.VideoStream:
-    """The first stream of moving pictures. The cover picture of a song is not one."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            if stream.codec_context is None:
-                raise InputError(f"{path}: its pictures are of a kind that cannot be decoded; convert it to H.264")
-            return stream
-    kinds = ", ".join(sorted({s.type for s in container.streams} - {"video"})) or "nothing"
-    raise InputError(f"{path}: has no pictures ({kinds} only); give a video file")
-
-
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _inspect(path: Path, container, bar: bool) -> FrameSource:
     """What is known about a video from its packets and its first frame; of variable rate, from all frames."""
-    stream = _pictures(path, container)
-    if stream.width * stream.height > MAX_PIXELS:
-        size = f"{stream.width}x{stream.height} pixels"
-        raise InputError(f"{path}: frames of {size} are more than {MAX_PIXELS} pixels; scale the video down")
+    stream = pictures_of(path, container)
+    require_size(path, stream)
     tick, declared = float(stream.time_base or NO_TICK), float(stream.average_rate or stream.guessed_rate or 0)
     ticks, n, n_bytes = [], 0, 0
     try:
@@ -360,7 +354,7 @@ def _duration(stream: av.VideoStream, container) -> float:
 def _first_image(path: Path) -> np.ndarray:
     """The first frame that can be decoded. InputError if there is none."""
     with open_container(path) as container:
-        packets = container.demux(_pictures(path, container))
+        packets = container.demux(pictures_of(path, container))
         while True:
             try:
                 for frame in next(packets).decode():

@@ -183,20 +183,26 @@ def _scratch_folder(final: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_file(final: Path) -> Iterator[Path]:
     """A path beside `final`, with the same suffix. When the `with` block ends without an error, it replaces `final`."""
-    final.parent.mkdir(parents=True, exist_ok=True)
-    if not SCRATCH.fullmatch(final.parent.name):
-        remove_leftovers(final.parent)
-    handle, name = tempfile.mkstemp(prefix=scratch_prefix(final), suffix=f".part{final.suffix}", dir=final.parent)
-    os.close(handle)
-    scratch = Path(name)
-    try:
+    with scratch_file(final) as scratch:
         yield scratch
         scratch.chmod(0o666 & ~UMASK)
         flush(scratch)
         os.replace(scratch, final)
         flush(final.parent)
+
+
+@contextmanager
+def scratch_file(final: Path) -> Iterator[Path]:
+    """An empty file beside `final`, with the same suffix. It is removed at the end, if it is still there."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if not SCRATCH.fullmatch(final.parent.name):
+        remove_leftovers(final.parent)
+    handle, name = tempfile.mkstemp(prefix=scratch_prefix(final), suffix=f".part{final.suffix}", dir=final.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
     finally:
-        scratch.unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
 
 
 def scratch_prefix(final: Path) -> str:

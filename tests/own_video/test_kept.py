@@ -23,7 +23,7 @@ from Utils.settings import PROJECT
 
 TABLES = ("expressions.csv", "candidates.csv", "frames.csv")
 SAME = (*TABLES, "overlay.mp4", "report.html")  # settings.json has times, the .eaf has addresses
-KEPT_FILES = {"kept.json", "scores.npy", "curves.npy", "source_frames.npy", "footage.json"}
+KEPT_FILES = {"kept.json", "scores.npy", "curves.npy", "source_frames.npy", "places.npy", "footage.json"}
 
 
 def run(*flags: object) -> int:

@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.video_clips import STEP, numbered, write_video
 from Utils.own_video.drawing import CURVE, MOMENT, STRIP, Marked, OverlayFace, label_colours
-from Utils.own_video.overlay import ENCODERS, codec_remarks, overlay_writer
+from Utils.own_video.overlay import codec_remarks, overlay_writer
+from Utils.own_video.pieces import ENCODERS
 from Utils.own_video.video_files import open_video
 
 # Overlay
@@ -18,6 +19,8 @@ from Utils.own_video.video_files import open_video
 
 def write(source, path: Path, faces, classes=None) -> None:
     """The whole overlay of a source."""
+    for _ in source:
+        pass
     with overlay_writer(path, source, faces, classes) as overlay:
         for frame in source:
             overlay.add(frame)
@@ -93,7 +96,7 @@ def test_emotions_have_the_colours_of_the_report(tmp_path):
 
 @pytest.mark.parametrize("fps", [25, 30000 / 1001, 29.9437123])
 def test_without_libx264_it_is_mpeg4_and_said(tmp_path, monkeypatch, fps):
-    monkeypatch.setattr("Utils.own_video.overlay.ENCODERS", {"mpeg4": ENCODERS["mpeg4"]})
+    monkeypatch.setattr("Utils.own_video.pieces.ENCODERS", {"mpeg4": ENCODERS["mpeg4"]})
     source = open_video(write_video(tmp_path / "a.mp4", numbered(5)))
     source.fps = fps
     write(source, tmp_path / "o.mp4", [])

@@ -39,6 +39,8 @@ def overlay_of(path: Path) -> tuple[Path, list[str]]:
     made = path.parent / "made" / f"{path.stem}.mp4"
     made.parent.mkdir(exist_ok=True)
     source = open_video(path)
+    for _ in source:
+        pass
     with overlay_writer(made, source, []) as overlay:
         for frame in source:
             overlay.add(frame)

@@ -321,7 +321,7 @@ def test_sound_only_and_nothing(tmp_path):
 
 def test_frames_that_are_too_large(tmp_path, monkeypatch):
     path = write_video(tmp_path / "a.mp4", numbered(2, (160, 128)))
-    monkeypatch.setattr("Utils.own_video.video_files.MAX_PIXELS", 128 * 128)
+    monkeypatch.setattr("Utils.own_video.containers.MAX_PIXELS", 128 * 128)
     with pytest.raises(InputError, match="160x128 pixels"):
         open_video(path)
 
@@ -329,7 +329,7 @@ def test_frames_that_are_too_large(tmp_path, monkeypatch):
 def test_frames_whose_size_is_known_by_decoding_only(tmp_path, monkeypatch):
     """Frames are already decoded when the file is opened, so larger ones must be refused there."""
     path = write_video(tmp_path / "a.avi", numbered(2, (160, 128)), codec="mjpeg", pix_fmt="yuvj420p")
-    monkeypatch.setattr("Utils.own_video.video_files.MAX_PIXELS", 128 * 128)
+    monkeypatch.setattr("Utils.own_video.containers.MAX_PIXELS", 128 * 128)
     with pytest.raises(InputError, match=r"no frame can be decoded; is it whole, .* of at most 8192x8192 pixels"):
         open_video(path)
 
@@ -339,7 +339,7 @@ def test_frames_that_grow_too_large_are_not_decoded(tmp_path, monkeypatch):
     one = write_video(tmp_path / "a.h264", numbered(10)).read_bytes()
     other = write_video(tmp_path / "b.h264", numbered(10, (256, 192))).read_bytes()
     (tmp_path / "both.h264").write_bytes(one + other)
-    monkeypatch.setattr("Utils.own_video.video_files.MAX_PIXELS", 128 * 128)
+    monkeypatch.setattr("Utils.own_video.containers.MAX_PIXELS", 128 * 128)
     source = open_video(tmp_path / "both.h264")
     assert numbers(source) == list(range(10))
     assert "packet(s) cannot be decoded" in source.problems[0]
