@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.order import BROWSER, KERAS, LONGEST
 from tests.support.paths import PROJECT, TESTS
 
 # Top to bottom: a place imports only places in a level below its own, or, without circles, in its own level.
@@ -145,6 +146,10 @@ def test_no_test_module_imports_another():
     for path in TESTS.rglob("*.py"):
         found = re.findall(r"(?:from|import) (tests[.\w]*\.test_\w+)", path.read_text(encoding="utf-8"))
         assert not found, f"{path.relative_to(PROJECT)}: {', '.join(found)}"
+
+
+def test_the_files_that_have_a_place_in_the_order_of_tests_exist():
+    assert [name for name in (*KERAS, *BROWSER, *LONGEST) if not (TESTS / name).is_file()] == []
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

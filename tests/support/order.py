@@ -25,6 +25,9 @@ KERAS = (
     "ablation/test_table.py",
 )
 
+# They need Chromium, which takes two seconds to start
+BROWSER = ("report/test_report_browser.py", "report/test_report_player.py", "report/test_report_review.py")
+
 # The longest of the others; all that are not named here take less than five seconds
 LONGEST = (
     "robustness/test_faults.py",  # 40 seconds
@@ -35,8 +38,6 @@ LONGEST = (
     "robustness/test_bad_input.py",
     "steps/test_main.py",
     "work/test_cluster.py",
-    "report/test_report_browser.py",
-    "report/test_report_player.py",
     "own_video/test_own_video.py",
     "own_video/test_kept.py",
     "steps/test_demo.py",
@@ -63,14 +64,14 @@ def processes() -> int:
 
 
 def sort(items: list[pytest.Item]) -> None:
-    """Those with TensorFlow first, then the longest files."""
-    places = {TESTS / name: place for place, name in enumerate((*KERAS, *LONGEST))}
+    """Those with TensorFlow first, then those with a browser, then the longest files."""
+    places = {TESTS / name: place for place, name in enumerate((*KERAS, *BROWSER, *LONGEST))}
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 class Scheduling(LoadFileScheduling):
-    """A process gets whole files, and one process gets all files of `KERAS`."""
+    """A process gets whole files. The files of `KERAS` stay together, and so do those of `BROWSER`."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = super()._split_scope(nodeid)
-        return "KERAS" if Path(path).as_posix().endswith(KERAS) else path
+        return next((files[0] for files in (KERAS, BROWSER) if Path(path).as_posix().endswith(files)), path)
