@@ -1,7 +1,7 @@
 """The two inner loops of a 5x5 convolution, on buffers of `layout.py`: its output, and the gradient of its kernel.
 
-Both take a window of five rows. In a row, the numbers that a position uses are next to each other: 5 columns x channels
-of them, called `terms` (and times `LANES` in floats).
+The loops take a window of five rows. In a row, the numbers that a position uses are next to each other: 5 columns x
+channels of them, called `terms` (and times `LANES` in floats).
 """
 
 from __future__ import annotations
@@ -111,3 +111,13 @@ def add_kernel_gradient(image, start, step, gradients, gradient, gradient_step, 
     store(sums, t2 + LANES, b2)
     store(sums, t3 + LANES, b3)
     store(sums, t4 + LANES, b4)
+
+
+@compiled()
+def sum_over_lanes(lane_sums, n, samples, totals):
+    """Add the first `samples` lanes of each of n vectors to `totals`, one after the other."""
+    for i in range(n):
+        total = totals[i]
+        for lane in range(samples):
+            total += lane_sums[i * LANES + lane]
+        totals[i] = total

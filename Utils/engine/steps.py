@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from Utils.engine.convolution import sum_over_lanes
 from Utils.engine.head import (
     add_dense_gradient,
     add_head_gradient,
@@ -34,8 +35,16 @@ from Utils.engine.layout import (
     padded,
 )
 from Utils.engine.loss import classify, loss_of_group, regularise
+from Utils.engine.normalisation import (
+    add_gamma_and_beta_gradient,
+    add_moments,
+    finish_normalisation,
+    join,
+    normalise,
+    signs_of_gammas,
+)
 from Utils.engine.streams import add_stream_gradient, convolve_row, pool, pool_and_sum
-from Utils.work.lanes import LANES, broadcast, fma, load, store
+from Utils.work.lanes import LANES, load, store
 
 
 @compiled(inline="always")
@@ -76,79 +85,47 @@ def convolve_streams(shape, theta, signs, room, group, trained, samples, moments
         base += SIDE * line
 
 
-@compiled()
-def sum_over_lanes(lane_sums, n, samples, totals):
-    """Add the first `samples` lanes of each of n vectors to `totals`, one after the other."""
-    for i in range(n):
-        total = totals[i]
-        for lane in range(samples):
-            total += lane_sums[i * LANES + lane]
-        totals[i] = total
-
-
-@compiled()
-def add_moments(sums, channel, filters, channels, first_sample, samples, moments):
-    """Add to `moments` what `pool_and_sum` left in `sums`, in double precision.
-
-    With r = first + d, the sum of r^2 is n first^2 + 2 first sum(d) + sum(d^2).
-    """
-    n = f64(STREAM_POOL * SIDE)
-    for c in range(channel, channel + filters):
-        for lane in range(samples):
-            first = f64(sums[c * LANES + lane])
-            total = f64(sums[(channels + c) * LANES + lane])
-            squares = f64(sums[(2 * channels + c) * LANES + lane])
-            moments[first_sample + lane, c] += n * first + total
-            moments[first_sample + lane, channels + c] += n * first * first + f64(2) * first * total + squares
-
-
-@compiled()
-def normalise(shape, constants, theta, moments, moving, means, inverses, scale, shift):
-    """Batch normalisation, from the sums of each sample: an activation r becomes r x `scale` + `shift`.
-
-    All but the first four are written, (channels,) each: also the means, and the inverses of the standard deviations.
-    The moving statistics are updated.
-    """
-    channels = shape.channels
-    count = f64(len(moments)) * f64(SIDE * SIDE)
-    c = 0
-    for s in range(len(shape.filters)):
-        for f in range(shape.filters[s]):
-            total = f64(0)
-            squares = f64(0)
-            for i in range(len(moments)):
-                total += moments[i, c]
-                squares += moments[i, channels + c]
-            mean = total / count
-            variance = max(squares / count - mean * mean, f64(0))
-            means[c] = f32(mean)
-            inverses[c] = f32(f64(1) / math.sqrt(variance + f64(constants.epsilon)))
-            scale[c] = theta[shape.gammas[s] + f] * inverses[c]
-            shift[c] = theta[shape.betas[s] + f] - means[c] * scale[c]
-            moving[0, c] = moving[0, c] * constants.momentum + means[c] * (f32(1) - constants.momentum)
-            moving[1, c] = moving[1, c] * constants.momentum + f32(variance) * (f32(1) - constants.momentum)
-            c += 1
-
-
 @compiled(inline="always")
-def join(pooled, masks, scale, shift, channels, joined):
-    """The input of the head: the pooled activations, normalised (times `scale` plus `shift`), times the masks."""
-    for y in range(POOLED):
-        for x in range(POOLED):
-            for c in range(channels):
-                at = ((y * POOLED + x) * channels + c) * LANES
-                value = fma(load(pooled, at), broadcast(scale, c), broadcast(shift, c)) * load(masks, at)
-                store(joined, (((y + BORDER) * WIDE_POOLED + x + BORDER) * channels + c) * LANES, value)
+def learn_head(shape, constants, theta, pooled, scale, shift, first, samples, targets, bits, gradient, room):
+    """The head for a group: its outputs, and the gradients of its parameters, which are added.
 
-
-@compiled()
-def signs_of_gammas(shape, theta, signs):
-    """-1 for each channel whose gamma is negative, else 1."""
-    c = 0
-    for s in range(len(shape.filters)):
-        for f in range(shape.filters[s]):
-            signs[c] = f32(-1) if theta[shape.gammas[s] + f] < f32(0) else f32(1)
-            c += 1
+    The group is the `samples` samples from number `first` of the batch, `pooled` what its streams' pooling gave. See
+    `learn` for the others. Returns the sums of the samples' losses and of the metric.
+    """
+    n = len(targets)
+    channels = shape.channels
+    pooled_size = POOLED * POOLED * channels
+    dense_kernel = theta[shape.dense_kernel : shape.dense_bias]
+    draw_masks(bits, first, samples, constants.stream_dropout, room.stream_masks, 0, pooled_size, n)
+    draw_masks(bits, first, samples, constants.head_dropout, room.head_masks, pooled_size, FLAT, n)
+    join(pooled, room.stream_masks, scale, shift, channels, room.joined)
+    convolve_and_pool(
+        room.joined, channels, theta[shape.head_kernel : shape.head_bias],
+        theta[shape.head_bias : shape.head_bias + HEAD_FILTERS], room.rows, room.maxima, room.top_argmax,
+    )  # fmt: skip
+    for i in range(0, FLAT * LANES, LANES):
+        store(room.flat, i, load(room.maxima, i) * load(room.head_masks, i))
+    dense(
+        room.flat, dense_kernel, theta[shape.dense_bias : shape.dense_bias + shape.outputs], shape.outputs, room.outputs
+    )
+    of_group = loss_of_group(room.outputs, shape, targets, first, samples, n)
+    add_dense_gradient(
+        room.flat, room.outputs, shape.outputs, samples,
+        gradient[shape.dense_kernel : shape.dense_bias],
+        gradient[shape.dense_bias : shape.dense_bias + shape.outputs],
+    )  # fmt: skip
+    room.sums[:] = f32(0)
+    room.kernel_sums[:] = f32(0)
+    gradient_of_convolution(
+        room.outputs, dense_kernel, shape.outputs, room.head_masks, room.maxima, room.top_argmax, room.gradients,
+        room.sums,
+    )  # fmt: skip
+    add_head_gradient(room.joined, channels, room.gradients, room.kernel_sums)
+    sum_over_lanes(
+        room.kernel_sums, TAPS * channels * HEAD_FILTERS, samples, gradient[shape.head_kernel : shape.head_bias]
+    )
+    sum_over_lanes(room.sums, HEAD_FILTERS, samples, gradient[shape.head_bias : shape.head_bias + HEAD_FILTERS])
+    return of_group
 
 
 @compiled(inline="always")
@@ -184,13 +161,12 @@ def learn(shape, constants, theta, moving, features, channels_of, indices, targe
     groups = (n + LANES - 1) // LANES
     streams = len(shape.filters)
     channels = shape.channels
-    pooled_size = POOLED * POOLED * channels
+    pooled_size = POOLED * POOLED * channels * LANES
     gradient[:] = f32(0)
     scale = np.ones(channels, np.float32)
     shift = np.zeros(channels, np.float32)
     means = np.zeros(channels, np.float32)
     inverses = np.ones(channels, np.float32)
-    count = f64(n) * f64(SIDE * SIDE)
     if streams:
         take_images(features, indices, channels_of, room.images, streams)
         pad_kernels(shape, theta, room)
@@ -203,72 +179,28 @@ def learn(shape, constants, theta, moving, features, channels_of, indices, targe
     else:
         take_pooled(features, indices, room.pooled, channels)
     turn_head_kernel(shape, theta, room.turned)
-    wide = padded(channels)
-    head_kernel = theta[shape.head_kernel : shape.head_bias]
-    head_bias = theta[shape.head_bias : shape.head_bias + HEAD_FILTERS]
-    dense_kernel = theta[shape.dense_kernel : shape.dense_bias]
-    dense_bias = theta[shape.dense_bias : shape.dense_bias + shape.outputs]
     loss = f64(0)
     metric = f64(0)
-    gamma_totals = np.zeros(channels, np.float64)
-    beta_totals = np.zeros(channels, np.float64)
+    gammas = np.zeros(channels, np.float64)
+    betas = np.zeros(channels, np.float64)
     for g in range(groups):
         first = g * LANES
         samples = min(LANES, n - first)
-        pooled = room.pooled[g * pooled_size * LANES : (g + 1) * pooled_size * LANES]
-        draw_masks(bits, first, samples, constants.stream_dropout, room.stream_masks, 0, pooled_size, n)
-        draw_masks(bits, first, samples, constants.head_dropout, room.head_masks, pooled_size, FLAT, n)
-        join(pooled, room.stream_masks, scale, shift, channels, room.joined)
-        convolve_and_pool(room.joined, channels, head_kernel, head_bias, room.rows, room.maxima, room.top_argmax)
-        for i in range(0, FLAT * LANES, LANES):
-            store(room.flat, i, load(room.maxima, i) * load(room.head_masks, i))
-        dense(room.flat, dense_kernel, dense_bias, shape.outputs, room.outputs)
-        of_group = loss_of_group(room.outputs, shape, targets, first, samples, n)
+        pooled = room.pooled[g * pooled_size : (g + 1) * pooled_size]
+        of_group = learn_head(
+            shape, constants, theta, pooled, scale, shift, first, samples, targets, bits, gradient, room
+        )
         loss += of_group[0]
         metric += of_group[1]
-        add_dense_gradient(
-            room.flat, room.outputs, shape.outputs, samples,
-            gradient[shape.dense_kernel : shape.dense_bias],
-            gradient[shape.dense_bias : shape.dense_bias + shape.outputs],
-        )  # fmt: skip
-        room.sums[:] = f32(0)
-        room.kernel_sums[:] = f32(0)
-        gradient_of_convolution(
-            room.outputs, dense_kernel, shape.outputs, room.head_masks, room.maxima, room.top_argmax, room.gradients,
-            room.sums,
-        )  # fmt: skip
-        add_head_gradient(room.joined, channels, room.gradients, room.kernel_sums)
-        sum_over_lanes(
-            room.kernel_sums, TAPS * channels * HEAD_FILTERS, samples, gradient[shape.head_kernel : shape.head_bias]
-        )
-        sum_over_lanes(room.sums, HEAD_FILTERS, samples, gradient[shape.head_bias : shape.head_bias + HEAD_FILTERS])
         if streams:
-            joined_gradient = room.joined_gradient[g * pooled_size * LANES : (g + 1) * pooled_size * LANES]
-            gradient_of_joined(room.gradients, room.turned, wide, channels, joined_gradient)
-            room.sums[:] = f32(0)
-            for p in range(POOLED * POOLED):
-                for c in range(channels):
-                    at = (p * channels + c) * LANES
-                    value = load(joined_gradient, at) * load(room.stream_masks, at)
-                    store(joined_gradient, at, value)
-                    normal = (load(pooled, at) - broadcast(means, c)) * broadcast(inverses, c)
-                    store(room.sums, c * LANES, load(room.sums, c * LANES) + value)
-                    to = (channels + c) * LANES
-                    store(room.sums, to, fma(value, normal, load(room.sums, to)))
-            sum_over_lanes(room.sums, channels, samples, beta_totals)
-            sum_over_lanes(room.sums[channels * LANES :], channels, samples, gamma_totals)
+            joined_gradient = room.joined_gradient[g * pooled_size : (g + 1) * pooled_size]
+            gradient_of_joined(room.gradients, room.turned, padded(channels), channels, joined_gradient)
+            add_gamma_and_beta_gradient(
+                pooled, joined_gradient, room.stream_masks, means, inverses, channels, samples, room.sums, gammas, betas
+            )
     if streams:
         back = np.empty(4 * channels, np.float32)
-        c = 0
-        for s in range(streams):
-            for f in range(shape.filters[s]):
-                gradient[shape.gammas[s] + f] = f32(gamma_totals[c])
-                gradient[shape.betas[s] + f] = f32(beta_totals[c])
-                back[c] = scale[c]
-                back[channels + c] = f32(f64(scale[c]) * beta_totals[c] / count)
-                back[2 * channels + c] = f32(f64(scale[c]) * f64(inverses[c]) * gamma_totals[c] / count)
-                back[3 * channels + c] = means[c]
-                c += 1
+        finish_normalisation(shape, n, scale, inverses, means, gammas, betas, gradient, back)
         add_stream_gradients(shape, room, n, back, gradient)
     return loss, regularise(shape, constants, theta, gradient), metric
 

@@ -19,6 +19,7 @@ from Utils.engine import CHANNELS, SPOT, initial_weights, steps
 from Utils.engine.buffers import room_for
 from Utils.engine.inputs import pad_kernels, take_images
 from Utils.engine.layout import FLAT, POOLED, SIDE
+from Utils.engine.normalisation import normalise, signs_of_gammas
 from Utils.engine.parameters import flatten, moving_statistics, shape_of
 from Utils.engine.training import ADAM_EPSILON, BETA1, BETA2, CONSTANTS
 from Utils.work.lanes import LANES
@@ -36,12 +37,12 @@ def forward(shape, constants, theta, moving, room, n):
     channels = shape.channels
     pad_kernels(shape, theta, room)
     signs = np.empty(channels, np.float32)
-    steps.signs_of_gammas(shape, theta, signs)
+    signs_of_gammas(shape, theta, signs)
     moments = np.zeros((n, 2 * channels), np.float64)
     for g in range((n + LANES - 1) // LANES):
         steps.convolve_streams(shape, theta, signs, room, g, True, min(LANES, n - g * LANES), moments)
     of_channels = np.empty((4, channels), np.float32)
-    steps.normalise(
+    normalise(
         shape, constants, theta, moments, moving, of_channels[0], of_channels[1], of_channels[2], of_channels[3]
     )
 
@@ -64,13 +65,13 @@ def whole(shape, constants, theta, moving, features, channels_of, indices, targe
 
 
 def milliseconds(function: Callable[[], object], n: int) -> float:
-    """Median time of a call, after one that may compile."""
+    """Median processor time of a call, after one that may compile: other work on the machine counts little."""
     function()
     times = []
     for _ in range(n):
-        start = time.perf_counter()
+        start = time.thread_time()
         function()
-        times.append(time.perf_counter() - start)
+        times.append(time.thread_time() - start)
     return float(np.median(times)) * 1e3
 
 
