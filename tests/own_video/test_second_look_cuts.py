@@ -44,7 +44,7 @@ class Analysed:
             folder = root / f"from {start}"
             folder.mkdir()
             for i, image in enumerate(images[start : start + n]):
-                cv2.imwrite(str(folder / f"img{i:03d}.png"), image)
+                cv2.imwrite(str(folder / f"img{i:03d}.png"), image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
             source = open_video(folder, float(FPS), False)
             with (
                 pytest.MonkeyPatch.context() as patch

@@ -7,6 +7,7 @@ process, and their files are real ones.
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.util
 import os
 import tempfile
 from functools import cache
@@ -24,6 +25,10 @@ LOAD = "MEAN_TEST_LOADS_ALL"  # set in the environment of the process that forks
 @cache
 def forks() -> ForkServerContext:
     """The context of the process that forks the runs. There is one for all tests of this process."""
+    with pytest.MonkeyPatch.context() as patch:  # its socket is not in the tests' folder, which is removed before it
+        patch.delenv("TMPDIR", raising=False)
+        patch.setattr(tempfile, "tempdir", None)
+        multiprocessing.util.get_temp_dir()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     with pytest.MonkeyPatch.context() as environment:
