@@ -226,6 +226,16 @@ def test_nothing_set_aside_is_said(tmp_path):
     assert "Nothing was set aside" in text and 'id="set-aside"' not in text
 
 
+def test_where_nothing_was_scored_it_is_said(tmp_path):
+    """A video without a face: it is a video, nothing was set aside, and the remarks have the reason."""
+    finding = {"name": "time with a scored face", "value": "0%", "level": "red", "advice": "Look."}
+    path = tmp_path / "report.html"
+    write_report(path, "a", [], CLASSES, footage=[finding], set_aside=[], remarks=["no face was found"])
+    text = path.read_text(encoding="utf-8")
+    assert "Nothing was scored, so there is no curve" in text and 'id="remarks"' in text
+    assert not any(words in text for words in ("0 video", "Nothing was set aside", "There is no video"))
+
+
 def test_without_a_second_look_there_is_no_such_table(tmp_path):
     text = written(tmp_path / "report.html", set_aside=None)
     for absent in ("set aside", "set-aside", "p(micro)", "Movement (px)", "candidates.csv"):
