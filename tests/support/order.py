@@ -26,7 +26,12 @@ KERAS = (
 )
 
 # They need Chromium, which takes two seconds to start
-BROWSER = ("report/test_report_browser.py", "report/test_report_player.py", "report/test_report_review.py")
+BROWSER = (
+    "report/test_report_browser.py",
+    "report/test_report_player.py",
+    "report/test_report_review.py",
+    "report/test_report_still.py",
+)
 
 # The longest of the others; all that are not named here take less than five seconds
 LONGEST = (
@@ -49,8 +54,9 @@ LONGEST = (
     "study/test_correct_then_train.py",
     "synthetic/test_portable.py",
     "steps/test_train_evaluate.py",
-    "synth_run/test_synth_run_command.py",
     "synth_run/test_synth_run.py",
+    "synthetic/test_synthetic.py",
+    "synth_run/test_synth_run_command.py",
     "evaluation/test_recount.py",
     "evaluation/test_intervals.py",
     "work/test_cache_parallel.py",  # 5 seconds
