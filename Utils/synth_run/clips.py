@@ -1,10 +1,11 @@
 """The unit of work on SYNTH: render a clip, follow its face, and keep what the networks and the verifier learn from.
 
     <cache_dir>/SYNTH/<number>-<key>/curves.npy      from `CurveMeter`, (samples, columns) float32
+                                     drawn.npy       the same of copies with drawn events, (copies, samples, columns)
                                      features.npy    of the chosen pairs of frames, (m, 42, 42, 3) float16 in [0, 1]
                                      pairs.npy       (m, 2) int32: the pair's first frame, and its pseudo-label
                                      apexes.npy      features of (onset, apex) and around, (r, 42, 42, 3) float16
-                                     clip.json       the facts, the events, and the emotion of each of the r
+                                     clip.json       the facts, all events, and the emotion of each of the r
 
 Pairs begin at every `pair_step`-th frame. Of a clip to train on, those that show a micro-expression are kept, and of
 others a few; of a clip to check with, all.
@@ -12,7 +13,7 @@ others a few; of a clip to check with, all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,16 +27,17 @@ from Utils.own_video.displacement import CurveMeter
 from Utils.own_video.face_tracks import track_faces
 from Utils.own_video.scoring import gray_crop
 from Utils.records import Expression
+from Utils.synth_run.drawn import drawn_copies
 from Utils.synthetic.synth import SynthClip, clip_frames, synth_clip
 from Utils.tvl1 import KERNEL_VERSION, tvl1_flow
 from Utils.work.arrays import is_array, write_array
 from Utils.work.cache import atomic_folder, key_of, read_json, write_json
 
-CLIP_VERSION = 3  # part of a clip's key: raise it when the results for the same clip change
+CLIP_VERSION = 4  # part of a clip's key: raise it when the results for the same clip change
 K_S, HALF_LENGTH_S = 0.1, 0.2  # seconds: k and k', as in the other datasets (docs/method.md, section 3)
 HARD_PER_EXPRESSION, OTHERS_PER_EXPRESSION = 1.0, 1.0  # pairs on other events, and on nothing, per expression pair
 LEAST_OTHERS = 30  # pairs of either sort that are kept of a clip, also if it has no micro-expression
-PHOTOGRAPHS = ("still", "sway", "zoom", "lit")  # scenarios
+EXPRESSIVE, PHOTOGRAPHS = "expressive", ("still", "sway", "zoom", "lit")  # scenarios
 CHOICE = 23  # number of the random stream that chooses them
 
 
@@ -57,6 +59,7 @@ class ClipData:
     clip: dict  # the facts of `SynthClip`
     step: int  # frames from one sample of the curves to the next
     emotions: list[str]  # of the features around the apexes
+    drawn: Sequence[list[dict]] = ()  # of each copy the events; onset and offset: seconds from the first sample
 
     @cached_property
     def curves(self) -> np.ndarray:
@@ -110,14 +113,14 @@ def make_clip(job: ClipJob) -> ClipData | None:
             write_json(scratch / "clip.json", done)
     if not done["found"]:
         return None
-    return ClipData(folder, done["clip"], done["step"], done["emotions"])
+    return ClipData(folder, done["clip"], done["step"], done["emotions"], done["drawn"])
 
 
 def _finished(folder: Path) -> dict | None:
     done = read_json(folder / "clip.json")
     if not isinstance(done, dict) or "found" not in done:
         return None
-    names = ("curves", "features", "pairs", "apexes") if done["found"] else ()
+    names = ("curves", "drawn", "features", "pairs", "apexes") if done["found"] else ()
     return done if all(is_array(folder / f"{name}.npy") for name in names) else None
 
 
@@ -131,10 +134,11 @@ def _compute(clip: SynthClip, folder: Path) -> dict:
     crops = [gray_crop(frame, rectangle) for frame in frames]
     first, last = track.segments[0].first, track.segments[-1].last
     meter = CurveMeter(len(frames), clip.fps)
-    for i in range(first, last + 1):
-        if meter.wants(i):
-            meter.add(i, crops[i])
+    measured = [i for i in range(first, last + 1) if meter.wants(i)]
+    for i in measured:
+        meter.add(i, crops[i])
     write_array(folder / "curves.npy", meter.curves)
+    drawn = _draw_into(clip, meter, measured, [crops[i] for i in measured], folder)
     pairs = _choose_pairs(clip, first, last)
     regions = face_regions(predict_landmarks(crops[first]))
     k, _ = frames_at(clip.fps)
@@ -148,7 +152,23 @@ def _compute(clip: SynthClip, folder: Path) -> dict:
         for i, j in _apex_pairs(event.onset, event.apex, k)
     ]
     write_array(folder / "apexes.npy", _stacked([image for _, image in apexes]))
-    return {"found": True, "clip": asdict(clip), "step": meter.step, "emotions": [emotion for emotion, _ in apexes]}
+    emotions = [emotion for emotion, _ in apexes]
+    return {"found": True, "clip": asdict(clip), "step": meter.step, "emotions": emotions, "drawn": drawn}
+
+
+def _draw_into(
+    clip: SynthClip, meter: CurveMeter, measured: list[int], crops: list[np.ndarray], folder: Path
+) -> list[list[dict]]:
+    """Write the curves of the copies with drawn events. Returns these events."""
+    start = measured[0] / clip.fps
+    events = [
+        {"kind": e.kind, "onset": e.onset / clip.fps - start, "offset": e.offset / clip.fps - start}
+        for e in clip.events
+    ]
+    curves = meter.curves[np.array(measured) // meter.step]
+    made, drawn = drawn_copies(np.array(crops), curves, clip.fps / meter.step, events, clip.number)
+    write_array(folder / "drawn.npy", made)
+    return drawn
 
 
 def _stacked(images: list[np.ndarray]) -> np.ndarray:

@@ -46,9 +46,13 @@ SHAPES, WIDE = (
     ((1.0, 0.4), (4 / 3, 0.45), (16 / 9, 0.15)),
     280,
 )  # width per height: chance; no wide pictures of faces above
-MICRO_COUNTS = (0.05, 0.2, 0.3, 0.28, 0.17)  # chances of 0 to 4 micro-expressions in an expressive clip of 10 s
+MICRO_COUNTS = (0.05, 0.15, 0.25, 0.3, 0.25)  # chances of 0 to 4 micro-expressions in an expressive clip of 10 s
+MEANWHILE_CHANCE = 0.6  # that in a clip of a living face other things may happen during a micro-expression
+SPEECH_COUNTS = ((0.5, 0.35, 0.15), (0.3, 0.4, 0.3))  # chances of 0 to 2 in 10 s: without, and with "meanwhile"
+HEAD_MOVE_COUNTS = ((0.4, 0.3, 0.2, 0.1), (0.2, 0.3, 0.3, 0.2))
+SWAY_CHANCE, SWAYS, MOOD_CHANCE, MOODS = 0.4, (0.3, 1.3), 0.35, (0.05, 0.4)  # all the time; factors and intensities
 SWAY_PX, SWAY_HZ, ZOOM_SHARE, LIT_SHARE = 4.0, (0.05, 0.35), 0.03, 0.12
-FRAME, EXPRESSIONS, OTHER, BLINKS, GAZE, HEAD, LIGHT, CAMERA, PHOTO, NOISE = range(31, 41)  # numbers of random streams
+FRAME, EXPRESSIONS, OTHER, BLINKS, GAZE, HEAD, LIGHT, CAMERA, PHOTO, NOISE, LIFE = range(31, 42)  # random streams
 
 
 @dataclass(frozen=True)
@@ -178,20 +182,25 @@ def _course(
             for _ in range(int(light.integers(1, 4))):
                 negatives.add_light_change(course, light, (0.03, LIT_SHARE))
         return course
+    life = _stream(seed, number, LIFE)
+    course.meanwhile = bool(life.random() < MEANWHILE_CHANCE)
     length = frames / fps / 10.0  # the counts below are for 10 seconds
     rng = _stream(seed, number, EXPRESSIONS)
     add_macro_expressions(course, rng, _count(rng, length, (0.3, 0.4, 0.3)))
     if scenario == EXPRESSIVE:
         add_micro_expressions(course, rng, _count(rng, length, MICRO_COUNTS))
     half = size[0] / 2 / (face_px / (2 * half_width(person.identity)))
-    _add_negatives(
-        course, _stream(seed, number, OTHER), length, half, person.identity.looks.hairstyle in LONG_HAIRSTYLES
-    )
+    hair = person.identity.looks.hairstyle in LONG_HAIRSTYLES
+    _add_negatives(course, _stream(seed, number, OTHER), length, half, hair)
     for _ in range(_count(light, length, (0.55, 0.3, 0.15))):
         negatives.add_light_change(course, light)
     blinks, gaze, head = (_stream(seed, number, purpose) for purpose in (BLINKS, GAZE, HEAD))
     negatives.add_head_drift(course, head, float(head.uniform(0.2, 1.4)))
-    for _ in range(_count(head, length, (0.4, 0.3, 0.2, 0.1))):
+    if life.random() < SWAY_CHANCE:
+        negatives.add_sway(course, life, float(life.uniform(*SWAYS)))
+    if life.random() < MOOD_CHANCE:
+        negatives.add_mood(course, life, float(life.uniform(*MOODS)))
+    for _ in range(_count(head, length, HEAD_MOVE_COUNTS[course.meanwhile])):
         negatives.add_head_move(course, head)
     negatives.limit_pose(course)
     negatives.add_blinks(course, blinks, float(blinks.uniform(0.1, 0.5)))
@@ -201,7 +210,7 @@ def _course(
 
 def _add_negatives(course: Course, rng: np.random.Generator, length: float, half: float, hair: bool) -> None:
     """Speech, chewing, swallows and occlusions."""
-    for _ in range(_count(rng, length, (0.5, 0.35, 0.15))):
+    for _ in range(_count(rng, length, SPEECH_COUNTS[course.meanwhile])):
         negatives.add_speech(course, rng)
     for _ in range(_count(rng, length, (0.85, 0.15))):
         negatives.add_chewing(course, rng)

@@ -86,11 +86,14 @@ class Course:
         Factor on the brightness; and how much brighter the right edge of the picture is than its middle (relative).
     occluders : list of Occluder
     events : list of SynthEvent
+    meanwhile : bool
+        Whether speech, chewing and moves of the head may happen during a micro-expression.
     """
 
     fps: float
     frames: int
     landmarks: np.ndarray
+    meanwhile: bool = False
     action_units: dict[str, np.ndarray] = field(init=False)
     local: list[LocalMovement] = field(default_factory=list)
     blink: np.ndarray = field(init=False)
@@ -120,6 +123,10 @@ class Course:
             if event.kind in kinds:
                 onsets = onsets[(onsets > event.offset + gap) | (onsets + length + gap < event.onset)]
         return int(rng.choice(onsets)) if len(onsets) else None
+
+    def avoided(self, *kinds: str) -> tuple[str, ...]:
+        """These kinds, and micro-expressions if nothing else may happen during one."""
+        return kinds if self.meanwhile else ("micro", *kinds)
 
     def add(
         self,

@@ -20,7 +20,7 @@ GLANCE_S, GLANCE_SPREAD, LID_FOLLOWS = (0.03, 0.07), (0.5, 0.28), 0.3  # the upp
 SPEECH_S, SYLLABLES_HZ = (0.5, 3.0), (2.5, 6.0)
 SPOKEN = (("AU25", 0.9), ("AU26", 0.45), ("AU18", 0.35), ("AU12", 0.2), ("AU10", 0.2))
 CHEWING_S, CHEWS_HZ, CHEW_DOWN, CHEW_ASIDE, CHEEK = (1.2, 4.0), (0.9, 1.9), (0.03, 0.075), (0.0, 0.03), (0.0, 0.03)
-SWALLOW_S = (0.3, 0.8)
+SWALLOW_S = (0.6, 1.2)
 HEAD_MOVES = {  # name -> (seconds, smallest and largest change of each field of `face.Pose`, chance that it goes back)
     "turn": ((0.3, 1.5), {"yaw": (0.07, 0.20)}, 0.6),
     "nod": ((0.25, 1.2), {"pitch": (0.05, 0.16), "ty": (0.0, 0.05)}, 0.9),
@@ -28,6 +28,9 @@ HEAD_MOVES = {  # name -> (seconds, smallest and largest change of each field of
     "lean": ((0.5, 1.8), {"scale": (0.03, 0.10), "ty": (0.0, 0.05)}, 0.5),
     "jerk": ((0.08, 0.30), {"tx": (0.01, 0.07), "ty": (0.01, 0.05), "yaw": (0.0, 0.06), "pitch": (0.0, 0.06)}, 0.5),
 }
+SWAYS = {"tx": 0.05, "ty": 0.04, "rotation": 0.04, "scale": 0.025, "yaw": 0.07, "pitch": 0.05}  # standard deviations
+SWAY_HZ, MOOD_HZ = (0.1, 0.6), (0.08, 0.3)
+MOODS = (("AU1", "AU2"), ("AU4",), ("AU6", "AU12"), ("AU12",), ("AU15", "AU17"), ("AU24",))
 POSE_LIMITS = {"tx": 0.18, "ty": 0.15, "rotation": 0.22, "yaw": 0.24, "pitch": 0.18}
 LIGHT_CHANGE, RAMP_S, SIDE_LIGHT_CHANCE = (0.05, 0.30), (0.3, 2.0), 0.3
 HAND_SIZE, PASS_S, REST_S, STRAND_S = (1.25, 1.6), (0.35, 1.0), (0.5, 2.5), (0.3, 1.2)
@@ -76,7 +79,7 @@ def add_glances(course: Course, rng: np.random.Generator, hz: float) -> None:
 def add_speech(course: Course, rng: np.random.Generator) -> None:
     """One period of speech: syllables of the jaw and lips, with some play of brows and head."""
     length = round(rng.uniform(*SPEECH_S) * course.fps)
-    onset = course.place(rng, length, 0.2, ("micro", "speech", "chewing"))
+    onset = course.place(rng, length, 0.2, course.avoided("speech", "chewing"))
     if onset is None:
         return
     frames, fps, strength = course.frames, course.fps, float(rng.uniform(0.25, 1.0))
@@ -101,7 +104,7 @@ def add_speech(course: Course, rng: np.random.Generator) -> None:
 def add_chewing(course: Course, rng: np.random.Generator) -> None:
     """One period of chewing with closed lips: the jaw goes down and aside, the cheeks move, the lips are pressed."""
     length = round(min(rng.uniform(*CHEWING_S), 0.5 * course.frames / course.fps) * course.fps)
-    onset = course.place(rng, length, 0.2, ("micro", "speech", "chewing"))
+    onset = course.place(rng, length, 0.2, course.avoided("speech", "chewing"))
     if onset is None:
         return
     frames, landmarks = course.frames, course.landmarks
@@ -123,7 +126,7 @@ def add_chewing(course: Course, rng: np.random.Generator) -> None:
 def add_swallow(course: Course, rng: np.random.Generator) -> None:
     """One swallow: the chin goes up, the lips are pressed. It is listed as chewing."""
     length = max(4, round(rng.uniform(*SWALLOW_S) * course.fps))
-    onset = course.place(rng, length, 0.2, ("micro", "speech", "chewing"))
+    onset = course.place(rng, length, 0.2, course.avoided("speech", "chewing"))
     if onset is None:
         return
     apex, strength = onset + max(1, length // 2), float(rng.uniform(0.2, 0.7))
@@ -140,12 +143,28 @@ def add_head_drift(course: Course, rng: np.random.Generator, amount: float) -> N
         course.pose[name] = course.pose[name] + values - (1 if name == "scale" else 0)
 
 
+def add_sway(course: Course, rng: np.random.Generator, amount: float) -> None:
+    """The head, or the camera, goes slowly about all the time: up to several widths of an eye; not listed."""
+    for name, spread in SWAYS.items():
+        slow = smooth_noise(rng, course.frames, course.fps, float(rng.uniform(*SWAY_HZ)))
+        course.pose[name] = course.pose[name] + amount * spread * slow
+
+
+def add_mood(course: Course, rng: np.random.Generator, strength: float) -> None:
+    """Some action units grow and fade slowly all the time, over seconds; not listed."""
+    for index in rng.choice(len(MOODS), int(rng.integers(1, 4)), replace=False):
+        slow = smooth_noise(rng, course.frames, course.fps, float(rng.uniform(*MOOD_HZ)))
+        values = np.clip(strength * (0.5 + slow), 0, 1)[:, None]
+        for name in MOODS[index]:
+            course.action_units[name] = np.clip(course.action_units[name] + values, 0, 1.2)
+
+
 def add_head_move(course: Course, rng: np.random.Generator) -> None:
     """One turn, nod (once or twice), tilt, lean or jerk; the head goes back or stays where it is."""
     seconds, ranges, back_chance = HEAD_MOVES[str(rng.choice(list(HEAD_MOVES)))]
     length = max(2, round(rng.uniform(*seconds) * course.fps))
     goes_back, hold = rng.random() < back_chance, rng.uniform(0, 0.4) * length
-    onset = course.place(rng, length, 0.05, ("micro", "head") if rng.random() < 0.8 else ("head",))
+    onset = course.place(rng, length, 0.05, course.avoided("head") if rng.random() < 0.8 else ("head",))
     if onset is None:
         return
     if goes_back:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from Utils.synthetic import dataset
+from Utils.synthetic import synth_negatives as negatives
 from Utils.synthetic.accessories import Wardrobe
 from Utils.synthetic.clips import CLASSES
 from Utils.synthetic.face import Face, Pose
@@ -104,7 +105,28 @@ def test_some_micro_expressions_overlap_other_expressions(clips: list[SynthClip]
 
     assert overlaps("macro") >= 10
     assert overlaps("micro") >= 10
-    assert overlaps("occlusion") == overlaps("speech") == overlaps("chewing") == 0
+    assert overlaps("occlusion") == 0
+    assert min(overlaps("speech"), overlaps("head"), overlaps("blink"), overlaps("glance")) >= 10
+
+
+def test_nothing_happens_during_a_micro_expression_unless_it_may():
+    for meanwhile in (False, True):
+        course = Course(30, 90, make_identity(3).landmarks, meanwhile)
+        assert course.avoided("head") == (("head",) if meanwhile else ("micro", "head"))
+
+
+def test_a_sway_and_a_mood_are_slow_and_not_listed():
+    """At 2 Hz and above there is nothing: a micro-expression is faster."""
+    course = Course(30, 300, make_identity(3).landmarks)
+    negatives.add_sway(course, np.random.default_rng(0), 1.0)
+    negatives.add_mood(course, np.random.default_rng(0), 0.4)
+    assert course.events == []
+    moods = [values[:, 0] for values in course.action_units.values() if values.any()]
+    for values in (course.pose["tx"], course.pose["yaw"], *moods):
+        assert np.ptp(values) > 0.02
+        power = np.abs(np.fft.rfft((values - values.mean()) * np.hanning(300))) ** 2
+        assert power[20:].sum() < 0.03 * power.sum()
+    assert moods and min(values.min() for values in moods) >= 0
 
 
 def test_neutral_clips_and_photographs_have_no_micro_expression(clips: list[SynthClip]):
