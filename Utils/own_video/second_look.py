@@ -2,7 +2,8 @@
 
 A candidate is a place where a part of the face moves and comes back (`candidates.py`), or a peak of the networks'
 smoothed score. The verifier gives the probability that it is a micro-expression, and its borders. The networks give the
-emotion. What is not reported is kept too, with the kind that it most likely is.
+emotion. What is not reported is kept too, with the kind that it most likely is; but a zone of the face that moves with
+the rest of it is no second row.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from scipy.signal import find_peaks
 
 from training_utils import TIME_DIGITS, majority_class
 from Utils.datasets.table import Dataset
-from Utils.own_video.candidates import FEATURES, Measured, measure_candidates
+from Utils.own_video.candidates import FEATURES, Measured, measure_candidates, parts_of_others
 from Utils.own_video.face_tracks import Track, runs_of
 from Utils.own_video.footage import FACE
 from Utils.own_video.paper_rule import FRAMES_FROM_0, SCORES_COMPARED
@@ -194,8 +195,10 @@ def _of_stretch(
         p = np.where(np.nan_to_num(scores, nan=-np.inf) >= look.absolute_threshold, p, 0.0)
     kept = set(keep_apart(onsets.astype(float), offsets + 1.0, p, look.threshold).tolist())
     others = np.delete(np.array(KINDS), MICRO)[np.delete(probabilities, MICRO, axis=1).argmax(axis=1)]
-    rows = []
+    rows, told_already = [], parts_of_others(measured)
     for i in range(len(measured.at)):
+        if told_already[i] and i not in kept:
+            continue
         emotion, confidence = _emotion(face, onsets[i], apexes[i], k, classes)
         frames = dict(onset=int(onsets[i]), apex=int(apexes[i]), offset=int(offsets[i]))
         row = expression_row(face, frames, scores[i], emotion, confidence, fps, source_frames)

@@ -22,7 +22,7 @@ from Utils.work.cache import file_hash, read_json
 
 VERIFY = "verify.json"
 LEAF = -1  # stands for the feature of a node that asks for none
-VERIFY_VERSION = 3  # of the file's content, the features and the curves: raise it when one of them changes
+VERIFY_VERSION = 4  # of the file's content, the features and the curves: raise it when one of them changes
 KINDS = ("micro", "macro", "head", "blink", "speech", "occlusion", "light", "nothing")
 MICRO = KINDS.index("micro")
 CLIPPED = 5.0  # standard deviations: features further from the mean are taken as this far

@@ -24,8 +24,17 @@ from Utils.datasets.table import SYNTH
 from Utils.errors import InputError, shown
 from Utils.own_video.verify import VERIFY
 from Utils.settings import PROJECT, Settings
-from Utils.synth_run.clips import HALF_LENGTH_S, ClipData, ClipJob, clip_numbers, frames_at, make_clip, pair_step
-from Utils.synth_run.figures import by_looks, recognition_figures, spotting_figures
+from Utils.synth_run.clips import (
+    EXPRESSIVE,
+    HALF_LENGTH_S,
+    ClipData,
+    ClipJob,
+    clip_numbers,
+    frames_at,
+    make_clip,
+    pair_step,
+)
+from Utils.synth_run.figures import by_background, by_looks, recognition_figures, spotting_figures
 from Utils.synth_run.labels import Labelled, labelled, stretch_of
 from Utils.work.cache import atomic_folder, require_writable, write_json
 from Utils.work.machine import cores, versions
@@ -94,7 +103,7 @@ def run(args: argparse.Namespace) -> None:
     )  # fmt: skip
     scores = [predict_clip(spotting, recognition, data) for data in check]
     checked = [_with_score_peaks(data, score) for data, (score, _) in zip(check, scores, strict=True)]
-    neutral = [data.clip["scenario"] != "expressive" for data in check]
+    neutral = [data.clip["scenario"] != EXPRESSIVE for data in check]
     fitted = fit(candidates, checked, neutral, classes, args.seed)
     figures = {
         "clips": len(clips),
@@ -105,6 +114,7 @@ def run(args: argparse.Namespace) -> None:
         "spotting": spotting_figures(check, [score for score, _ in scores]),
         "recognition": recognition_figures(check, [p for _, p in scores], classes),
         "by_looks": by_looks(fitted.verifier, check, checked, fitted.figures["threshold"]),
+        "by_background": by_background(fitted.verifier, check, checked, fitted.figures["threshold"]),
         "took_s": round(time.perf_counter() - start),
     }
     with atomic_folder(args.weights_dir / SYNTH.name) as folder:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from Utils.own_video.verify import Verifier
-from Utils.synth_run.clips import ClipData, frames_at
-from Utils.synth_run.labels import Labelled
-from Utils.synth_run.verifier import count_events
+from Utils.synth_run.clips import EXPRESSIVE, PHOTOGRAPHS, ClipData, frames_at
+from Utils.synth_run.labels import Labelled, events_of, labelled, stretch_of
+from Utils.synth_run.verifier import HIT, count_events, overlaps, reported
 
 AGES = ((0, 30), (30, 50), (50, 200))
+BACKGROUNDS = {"speech": "speech", "chewing": "speech", "head": "head", "blink": "blink", "glance": "blink"}
+CALM, MACRO_NEAR, NEAR_S = "nothing else", "macro within 1 s", 1.0
 TONES = (("light", 0.0, 0.33), ("middle", 0.33, 0.66), ("dark", 0.66, 1.01))
 
 
@@ -65,3 +67,51 @@ def by_looks(
             }
         )
     return rows
+
+
+def by_background(verifier: Verifier, clips: Sequence[ClipData], checked: Sequence[Labelled], threshold: float) -> dict:
+    """What is found of the movements that are drawn into the clips to check with, by what else goes on; false alarms.
+
+    A movement is in all rows that fit. False alarms are those of the clips as they were rendered, `checked`, by
+    scenario. Of the drawn macro-expressions those are counted that a false alarm shares time with.
+    """
+    found: dict[str, list[int]] = {}
+    macro = [0, 0]
+    for data in clips:
+        _, rate, events = stretch_of(data)
+        for of_copy, drawn in zip(data.load("drawn") if data.drawn else (), data.drawn, strict=True):
+            clip = labelled(of_copy.astype(float), rate, [*events, *events_of(drawn)])
+            predicted, _ = reported(verifier, clip, threshold)
+            hit = overlaps(predicted, clip.events) >= HIT
+            false = predicted[~hit.any(1)]
+            for e in events_of(drawn):
+                shares = [b > e.onset and a < e.offset for a, b in false]
+                if e.kind == "macro":
+                    macro[0] += any(shares)
+                    macro[1] += 1
+                    continue
+                right = bool(hit[:, np.abs(clip.events[:, 0] - e.onset) < 1e-6].any())
+                for name in _backgrounds(data, e, events, events_of(drawn)):
+                    counts = found.setdefault(name, [0, 0])
+                    counts[0] += right
+                    counts[1] += 1
+    false_alarms = {}
+    for scenario in sorted({data.clip["scenario"] for data in clips} - {EXPRESSIVE}):
+        of_scenario = [c for c, data in zip(checked, clips, strict=True) if data.clip["scenario"] == scenario]
+        wrong = sum(len(reported(verifier, c, threshold)[1]) for c in of_scenario)
+        false_alarms[scenario] = [wrong, sum(c.seconds for c in of_scenario) / 60]
+    return {"found": found, "false_alarms": false_alarms, "macro_taken_for_micro": macro}
+
+
+def _backgrounds(data: ClipData, event, events: Sequence, drawn: Sequence) -> set[str]:
+    """What else goes on during a drawn event: the scenario of a photograph, or kinds of events."""
+    if data.clip["scenario"] in PHOTOGRAPHS:
+        return {data.clip["scenario"]}
+    names = {
+        BACKGROUNDS[e.kind] for e in events
+        if e.kind in BACKGROUNDS and e.offset > event.onset and e.onset < event.offset
+    }  # fmt: skip
+    for e in (*events, *drawn):
+        if e.kind == "macro" and e.offset + NEAR_S > event.onset and e.onset - NEAR_S < event.offset:
+            names.add(MACRO_NEAR)
+    return names or {CALM}

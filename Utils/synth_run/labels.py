@@ -34,6 +34,7 @@ MICRO_S, MICRO_PX = (0.14, 0.5), (0.25, 3.0)
 MACRO_S, MACRO_PX = (0.55, 3.5), (0.8, 8.0)
 SPREADS = (0.08, 0.3)
 MARGIN_S = 0.35  # between two drawn events, and to rendered ones
+BLOCKS = 0.35  # chance that an event of another kind than these keeps a drawn one away: faces do several things at once
 
 # Drawn motion of the head: a drift of slow waves, and some quick turns
 WAVES, WAVE_HZ = (1, 3), (0.1, 0.7)  # number; oscillations a second
@@ -70,6 +71,12 @@ class Labelled:
         Length of the stretch.
     weight : float
         How much candidates that are no micro-expression count when the verifier is fitted.
+    person : int
+        The number of the clip: everybody has one.
+    rendered : bool
+        Whether the clip is as it was rendered; else something is drawn into it, or it is a mirror image.
+    neutral : bool
+        Whether false alarms are counted in it.
     """
 
     measured: Measured
@@ -78,6 +85,9 @@ class Labelled:
     events: np.ndarray
     seconds: float
     weight: float = 1.0
+    person: int = 0
+    rendered: bool = False
+    neutral: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,11 @@ def stretch_of(data: ClipData) -> tuple[np.ndarray, float, list[_Event]]:
         if e["offset"] / data.fps > start
     ]
     return data.curves[first : last + 1].astype(float), rate, events
+
+
+def events_of(drawn: Sequence[dict]) -> list[_Event]:
+    """Events from their dictionaries, as `ClipData.drawn` has them."""
+    return [_Event(e["kind"], e["onset"], e["offset"]) for e in drawn]
 
 
 def labelled(curves: np.ndarray, rate: float, events: Sequence[_Event], extra: np.ndarray | None = None) -> Labelled:
@@ -183,7 +198,7 @@ def with_drawn_events(
         if seconds < length + 2 * MARGIN_S:
             continue
         onset = float(rng.uniform(MARGIN_S, seconds - length - MARGIN_S))
-        blocking = [e for e in drawn if e.kind in ("micro", "macro", "speech", "chewing") or rng.random() < 0.7]
+        blocking = [e for e in drawn if e.kind in ("micro", "occlusion") or rng.random() < BLOCKS]
         if any(onset < e.offset + MARGIN_S and e.onset < onset + length + MARGIN_S for e in blocking):
             continue
         pattern = _pattern(rng) * pixels

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.special import expit
 
 from Utils.errors import InputError
 from Utils.own_video.candidates import FEATURES
 from Utils.own_video.verify import CLIPPED, KINDS, LEAF, MICRO, VERIFY_VERSION, Trees, Verifier, keep_apart
-from Utils.synth_run.clips import PHOTOGRAPHS, ClipData
+from Utils.synth_run.clips import EXPRESSIVE, PHOTOGRAPHS, ClipData
 from Utils.synth_run.labels import (
     IGNORED,
     Labelled,
+    events_of,
     labelled,
     mirrored,
     stretch_of,
@@ -33,7 +35,8 @@ SPEAKS_AGAINST = (
     "light step",
 )  # fmt: skip
 KIND_STRENGTH = 0.1  # inverse of the regularisation of the logistic regression
-COPIES, WITH_MOVED_HEAD = 5, 2  # of each clip to train on, with drawn events; the first of them with a moved head too
+COPIES, WITH_MOVED_HEAD = 4, 2  # of each clip to train on, with events drawn into its curves; the first: a moved head
+FOLDS = 4  # of the people to train on: calibration and threshold are those of people whom the trees have not seen
 PHOTOGRAPH_WEIGHT = 3.0  # of the candidates of a photograph: they are few, and nobody expects a false alarm there
 DRAWN = 31  # number of the random stream that draws them
 DIGITS = 4  # decimal places in the file
@@ -61,13 +64,22 @@ class Fitted:
 
 
 def training_candidates(clips: Sequence[ClipData], workers: Workers | int) -> list[Labelled]:
-    """The candidates of the clips to train on: each clip, its mirror image, and copies with drawn events."""
+    """The candidates of the clips to train on, and of their copies.
+
+    Of each clip: it and its mirror image, the same of the copies with events that are drawn into its crops, and
+    copies with events that are drawn into its curves.
+    """
     return [found for of_clip in run_units(_of_clip, clips, workers, "candidates", "clip") for found in of_clip]
 
 
 def _of_clip(data: ClipData) -> list[Labelled]:
     curves, rate, events = stretch_of(data)
-    found = [labelled(curves, rate, events), labelled(mirrored(curves), rate, events)]
+    measured = [(curves, events)]
+    for of_copy, drawn in zip(data.load("drawn") if data.drawn else (), data.drawn, strict=True):
+        measured.append((of_copy.astype(float), [*events, *events_of(drawn)]))
+    found = [labelled(x, rate, true) for x, true in measured]
+    found[0] = replace(found[0], rendered=True, neutral=data.clip["scenario"] != EXPRESSIVE)
+    found += [labelled(mirrored(x), rate, true) for x, true in measured]
     rng = np.random.default_rng([DRAWN, data.clip["number"]])
     for copy in range(COPIES):
         made, head = mirrored(curves) if copy % 2 else curves, []
@@ -76,7 +88,7 @@ def _of_clip(data: ClipData) -> list[Labelled]:
         made, drawn = with_drawn_events(made, rate, events, rng)
         found.append(labelled(made, rate, [*drawn, *head]))
     weight = PHOTOGRAPH_WEIGHT if data.clip["scenario"] in PHOTOGRAPHS else 1.0
-    return [replace(of_copy, weight=weight) for of_copy in found]
+    return [replace(of_copy, weight=weight, person=data.clip["number"]) for of_copy in found]
 
 
 def require_kinds(candidates: Sequence[Labelled]) -> None:
@@ -91,39 +103,37 @@ def fit(
 ) -> Fitted:
     """Fit the verifier.
 
+    Calibration and threshold come from the clips to train on: of each person by trees that were fitted to the others.
+
     Parameters
     ----------
     train, check : sequence of Labelled
-        `check` are clips of other faces, on which calibration, threshold and figures are measured.
+        `check` are clips of other faces, on which the figures are measured, and nothing else.
     neutral : sequence of bool
-        Whether a clip of `check` has no micro-expression: false alarms are counted in these.
+        Whether a clip of `check` has no micro-expression.
     classes : sequence of str
         The emotions of the weights that the file is for.
     seed : int
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    features, kinds, weights = _together(train)
-    booster = HistGradientBoostingClassifier(
-        max_iter=TREES, max_leaf_nodes=LEAVES, learning_rate=LEARNING_RATE, min_samples_leaf=LEAST_IN_LEAF,
-        l2_regularization=L2, max_features=FEATURES_OF_SPLIT, early_stopping=False, random_state=seed,
-        monotonic_cst=[_sense(name) for name in FEATURES],
-    ).fit(features, kinds == MICRO, sample_weight=np.where(kinds == MICRO, 1, weights))  # fmt: skip
-    trees = trees_of(booster)
+    trees, borders = _boosted(train, seed), _fit_borders(train)
+    features, kinds, _ = _together(train)
     others = kinds != MICRO
     scaler = StandardScaler().fit(features)
     x = np.clip(scaler.transform(features[others]), -CLIPPED, CLIPPED)
     regression = LogisticRegression(C=KIND_STRENGTH, max_iter=2000).fit(x, kinds[others])
     of_kinds = np.vstack([regression.intercept_, regression.coef_.T])
-    held, held_kinds, _ = _together(check)
-    platt = LogisticRegression(C=1e6).fit(trees.log_odds(held)[:, None], held_kinds == MICRO)
+    held_out = held_out_odds(train, seed)
+    right = [(odds[clip.kinds != IGNORED], clip.kinds[clip.kinds != IGNORED] == MICRO) for clip, odds in held_out]
+    odds, micro = (np.concatenate(column) for column in zip(*right, strict=True))
+    platt = LogisticRegression(C=1e6).fit(odds[:, None], micro)
     calibration = np.array([platt.intercept_[0], platt.coef_[0, 0]])
     model = (trees, scaler.mean_, scaler.scale_, of_kinds, calibration)
-    borders = _fit_borders(train)
     verifier = Verifier(*model, borders, np.array([[1.0, 0, 0, 0]]), tuple(classes))
-    table = false_alarm_table(verifier, [c for c, n in zip(check, neutral, strict=True) if n], seed)
+    quiet = [(clip, expit(calibration[0] + calibration[1] * odds)) for clip, odds in held_out if clip.neutral]
+    table = false_alarm_table(verifier, quiet, seed)
     verifier = replace(verifier, false_alarms=table)
     content = {
         "version": VERIFY_VERSION,
@@ -142,6 +152,31 @@ def fit(
         "false_alarms": _rounded(table),
     }
     return Fitted(verifier, content, figures_of(verifier, check, neutral))
+
+
+def _boosted(clips: Sequence[Labelled], seed: int) -> Trees:
+    """Trees that tell micro-expressions from everything else."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    features, kinds, weights = _together(clips)
+    booster = HistGradientBoostingClassifier(
+        max_iter=TREES, max_leaf_nodes=LEAVES, learning_rate=LEARNING_RATE, min_samples_leaf=LEAST_IN_LEAF,
+        l2_regularization=L2, max_features=FEATURES_OF_SPLIT, early_stopping=False, random_state=seed,
+        monotonic_cst=[_sense(name) for name in FEATURES],
+    ).fit(features, kinds == MICRO, sample_weight=np.where(kinds == MICRO, 1, weights))  # fmt: skip
+    return trees_of(booster)
+
+
+def held_out_odds(clips: Sequence[Labelled], seed: int) -> list[tuple[Labelled, np.ndarray]]:
+    """The clips as rendered, and the log-odds (n,) of their candidates by trees that have not seen their person."""
+    persons = sorted({clip.person for clip in clips})
+    fold_of = {person: i % FOLDS for i, person in enumerate(persons)}
+    found = []
+    for fold in range(FOLDS):
+        trees = _boosted([clip for clip in clips if fold_of[clip.person] != fold], seed)
+        held = [clip for clip in clips if clip.rendered and fold_of[clip.person] == fold]
+        found += [(clip, trees.log_odds(clip.measured.features)) for clip in held]
+    return found
 
 
 def _sense(feature: str) -> int:
@@ -208,24 +243,31 @@ def _fit_borders(clips: Sequence[Labelled]) -> np.ndarray:
     return np.array(fitted)
 
 
-def reported(verifier: Verifier, clip: Labelled, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """The events that are reported as micro-expressions: (onset, offset) in seconds (n, 2); their candidates (n,)."""
+def reported(
+    verifier: Verifier, clip: Labelled, threshold: float, p: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The events that are reported as micro-expressions: (onset, offset) in seconds (n, 2); their candidates (n,).
+
+    `p` (candidates,) are their probabilities, if they are not those of the verifier.
+    """
     if not len(clip.kinds):
         return np.zeros((0, 2)), np.zeros(0, int)
-    p = verifier.probabilities(clip.measured.features)[:, MICRO]
+    if p is None:
+        p = verifier.probabilities(clip.measured.features)[:, MICRO]
     onset, offset = verifier.intervals(clip.measured)
     kept = keep_apart(onset, offset, p, threshold)
     return np.column_stack([onset, offset])[kept], kept
 
 
-def false_alarm_table(verifier: Verifier, neutral: Sequence[Labelled], seed: int) -> np.ndarray:
+def false_alarm_table(verifier: Verifier, neutral: Sequence[tuple[Labelled, np.ndarray]], seed: int) -> np.ndarray:
     """Rows of (threshold, false alarms a minute, 2.5 and 97.5 percentile), as `Verifier.false_alarms`.
 
-    The percentiles are over bootstrap samples of the clips.
+    `neutral` are clips without micro-expressions, and the probabilities of their candidates. The percentiles are over
+    bootstrap samples of the clips.
     """
-    minutes = np.array([clip.seconds for clip in neutral]) / 60
+    minutes = np.array([clip.seconds for clip, _ in neutral]) / 60
     thresholds = np.unique(np.r_[np.linspace(0.02, 0.98, 97), 0.99, 0.995, 0.999])[::-1]
-    counts = np.array([[len(reported(verifier, clip, t)[1]) for clip in neutral] for t in thresholds])
+    counts = np.array([[len(reported(verifier, clip, t, p)[1]) for clip, p in neutral] for t in thresholds])
     rng = np.random.default_rng(seed)
     samples = rng.integers(len(neutral), size=(RESAMPLED, len(neutral)))
     rates = counts[:, samples].sum(2) / minutes[samples].sum(1)
@@ -234,7 +276,7 @@ def false_alarm_table(verifier: Verifier, neutral: Sequence[Labelled], seed: int
     return np.column_stack([thresholds, of_all, low, np.maximum(high, of_all)])
 
 
-def _overlaps(found: np.ndarray, true: np.ndarray) -> np.ndarray:
+def overlaps(found: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Intersection over union of intervals (n, 2) and (m, 2) in seconds, (n, m)."""
     low = np.maximum(found[:, None, 0], true[None, :, 0])
     common = np.clip(np.minimum(found[:, None, 1], true[None, :, 1]) - low, 0, None)
@@ -245,7 +287,7 @@ def _overlaps(found: np.ndarray, true: np.ndarray) -> np.ndarray:
 def count_events(verifier: Verifier, clip: Labelled, threshold: float) -> tuple[int, int, int]:
     """(found, wrong, missed) micro-expressions of a clip. An event finds one of them at most."""
     events, _ = reported(verifier, clip, threshold)
-    hit = _overlaps(events, clip.events) >= HIT
+    hit = overlaps(events, clip.events) >= HIT
     found = int(hit[linear_sum_assignment(hit, maximize=True)].sum())
     return found, len(events) - found, len(clip.events) - found
 
@@ -253,13 +295,13 @@ def count_events(verifier: Verifier, clip: Labelled, threshold: float) -> tuple[
 def figures_of(verifier: Verifier, check: Sequence[Labelled], neutral: Sequence[bool], per_minute: float = 1.0) -> dict:
     """What the verifier does on the clips to check with, at the default rate of false alarms."""
     threshold, measured, low, high = verifier.threshold(per_minute)
-    on, overlaps = dict.fromkeys(KINDS, 0), []
+    on, ious = dict.fromkeys(KINDS, 0), []
     found, wrong, missed = np.sum([count_events(verifier, clip, threshold) for clip in check], axis=0).tolist()
     for clip in check:
         events, kept = reported(verifier, clip, threshold)
-        overlap = _overlaps(events, clip.events)
+        overlap = overlaps(events, clip.events)
         hit = (overlap >= HIT).any(0)
-        overlaps += overlap.max(0)[hit].tolist() if len(kept) else []
+        ious += overlap.max(0)[hit].tolist() if len(kept) else []
         for i in kept[~(overlap >= HIT).any(1)]:
             on[KINDS[clip.kinds[i]] if clip.kinds[i] != IGNORED else KINDS[MICRO]] += 1
     p = np.concatenate([verifier.probabilities(c.measured.features)[:, MICRO] for c in check if len(c.kinds)])
@@ -267,13 +309,21 @@ def figures_of(verifier: Verifier, check: Sequence[Labelled], neutral: Sequence[
     p, right = p[kinds != IGNORED], kinds[kinds != IGNORED] == MICRO
     return {
         "threshold": threshold, "false_alarms": per_minute, "measured": [measured, low, high],
+        "checked": _false_alarms_of(verifier, check, neutral, threshold),
         "clips": len(check), "neutral": int(sum(neutral)), "candidates": len(kinds),
         "found": found, "wrong": wrong, "missed": missed,
         "f1": 2 * found / max(1, 2 * found + wrong + missed),
-        "mean_iou": float(np.mean(overlaps)) if overlaps else None,
+        "mean_iou": float(np.mean(ious)) if ious else None,
         "wrong_on": {kind: n for kind, n in on.items() if n},
         "reliability": _reliability(p, right),
     }  # fmt: skip
+
+
+def _false_alarms_of(verifier: Verifier, check: Sequence[Labelled], neutral: Sequence[bool], threshold: float) -> float:
+    """False alarms a minute in the neutral ones of the clips to check with."""
+    quiet = [clip for clip, is_quiet in zip(check, neutral, strict=True) if is_quiet]
+    minutes = sum(clip.seconds for clip in quiet) / 60
+    return sum(len(reported(verifier, clip, threshold)[1]) for clip in quiet) / max(minutes, 1e-9)
 
 
 def _reliability(p: np.ndarray, right: np.ndarray) -> list[list[float]]:

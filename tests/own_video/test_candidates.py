@@ -6,10 +6,10 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.movement_curves import CORNERS, bell, calm, triangle, with_movement
+from tests.support.movement_curves import BROWS, CORNERS, bell, calm, triangle, with_movement
 from Utils.own_video.candidates import (
     AT_LEAST,
     FEATURES,
@@ -17,9 +17,12 @@ from Utils.own_video.candidates import (
     LEAST_PULSE,
     RATE,
     TAUS,
+    ZONES,
     Measured,
+    line_below,
     measure_candidates,
     on_grid,
+    parts_of_others,
     pulses,
 )
 from Utils.own_video.displacement import EYES, HEAD, LIGHT, MISFIT, N_COLUMNS
@@ -41,6 +44,40 @@ def coming_back(measured: Measured) -> Measured:
     """The candidates that rise and fall. The filter's lobes at either side of a pulse only rise, or only fall."""
     chosen = measured.features[:, FEATURES.index("near rest")] > 0.5
     return Measured(*(getattr(measured, f.name)[chosen] for f in fields(Measured)))
+
+
+# The line on which a movement stands
+
+
+def test_the_line_below_a_course_by_hand():
+    """Below the 4 at sample 3 the lowest line goes from the 0 at sample 1 to the 2 at sample 5.
+
+    There it is at 1, so that the height is 3. A line from the 0 to the 3 at sample 6 would be at 1.2.
+    """
+    course = np.array([1.0, 0, 2, 4, 3, 2, 3])
+    line = line_below(course, 3, 3)
+    assert (line.first, line.last, line.height) == (1, 5, 3.0)
+    np.testing.assert_allclose(line.without(course), [1.5, 0, 1.5, 3, 1.5, 0, 0.5])
+    both = np.column_stack([course, 7 - 2 * np.arange(7)])
+    np.testing.assert_allclose(line.without(both), np.column_stack([line.without(course), np.zeros(7)]), atol=1e-12)
+    assert line_below(course, 3, 1).height == pytest.approx(4 - 2.5)
+
+
+def test_at_an_end_of_a_course_there_is_no_line():
+    course = np.array([5.0, 2, 1])
+    assert line_below(course, 0, 3).height == 0 == line_below(course[::-1], 2, 3).height
+    assert np.isfinite(line_below(course, 0, 3).without(course)).all()
+
+
+@given(st.lists(st.integers(-20, 20), min_size=3, max_size=30), st.integers(1, 40), st.floats(-3, 3))
+def test_a_line_leaves_nothing_of_itself_below_the_course(values, reach, slope):
+    """All of the course is above it, and a drift changes nothing."""
+    course, apex = np.array(values, float), len(values) // 2
+    line = line_below(course, apex, reach)
+    if line.height > 0:
+        assert (line.without(course)[line.first : line.last + 1] >= -1e-9).all()
+    drifting = line_below(course + slope * np.arange(len(course)), apex, reach)
+    assert drifting.height == pytest.approx(line.height, abs=1e-6)
 
 
 # What is looked for
@@ -90,12 +127,15 @@ def test_a_triangle_by_hand():
     assert found["busy"] < 0.02 and found["log surroundings"] > 0.5
 
 
-def test_on_either_side_of_a_pulse_is_a_lobe_of_half_its_size():
-    """There the filter sees the pulse with the other sign. Such candidates are looked at, and do not come back."""
+def test_on_either_side_of_a_pulse_is_a_lobe():
+    """There the filter sees the pulse with the other sign. Such candidates are looked at, and do not come back.
+
+    The lines on which they stand go down to the apex of the pulse.
+    """
     measured = of_course(triangle(N, 60, 6, 6))
     before, pulse, after = measured.at
     assert before < pulse - 6 / FPS and after > pulse + 6 / FPS
-    np.testing.assert_allclose(measured.motion[[0, 2]], measured.motion[1] / 2, rtol=0.05)
+    assert (measured.motion[[0, 2]] < 0.7 * measured.motion[1]).all()
     assert [features_of(measured, i)["near rest"] for i in range(3)] == pytest.approx([0, 1, 0], abs=0.02)
 
 
@@ -103,6 +143,62 @@ def test_rise_and_fall_are_told_apart():
     measured = coming_back(of_course(triangle(N, 60, 10, 6, 2.0)))
     assert measured.at == pytest.approx([2.0], abs=HALF_FRAME)
     np.testing.assert_allclose(measured.sides[0], np.array([[8, 5, 2], [4.8, 3, 1.2]]) / FPS, atol=HALF_FRAME)
+
+
+@pytest.mark.parametrize("slope", [-0.15, 0.08, 0.15])
+def test_a_drift_of_the_region_changes_neither_borders_nor_size(slope):
+    """The region drifts by up to 4.5 pixels a second, the triangle is 2 pixels high and 0.8 s long."""
+    still = coming_back(of_course(triangle(N, 60, 12, 12, 2.0)))
+    moving = of_course(triangle(N, 60, 12, 12, 2.0) + slope * np.arange(N))
+    i = int(np.abs(moving.at - 2.0).argmin())
+    assert moving.at[i] == pytest.approx(2.0, abs=2 * HALF_FRAME)
+    assert moving.motion[i] == pytest.approx(still.motion[0], abs=0.1)
+    np.testing.assert_allclose(moving.sides[i].sum(0), still.sides[0].sum(0), atol=3 * HALF_FRAME)
+    assert features_of(moving, i)["log height"] == pytest.approx(features_of(still)["log height"], abs=0.1)
+
+
+def test_each_zone_has_candidates_of_its_own():
+    """The mouth talks all the time, 3 pixels up and down at 2 Hz; a brow goes up by 0.6 pixels once."""
+    talk = 3 * np.sin(2 * np.pi * 2 * np.arange(N) / FPS)
+    curves = with_movement(calm(N), talk, ("upper lip", "lower lip", "chin"))
+    brow = with_movement(curves, triangle(N, 63, 6, 6, 0.6), ("brow inner left", "brow inner right"))
+    zone = FEATURES.index("zone")
+    upper = list(ZONES).index("upper")
+
+    def of_brows(measured: Measured) -> list[float]:
+        return measured.at[measured.features[:, zone] == upper].tolist()
+
+    assert of_brows(measure_candidates(curves, FPS)) == []
+    found = measure_candidates(brow, FPS)
+    assert any(at == pytest.approx(2.1, abs=2 * HALF_FRAME) for at in of_brows(found))
+    i = next(i for i in range(len(found.at)) if found.features[i, zone] == upper and abs(found.at[i] - 2.1) < 0.1)
+    assert found.motion[i] == pytest.approx(0.6, abs=0.07)  # that of the brows, not of the mouth
+    assert features_of(found, i)["log zone to others"] < 0 < features_of(found, i)["log pulse to largest"]
+
+
+def test_a_movement_of_one_zone_is_one_candidate():
+    """It is already one of the whole face."""
+    measured = of_course(triangle(N, 60, 8, 8, 2.0), regions=BROWS)
+    assert (measured.features[:, FEATURES.index("zone")] == 0).all() and not parts_of_others(measured).any()
+
+
+def test_a_zone_that_moves_with_the_rest_is_a_part_of_it():
+    curves = with_movement(calm(N), triangle(N, 60, 8, 8, 2.0), (*CORNERS, *BROWS))
+    measured = measure_candidates(curves, FPS)
+    zones = measured.features[np.abs(measured.at - 2) < 0.1, FEATURES.index("zone")]
+    assert sorted(zones.tolist()) == [0, 1, 3]
+    np.testing.assert_array_equal(parts_of_others(measured), measured.features[:, FEATURES.index("zone")] > 0)
+
+
+def test_what_goes_with_the_head_is_explained_by_it():
+    """A region moves a tenth of what the head moves; or the head does something else."""
+    pulse = triangle(N, 60, 8, 8)
+    curves = with_movement(calm(N), pulse)
+    with_head, apart = curves.copy(), curves.copy()
+    with_head[:, HEAD.start] += 10 * pulse
+    apart[:, HEAD.start] += 0.3 * np.arange(N)
+    explained = [features_of(coming_back(measure_candidates(c, FPS)))["head explains"] for c in (with_head, apart)]
+    assert explained[0] > 0.9 and explained[1] < 0.05
 
 
 def test_what_moves_and_where_to():
@@ -262,6 +358,7 @@ def test_other_places_are_candidates_too():
     seed=st.integers(0, 2**32 - 1), n=st.integers(1, 90), fps=st.sampled_from([10.0, 25.0, 30.0, 33.3, 57.0]),
     scale=st.sampled_from([0.0, 1e-6, 0.05, 1.0, 30.0]), walk=st.booleans(),
 )  # fmt: skip
+@settings(max_examples=30, deadline=None)  # some curves have very many candidates
 def test_finite_curves_have_finite_features(seed, n, fps, scale, walk):
     rng = np.random.default_rng(seed)
     curves = rng.normal(0, scale, (n, N_COLUMNS))
