@@ -106,6 +106,12 @@ def test_what_is_not_reported_is_kept_with_its_kind(look):
     assert table["onset"].is_monotonic_increasing and table["kind"].isin(["micro", "nothing", "head"]).all()
 
 
+def test_zones_that_move_together_are_one_row(look):
+    """Brows and mouth move by 0.3 pixels at 2 s, which is not reported: the whole face is listed, not its parts."""
+    table = candidates_of(look, face_of(moving(2.0, height=0.3, regions=(*CORNERS, *BROWS))))
+    assert len(table[(table["apex"] - 2 * FPS).abs() <= 2]) == 1 and len(reported(table)) == 0
+
+
 def test_fewer_false_alarms_mean_a_higher_threshold(tmp_path):
     """p(micro) of 0.47 pixels is about 0.7; the thresholds are 0.9 at 0.2 a minute, 0.5 at 1, and 0.1 at 6."""
     verifier = made_up_verifier(tmp_path)
