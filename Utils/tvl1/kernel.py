@@ -29,6 +29,7 @@ from Utils.tvl1.median import copy_line, median_filter
 from Utils.tvl1.pyramid import image_gradient, resize
 from Utils.tvl1.warp import warp
 from Utils.work.compiling import cached, checksum_of_sources
+from Utils.work.lanes import LANES
 
 
 @compiled()
@@ -91,7 +92,10 @@ def upscale_flow(work, tables, scale):
 
 
 def make_flow(checksum):
-    """The compiled kernel. `flow` uses `checksum`, so Numba makes it part of the key under which `flow` is cached."""
+    """The compiled kernel. `flow` uses `checksum`, so Numba makes it part of the key under which `flow` is cached.
+
+    It is the checksum of the sources, and LANES, because the same sources have other buffers with other vectors.
+    """
 
     @cached
     def flow(first, second, out, work, tables, counts):
@@ -113,10 +117,10 @@ def make_flow(checksum):
             for x in range(u64(SIDE)):
                 out[y, x, 0] = work.rows[row + U1 + x]
                 out[y, x, 1] = work.rows[row + U2 + x]
-        return checksum
+        return checksum[0]
 
     return flow
 
 
 SOURCES = checksum_of_sources(Path(__file__).parent)
-flow = make_flow(SOURCES)
+flow = make_flow((SOURCES, LANES))

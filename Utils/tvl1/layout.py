@@ -39,7 +39,6 @@ SIDE = 128  # pixels; images are SIDE x SIDE
 SIZES = (128, 102, 82, 66, 53)  # side on each scale: round(previous * 0.8), nscales = 5
 WARPS, OUTER_ITERATIONS, INNER_ITERATIONS = 5, 10, 30
 LAMBDA_THETA = f32(0.15 * 0.3)  # lambda * theta: the longest step of u towards rho = 0
-MINUS_LAMBDA_THETA = f32(-0.15 * 0.3)
 THETA = f32(0.3)
 TAU_THETA = f32(0.25 / 0.3)  # tau / theta: the length of the dual step
 EPSILON = 0.01  # the iterations stop at a mean squared change of EPSILON^2

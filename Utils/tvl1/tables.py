@@ -32,7 +32,7 @@ class Workspace(NamedTuple):
 class Tables(NamedTuple):
     """What the kernel looks up. `s` is the scale, `x` the column."""
 
-    widths: np.ndarray  # uint64, [s]: the rounded-up width
+    widths: np.ndarray  # uint64, [s]: the side rounded up to whole vectors, for the median
     thresholds: np.ndarray  # float32, [s]: the inner iterations go on while the summed squared change exceeds it
     in_image: np.ndarray  # float32, [s, x]: 1 inside the image, else 0
     columns: np.ndarray  # float32, [x]: x

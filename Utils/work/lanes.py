@@ -1,12 +1,14 @@
-"""A vector of float32 numbers for Numba: one number for each of several samples, which are computed side by side.
+"""A vector of float32 numbers for Numba: one for each of several samples or pixels, which are computed side by side.
 
     total = fma(load(a, i), load(b, i), total)      # each of the LANES samples on its own
 
 LLVM's own vectoriser cannot keep several sums in registers over a loop. With a type for a whole vector, it need not
 find any vectors, and local variables are registers.
 
-Every function computes each lane alone, with one rounding. So results do not depend on `LANES`, which is what the
-processor has. One without fused multiply-add calls the C library for each `fma`: the same, and many times slower.
+Most functions compute each lane alone, with one rounding. So results do not depend on `LANES`, which is what the
+processor has. Three look at all lanes: `any_differ`, `smallest`, `largest`. `inverse_root` is an estimate that is
+another one on other processors. A processor without fused multiply-add calls the C library for each `fma`: the same
+result, and many times slower.
 """
 
 from __future__ import annotations
@@ -110,9 +112,7 @@ def fma(typing_context, a, b, c):
     """a * b + c, rounded once."""
 
     def generate(context, builder, signature, arguments):
-        of_vectors = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
-        function = cgutils.get_or_insert_function(builder.module, of_vectors, f"llvm.fma.v{LANES}f32")
-        return builder.call(function, arguments)
+        return _call(builder, f"llvm.fma.v{LANES}f32", arguments)
 
     return lanes(lanes, lanes, lanes), generate
 
@@ -147,10 +147,10 @@ def any_differ(typing_context, a, b, c, d):
     return types.boolean(lanes, lanes, lanes, lanes), generate
 
 
-def _call(builder, name: str, arguments):
-    """Call one of LLVM's functions from vectors to a vector. Integers are flags of 16 bits or less."""
-    of = ir.FunctionType(_VECTOR, [argument.type for argument in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, of, name), arguments)
+def _call(builder, name: str, arguments, result=_VECTOR, **options):
+    """Call one of LLVM's functions, by default one whose result is a vector."""
+    of = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, of, name), arguments, **options)
 
 
 def _of_each_lane(name: str):
@@ -174,9 +174,8 @@ def _of_all_lanes(name: str):
 
     def function(typing_context, a):
         def generate(context, builder, signature, arguments):
-            of = ir.FunctionType(ir.FloatType(), [_VECTOR])
-            called = cgutils.get_or_insert_function(builder.module, of, f"llvm.vector.reduce.{name}.v{LANES}f32")
-            return builder.call(called, arguments, fastmath=("nnan",))
+            name_of_all = f"llvm.vector.reduce.{name}.v{LANES}f32"
+            return _call(builder, name_of_all, arguments, ir.FloatType(), fastmath=("nnan",))
 
         return types.float32(lanes), generate
 

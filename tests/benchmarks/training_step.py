@@ -42,9 +42,7 @@ def forward(shape, constants, theta, moving, room, n):
     for g in range((n + LANES - 1) // LANES):
         steps.convolve_streams(shape, theta, signs, room, g, True, min(LANES, n - g * LANES), moments)
     of_channels = np.empty((4, channels), np.float32)
-    normalise(
-        shape, constants, theta, moments, moving, of_channels[0], of_channels[1], of_channels[2], of_channels[3]
-    )
+    normalise(shape, constants, theta, moments, moving, of_channels[0], of_channels[1], of_channels[2], of_channels[3])
 
 
 @njit
