@@ -58,7 +58,7 @@ class ClipMaker:
     Attributes
     ----------
     made : dict
-        Key of a clip -> the clip (`clip_data`).
+        Key of a clip -> the clip (`clip_data`). Only those that have all their frames.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class ClipMaker:
     ) -> None:
         self._fps = fps
         self.made: dict[str, dict] = {}
+        self._cut_short: dict[str, dict] = {}  # the others
         self._keys: dict[tuple[int, int, int, int], str] = {}  # (face, onset, apex, offset) -> key in `made`
         self._waiting: dict[int, list[_Begun]] = {}  # first frame -> clips that begin there
         self._begun: list[_Begun] = []
@@ -108,12 +109,15 @@ class ClipMaker:
         for begun in self._begun:  # frames that never came: the video ended earlier than when it was scored
             self._make(begun)
         self._begun.clear()
-        return self.made.get(self._keys.get((face, onset, apex, offset)))
+        key = self._keys.get((face, onset, apex, offset))
+        return self.made.get(key) or self._cut_short.get(key)
 
     def _make(self, begun: _Begun) -> None:
         if begun.frames.onset in begun.crops:
             frames = begun.frames._replace(numbers=tuple(begun.crops))
-            self.made[begun.key] = clip_data(frames, list(begun.crops.values()), self._fps)
+            whole = len(begun.crops) == len(begun.frames.numbers)
+            clips = self.made if whole else self._cut_short
+            clips[begun.key] = clip_data(frames, list(begun.crops.values()), self._fps)
 
 
 def _key(frames: ClipFrames, rectangle: Rectangle) -> str:

@@ -170,13 +170,17 @@ def _tracking_of(facts: dict) -> Tracking:
 
 
 def make_room(room: Path, most: int) -> None:
-    """Remove what was used the longest ago, until the kept scores of all videos take at most `most` bytes."""
+    """Remove what was used the longest ago, until what is kept of all videos takes at most `most` bytes.
+
+    A folder without its file `KEPT` is of no use: it counts as the oldest.
+    """
     found = []
     for folder in room.iterdir():
         if KEY.fullmatch(folder.name):
             with suppress(OSError):  # another run has just removed it
-                size = sum(path.stat().st_size for path in folder.iterdir())
-                found.append(((folder / KEPT).stat().st_mtime_ns, size, folder))
+                stats = {path.name: path.stat() for path in folder.iterdir()}
+                used = stats[KEPT].st_mtime_ns if KEPT in stats else 0
+                found.append((used, sum(stat.st_size for stat in stats.values()), folder))
     total = 0
     for _, size, folder in sorted(found, reverse=True):
         total += size

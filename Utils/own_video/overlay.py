@@ -66,7 +66,7 @@ class Overlay:
     Attributes
     ----------
     pieces : list of str
-        The hashes of its pieces.
+        The hashes of its pieces. Empty for a piece that is not whole (yet).
     sound_remarks : sequence of str
         What is wrong with the sound.
     n_encoded : int
@@ -77,10 +77,12 @@ class Overlay:
         self, out: OutputContainer, pictures: Pictures, kept: _Kept | None, sound: _Sound | None, remarks: Sequence[str]
     ) -> None:
         self._out, self._pictures, self._kept, self._sound, self.sound_remarks = out, pictures, kept, sound, remarks
-        self.pieces, self.n_encoded = pictures.hashes(), 0
+        self._hashes, self.n_encoded = pictures.hashes(), 0
+        self.pieces = [known if kept and i in kept.numbers else "" for i, known in enumerate(self._hashes)]
         self._video = None  # the stream of pictures in `out`
         self._piece: Piece | None = None  # the one that is being encoded
         self._at = 0  # its number, or that of the next one
+        self._n_added = 0  # frames of it
 
     @property
     def needed(self) -> list[Range]:
@@ -98,11 +100,15 @@ class Overlay:
         number = frame.index // self._pictures.length
         if frame.index >= self._pictures.n_frames or (self._kept and number in self._kept.numbers):
             return
+        first, last = self._pictures.frames_of(number)
         if self._piece is None:
             self._copy_up_to(number)
-            self._piece = self._pictures.begin()
+            self._piece, self._n_added = self._pictures.begin(), 0
         self._piece.add(self._pictures.draw(frame))
-        if frame.index == self._pictures.frames_of(number)[1]:
+        self._n_added += 1
+        if frame.index == last:
+            if self._n_added == last - first + 1:
+                self.pieces[number] = self._hashes[number]
             self._end_piece()
 
     def finish(self) -> None:
@@ -145,7 +151,7 @@ class _Kept:
     """The pieces of an earlier overlay that are as they should be."""
 
     def __init__(self, container: InputContainer, hashes: Sequence[str], pictures: Pictures) -> None:
-        pairs = zip(hashes, pictures.hashes(), strict=False)
+        pairs = zip(hashes, pictures.hashes(), strict=False)  # a piece that is not whole has no hash
         self.numbers = {i for i, (then, now) in enumerate(pairs) if then == now}
         self._pictures = pictures
         self.stream = container.streams.video[0]

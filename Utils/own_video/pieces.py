@@ -75,7 +75,9 @@ class Pictures:
 
     def _hash(self, first: int, last: int) -> str:
         codec = encoder()
-        about = (first, last, self._canvas.shape, self._scale, self._fps, codec, ENCODERS[codec], ENCODER_THREADS)
+        # Pieces of another version of the encoder may not fit together
+        made_by = (av.__version__, av.library_versions["libavcodec"], codec, ENCODERS[codec], ENCODER_THREADS)
+        about = (first, last, self._canvas.shape, self._scale, self._fps, made_by)
         drawn = [strip.drawn(first, last) for strip in self._strips]
         return hashlib.sha256(repr((about, self._colours, drawn)).encode()).hexdigest()
 

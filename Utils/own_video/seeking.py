@@ -134,7 +134,7 @@ class _Parts:
         wanted = self._source.ticks[i]
         while (ticks := ticks_of(self._container, self._now)) < wanted:
             ticks = self._next()
-        if ticks != wanted:
+        if ticks != wanted or self._now.is_corrupt:
             raise NotFoundAgain
         if self._image is None:
             self._image = self._source.of_one_size(upright(self._now, self._reformatter))

@@ -98,8 +98,8 @@ def quick_norm(dx, dy):
     2^-44. `root` is nearly the root of `high`, from an estimate of 1 / root and one step of Newton's method. The whole
     sum minus root^2, times `half_inverse`, is what is missing to the exact norm. Where the norm is about halfway
     between two float32 numbers, `missing` has a relative error of less than 2^-18, which includes the second rounding
-    of the original. So if the norm is rounded to the same number with a bit more of it (2^-16) and with a bit less, this
-    number is right.
+    of the original. So if the norm is rounded to the same number with a bit more of it (2^-16) and with a bit less,
+    this number is right.
 
     If dx^2 + dy^2 is below 2^-80, float32 is too coarse for `low`. That does no harm, because 1 + tau/theta |grad u| is
     then 1 with any small number. `TINY` keeps the inverse finite.

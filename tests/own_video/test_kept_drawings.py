@@ -19,11 +19,14 @@ import Utils.own_video.clips
 import Utils.own_video.kept_drawings
 import Utils.own_video.run
 from tests.support import faults
+from tests.support.damage import DAMAGES
 from tests.support.video_clips import numbered, write_film, write_video
 from Utils.own_video.drawing import SPAN, Marked, OverlayFace
+from Utils.own_video.kept import make_room
 from Utils.own_video.overlay import EarlierOverlay, Overlay, identity_of, overlay_writer
 from Utils.own_video.pieces import Pictures
 from Utils.own_video.video_files import FrameSource, open_video
+from Utils.work.cache import KEY_DIGITS
 
 # Overlays of a film of 12 s with 5 frames a second: 12 pieces of 5 frames
 
@@ -127,6 +130,20 @@ def test_an_overlay_that_was_replaced_since_is_not_used(silent, tmp_path):
     write(tmp_path / "alone.mp4", silent, face(FIRST, SECOND))
     for name in ("changed.mp4", "gone.mp4"):
         assert (tmp_path / name).read_bytes() == (tmp_path / "alone.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("lost", [range(33, N), range(10, 12)])
+def test_a_piece_that_is_not_whole_is_not_used_again(silent, tmp_path, lost):
+    """A video that could not be read to its end, or not in the middle, can be whole the next time."""
+    path = tmp_path / "short.mp4"
+    with overlay_writer(path, silent, [face(FIRST)], CLASSES) as short:
+        for frame in silent:
+            if frame.index not in lost:
+                short.add(frame)
+    again = write(tmp_path / "again.mp4", silent, face(FIRST), as_earlier(path, short))
+    assert again.n_encoded == len({i // FPS for i in lost})
+    write(tmp_path / "alone.mp4", silent, face(FIRST))
+    assert (tmp_path / "again.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
 
 
 def raised(scores: np.ndarray, frame: int, by: float) -> np.ndarray:
@@ -304,20 +321,6 @@ def test_what_the_user_does_with_the_results_does_no_harm(run, drawn, fresh, kep
     assert run("fourth", "--false_alarms", 2) and drawn().pieces == N_CHANGED
 
 
-def flipped(content: bytes) -> bytes:
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-
-
-DAMAGES = {
-    "missing": None,
-    "empty": lambda content: b"",
-    "half": lambda content: content[: len(content) // 2],
-    "zeros": lambda content: bytes(len(content)),
-    "one bit": flipped,
-}
-
-
 @pytest.mark.parametrize(
     ("name", "pieces", "clips"),
     [("overlay.mp4", N_PIECES, 1), ("clips.json", N_CHANGED, 2), ("kept.json", N_PIECES, 2)],
@@ -347,3 +350,14 @@ def test_what_was_used_the_longest_ago_is_removed(run, kept, tmp_path, monkeypat
     run("other", "--face", "all")
     (left,) = (tmp_path / "cache/overlays").iterdir()
     assert left != kept
+
+
+def test_a_folder_without_its_list_goes_first(tmp_path):
+    """Its removal was interrupted."""
+    for name, size, listed in (("a" * KEY_DIGITS, 30, False), ("b" * KEY_DIGITS, 30, True)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "overlay.mp4").write_bytes(bytes(size))
+        if listed:
+            (tmp_path / name / "kept.json").write_text("{}")
+    make_room(tmp_path, 40)
+    assert [path.name for path in tmp_path.iterdir()] == ["b" * KEY_DIGITS]

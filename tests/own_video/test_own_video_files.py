@@ -105,6 +105,7 @@ def test_frames_that_never_came_are_left_out(face, expressions):
     clips = ClipMaker([face], expressions, 30.0)
     keep_all(clips, Source(20))
     assert clips.clip(0, 18, 22, 28)["frames"] == list(range(13, 20))
+    assert [clip["frames"] for clip in clips.made.values()] == [list(range(15))]  # only whole ones are used again
     clips = ClipMaker([face], expressions, 30.0)
     keep_all(clips, Source(18))  # not even the onset
     assert clips.clip(0, 18, 22, 28) is None
