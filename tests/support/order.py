@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
 from tests.support.paths import TESTS
+from Utils.work.machine import cores
 
 # They need TensorFlow. One process runs them all, because each process that does loads it and traces the networks anew
 KERAS = (
@@ -65,8 +65,7 @@ LONGEST = (
 
 def processes() -> int:
     """How many processes run tests: one more than cores, because some tests wait for a browser or another process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores + 1
+    return cores() + 1
 
 
 def sort(items: list[pytest.Item]) -> None:
