@@ -8,7 +8,7 @@ import numpy as np
 
 from Utils.faces.landmarks import predict_landmarks
 from Utils.own_video.displacement import HEAD, CurveMeter
-from Utils.synthetic.drawn_in import draw_into, plan_drawn
+from Utils.synth_run.drawn_in import draw_into, plan_drawn
 
 COPIES = 1  # of each clip
 TAKEN = ("micro", "occlusion")  # kinds of events during which nothing is drawn

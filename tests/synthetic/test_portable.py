@@ -41,10 +41,10 @@ RECORDED = {
     "subject 7": "02919b2558405206b01a4328bb3a8f38",
     "clip 2": "240320aef1d980bbf860ccf33100957f",
     "clip 6": "b45793119765ccd3544d71f35f0472be",
-    "clip 13": "18b19bc191e24ff20198716454c22eaa",
+    "clip 13": "0033700bce7ec83d21694a339f6cd610",
     "clip 22": "0a6325a7e0cb65be21a99ce8f5533bdb",
     "clip 26": "45eedc1d59779a38880a5a09a2bfaf02",
-    "clip 32": "3846766451a53b91d149aa3540199a7c",
+    "clip 32": "74715e515bc61500a0cc6db799e09430",
 }
 FUNCTIONS = "7fb14f9097fde2ae578d076cddf9019e"
 SAME_VERSIONS = (np.__version__, cv2.__version__) == ("2.2.6", "4.11.0")  # those of requirements.txt

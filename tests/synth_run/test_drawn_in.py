@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from Utils.synthetic.drawn_in import (
+from Utils.synth_run.drawn_in import (
     BETWEEN_S,
     EDGE_S,
     MACRO,
