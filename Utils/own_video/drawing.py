@@ -123,7 +123,7 @@ def _plain(text: str) -> str:
 def _write(canvas: np.ndarray, text: Text, left: int, top: int, colour: Colour, outlined: bool = True) -> None:
     """Write a text, with a black outline if wanted. `left` and `top` are those of its `width` and `height`."""
     place = (left + PAD, top + text.base)
-    if outlined:  # without smooth edges, which would take five times as long
+    if outlined:  # without smooth edges, which would take longer
         cv2.putText(canvas, text.text, place, FONT, text.size, BLACK, 3, cv2.LINE_8)
     cv2.putText(canvas, text.text, place, FONT, text.size, colour, 1, cv2.LINE_AA)
 
@@ -187,7 +187,7 @@ def draw_moment(band: np.ndarray, frame: int, time: float) -> None:
 
 
 def _fill(part: np.ndarray, colour: Colour) -> None:
-    """Give all pixels a colour. This is a hundred times as fast as `part[:] = colour`."""
+    """Give all pixels a colour. This is much faster than `part[:] = colour`."""
     cv2.rectangle(part, (0, 0), (part.shape[1], part.shape[0]), colour, cv2.FILLED)
 
 
