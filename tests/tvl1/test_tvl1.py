@@ -325,10 +325,7 @@ def run_for(features: str, script: str, folder) -> list[str]:
 
 
 def test_says_when_it_compiles_and_needs_no_fma(tmp_path):
-    """Compiled for a processor without AVX and FMA, and hardly optimised, the flow is the same.
-
-    The second process finds it in the cache.
-    """
+    """Compiled for a processor without AVX and FMA, the flow is the same. The second process finds it in the cache."""
     announcement = "said: compiling the optical-flow kernel for this processor (once, about 10 s)..."
     assert run_for("", CHECKSUMS, tmp_path) == [announcement, *recorded_checksums()]
     assert run_for("", CHECKSUMS, tmp_path) == recorded_checksums()
