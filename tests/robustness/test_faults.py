@@ -25,7 +25,7 @@ from face_crop import CropRoots, crop_videos
 from load_excel import load_annotations, match_expressions
 from load_images import find_videos
 from tests.support import faults
-from tests.support.faults import BROKEN_DISK, DISK_FULL, GONE_DISK, RUN, command, once, results, scratch_in, watched
+from tests.support.faults import RUN, command, once, results, scratch_in, watched
 from tests.support.forks import forks
 from Utils.datasets.table import DATASETS
 from Utils.work.cache import LEFT_AFTER, atomic_folder, remove_leftovers, scratch_prefix
@@ -80,13 +80,7 @@ def ends_as(expected: dict[str, bytes], root: Path, what: object, *flags: str) -
 # Every write of a run
 
 
-KINDS = {  # and at which of the places
-    "disk full": (DISK_FULL, slice(None)),
-    "input/output error": (BROKEN_DISK, slice(0, None, 3)),
-    "disk gone": (GONE_DISK, slice(1, None, 3)),
-}
-if faults.resource:
-    KINDS["no room for all of it"] = (faults.out_of_room, slice(2, None, 3))
+KINDS = faults.kinds_of_the_disk()
 
 
 def test_there_are_200_faults(undisturbed):
@@ -123,7 +117,7 @@ def test_a_kill_at_every_fifth_write(undisturbed, new_place):
     context = forks()
     for n in faults.places(requests)[::5]:
         root, what = new_place(), ("killed", n, requests[n - 1])
-        process = context.Process(target=faults.in_a_child, args=(root, RUN, n))
+        process = context.Process(target=faults.in_a_child, args=(root, RUN, faults.killed, n))
         process.start()
         process.join(60)
         assert process.exitcode == -signal.SIGKILL, (what, (root / "said.txt").read_text())

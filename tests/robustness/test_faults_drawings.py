@@ -82,7 +82,7 @@ def test_a_kill_while_it_is_kept(before, tmp_path):
     for n in of_the_room(requests):
         folder = shutil.copytree(first, tmp_path / str(n))
         flags = flags_for(video, folder, *OTHER)
-        process = context.Process(target=faults.in_a_child, args=(folder, flags, n))
+        process = context.Process(target=faults.in_a_child, args=(folder, flags, faults.killed, n))
         process.start()
         process.join(60)
         assert process.exitcode == -signal.SIGKILL, (n, requests[n - 1])

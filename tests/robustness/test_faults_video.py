@@ -16,7 +16,7 @@ import pytest
 
 from tests.support import faults
 from tests.support.eaf_files import without_date
-from tests.support.faults import BROKEN_DISK, DISK_FULL, GONE_DISK, command, scratch_in, watched
+from tests.support.faults import command, scratch_in, watched
 from tests.support.forks import forks
 from tests.support.video_clips import numbered, write_video
 
@@ -85,19 +85,18 @@ def out(tmp_path):
     return make
 
 
-KINDS = {"disk full": DISK_FULL, "input/output error": BROKEN_DISK, "disk gone": GONE_DISK}
-if faults.resource:
-    KINDS["no room for all of it"] = faults.out_of_room
+KINDS = faults.kinds_of_the_disk()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_of_the_disk_at_every_write(kind, video, undisturbed, out):
     requests, expected, kept = undisturbed
+    fault, at = KINDS[kind]
     failed = 0
-    for n in range(1, len(requests) + 1):
+    for n in faults.places(requests)[at]:
         folder, what = out(), (kind, n, requests[n - 1])
         flags = flags_for(video, folder)
-        with watched(folder, KINDS[kind](n)):
+        with watched(folder, fault(n)):
             said = command(*flags)
         failed += said.code != 0
         assert said.code in (0, 2), (what, said)
@@ -111,25 +110,48 @@ def test_a_fault_of_the_disk_at_every_write(kind, video, undisturbed, out):
         assert said.code == 0 and not said.err, (what, said)
         assert whole(folder) == expected, what
         assert kept_in(folder).items() <= kept.items(), what
-    assert failed > 10
+    assert failed > 5
+
+
+def in_a_child(*args: object) -> int:
+    """The exit code of `faults.in_a_child` with these arguments."""
+    process = forks().Process(target=faults.in_a_child, args=args)
+    process.start()
+    process.join(60)
+    return process.exitcode
+
+
+def goes_on(folder: Path, flags: tuple[str, ...], undisturbed, what: object) -> None:
+    """What a kill left is whole or nothing, and the command, given again, ends with the same."""
+    _, expected, kept = undisturbed
+    if (folder / "a").exists():
+        assert whole(folder) == expected, what
+    assert kept_in(folder).items() <= kept.items(), what
+    said = command(*flags)
+    assert said.code == 0 and not said.err, (what, said)
+    assert whole(folder) == expected, what
+    assert kept_in(folder) == kept, what
+    assert not scratch_in(folder), what
 
 
 @posix
-def test_a_kill_at_every_write(video, undisturbed, out):
-    requests, expected, kept = undisturbed
-    context = forks()
-    for n in range(1, len(requests) + 1):
+def test_a_kill_at_every_fifth_write(video, undisturbed, out):
+    requests = undisturbed[0]
+    for n in faults.places(requests)[::5]:
         folder, what = out(), ("killed", n, requests[n - 1])
         flags = flags_for(video, folder)
-        process = context.Process(target=faults.in_a_child, args=(folder, flags, n))
-        process.start()
-        process.join(60)
-        assert process.exitcode == -signal.SIGKILL, what
-        if (folder / "a").exists():
-            assert whole(folder) == expected, what
-        assert kept_in(folder).items() <= kept.items(), what
-        said = command(*flags)
-        assert said.code == 0 and not said.err, (what, said)
-        assert whole(folder) == expected, what
-        assert kept_in(folder) == kept, what
-        assert not scratch_in(folder), what
+        assert in_a_child(folder, flags, faults.killed, n) == -signal.SIGKILL, what
+        goes_on(folder, flags, undisturbed, what)
+
+
+@posix
+def test_what_a_kill_at_any_write_leaves(video, undisturbed, out, tmp_path):
+    """One run is copied at every write. Its process has ended when the copies are used, as a killed one has."""
+    requests, places = undisturbed[0], faults.places(undisturbed[0])
+    folder = out()
+    flags = flags_for(video, folder)
+    assert in_a_child(folder, flags, faults.copied, folder, tmp_path / "copies", places) == 0
+    for n in places:
+        shutil.rmtree(folder)
+        (tmp_path / "copies" / str(n)).rename(folder)
+        goes_on(folder, flags, undisturbed, ("left", n, requests[n - 1]))

@@ -11,10 +11,11 @@ import errno
 import io
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -166,7 +167,31 @@ def killed(n: int) -> Fault:
     return fault
 
 
+def copied(folder: Path, copies: Path, places: Sequence[int]) -> Fault:
+    """At each of the places, the folder is copied to `copies/n`: it is what a kill at the n-th request would leave."""
+
+    def fault(i: int, request: Request) -> None:
+        if i in places:
+            with unwatched():
+                shutil.copytree(folder, copies / str(i))
+
+    return fault
+
+
 DISK_FULL, BROKEN_DISK, GONE_DISK = once(errno.ENOSPC), once(errno.EIO), from_then_on(errno.EIO)
+
+
+def kinds_of_the_disk() -> dict[str, tuple[Callable[[int], Fault], slice]]:
+    """Name -> a fault of the disk, and at which of the places of a run: at each, or in turns with the others."""
+    kinds = {
+        "disk full": (DISK_FULL, slice(None)),
+        "input/output error": (BROKEN_DISK, slice(0, None, 3)),
+        "disk gone": (GONE_DISK, slice(1, None, 3)),
+    }
+    if resource:
+        kinds["no room for all of it"] = (out_of_room, slice(2, None, 3))
+    return kinds
+
 
 # Runs
 
@@ -200,11 +225,11 @@ def command(*flags: str | Path) -> Said:
     return Said(code, out.getvalue(), [line for line in with_bars if line.strip() and "|" not in line])
 
 
-def in_a_child(folder: Path, flags: tuple[str, ...], n: int) -> None:
-    """In a forked process: the command in a folder, killed at its n-th request."""
+def in_a_child(folder: Path, flags: tuple[str, ...], fault: Callable[..., Fault], *args: object) -> None:
+    """In a forked process: the command in a folder, with the fault `fault(*args)`."""
     os.chdir(folder)
     (stand_in_for_scores if "--video" in flags else stand_in)(pytest.MonkeyPatch())
-    with watched(folder, killed(n)):
+    with watched(folder, fault(*args)):
         said = command(*flags)
     (folder / "said.txt").write_text(repr(said))
     os._exit(said.code)
@@ -242,8 +267,8 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
     All files are read, written and renamed by the program's own code.
     """
 
-    def feature(first, second, regions, flow):
-        return np.full((42, 42, 3), (float(first.mean()) + 2 * float(second.mean())) / 1000)
+    def flow(first, second):
+        return np.dstack([first, second]).astype(np.float32) / 100
 
     def fold(job, folder):
         for kind in ("spot", "recog", "spot_recog"):
@@ -274,7 +299,7 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(feature_extraction, "predict_landmarks", lambda crop: marks)
     patch.setattr(feature_extraction, "_landmark_model_hash", lambda: "model")
     without_kernel(patch)
-    patch.setattr(feature_extraction, "feature_image", feature)
+    patch.setattr(feature_extraction, "flow_function", lambda name: flow)
     patch.setattr(train_evaluate, "_compute_fold", fold)
     patch.setattr(Utils.dataset_run.folder, "git_revision", lambda: None)
     patch.setattr(Utils.dataset_run.folder, "versions", lambda: {})
