@@ -23,7 +23,6 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 RESAMPLES = 2000  # draws of an evaluation
 SEED = 0  # of the draws: equal tables get equal intervals
@@ -54,6 +53,8 @@ def expanded_interval(values: np.ndarray, n_subjects: int) -> tuple[float, float
     The percentiles are those at which the interval has the length of Student's, with the factor sqrt(n / (n - 1)) for
     the variance that the bootstrap underestimates (the "expanded percentile interval" of [2]).
     """
+    from scipy.special import ndtr, stdtrit  # here, because the import takes a quarter of a second
+
     known = values[np.isfinite(values)]
     if not len(known):
         return np.nan, np.nan
@@ -72,6 +73,8 @@ def two_sided_p(differences: np.ndarray, n_subjects: int) -> float:
     It is at least 2 / 2^n with n subjects. If both methods are equally good, all n subjects favour the same one with
     that probability, so no smaller p can be believed.
     """
+    from scipy.special import ndtri, stdtr  # as above
+
     known = differences[np.isfinite(differences)]
     if not len(known):
         return np.nan

@@ -35,7 +35,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from Utils.evaluation.counts import count_row, per_subject, precision_recall_f1
+from Utils.evaluation.counts import class_scores, count_row, per_subject, precision_recall_f1
 from Utils.evaluation.notes import (
     ap_notes,
     apex_notes,
@@ -53,7 +53,6 @@ from Utils.evaluation.tables import VideoIntervals, bounds, group_by_video, only
 IOU_THRESHOLD = 0.5  # least IoU of a true positive, in the paper and in the Micro-Expression Grand Challenge
 AP_THRESHOLDS = np.arange(50, 100, 5) / 100  # of AP@[.5:.95]; each is exact, so that an IoU of 3/5 reaches 0.6
 CLASSIFICATION_KEYS = ("evaluated", "correct", "classes", "accuracy", "precision", "recall", "f1", "uf1", "uar")
-NO_CLASS = ""  # stands for a predicted emotion that is not evaluated
 
 Pair = tuple[str, str | None]  # (annotated, predicted emotion)
 
@@ -288,15 +287,10 @@ def classification(pairs: Sequence[Pair], classes: Sequence[str]) -> dict:
         which are averaged over. "precision", "recall": macro averages; "f1": their harmonic mean; "uf1", "uar",
         "accuracy"; all in [0, 1], and None if there is no pair.
     """
-    labels = [label for label, _ in pairs]
-    guesses = [guess if guess in classes else NO_CLASS for _, guess in pairs]
-    present = [name for name in classes if name in labels or name in guesses]
+    present = [name for name in classes if any(name in pair for pair in pairs)]
     if not present:
         return dict.fromkeys(CLASSIFICATION_KEYS) | {"evaluated": 0, "correct": 0, "classes": 0}
-    from sklearn.metrics import precision_recall_fscore_support  # here, because the import takes half a second
-
-    per_class = precision_recall_fscore_support(labels, guesses, labels=present, average=None, zero_division=0.0)[:3]
-    precision, recall, uf1 = (float(np.mean(values)) for values in per_class)
+    precision, recall, uf1 = (float(np.mean(np.nan_to_num(values))) for values in class_scores(pairs, present))
     correct = sum(label == guess for label, guess in pairs)
     return {
         "evaluated": len(pairs),

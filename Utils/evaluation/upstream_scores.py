@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from Utils.evaluation.counts import class_scores
 from Utils.evaluation.metrics import CLASSIFICATION_KEYS
-
-NOT_EVALUATED = -1  # stands for the class index of a predicted emotion that is not among the classes
 
 
 def classification_with_nan(pairs: Sequence[tuple], n_classes: int) -> dict:
@@ -32,11 +31,7 @@ def classification_with_nan(pairs: Sequence[tuple], n_classes: int) -> dict:
     scores |= {"classes": len(counted), "accuracy": correct / len(pairs) if pairs else None}
     if not counted:
         return scores
-    from sklearn.metrics import precision_recall_fscore_support  # here, because the import takes half a second
-
-    sides = zip(*pairs, strict=True)
-    labels, guesses = ([NOT_EVALUATED if index is None else index for index in side] for side in sides)
-    per_class = precision_recall_fscore_support(labels, guesses, labels=counted, average=None, zero_division=np.nan)
+    per_class = class_scores(pairs, counted)
     precision, recall = (float(np.mean(np.nan_to_num(values))) for values in per_class[:2])
     uar, uf1 = (float(np.mean(values)) for values in per_class[1:3])
     scores |= {"precision": precision, "recall": recall, "uf1": uf1}
