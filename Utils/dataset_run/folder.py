@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 from train_evaluate import FoldResult, RunEvaluation
-from Utils.dataset_run.curves import run_curves, video_figures
+from Utils.dataset_run.curves import draw_pictures, run_curves, video_pictures
 from Utils.datasets.table import Dataset
 from Utils.evaluation.csv_files import write_table
 from Utils.evaluation.kinds import pooled
@@ -23,7 +24,6 @@ from Utils.evaluation.tables import megc_table
 from Utils.methods.table import Method
 from Utils.networks.weights import DESCRIPTION
 from Utils.records import MACRO, MICRO, Length, frames_of
-from Utils.report.figures import draw_video
 from Utils.report.losses import plot_losses
 from Utils.report.pages import write_report
 from Utils.report.tensorboard_logs import write_tensorboard
@@ -119,14 +119,20 @@ def write_run(
     def write(folder: Path) -> None:
         if more:
             more(folder)
-        _write_files(folder, settings, dataset, parts, remarks)
+        described = describe_run(settings, dataset, parts)
+        _write_tables(folder, settings, dataset, parts, remarks, described)
+        with tempfile.TemporaryDirectory(dir=folder) as clips:
+            for part in parts:
+                _draw_figures(
+                    folder / f"figures{_ending(part, parts)}", settings, dataset, part.k_prime,
+                    part.evaluated[settings.protocol], workers, Path(clips) / part.kind,
+                )  # fmt: skip
+            _write_report(folder, settings, dataset, parts, remarks, described, Path(clips))
         for part in parts:
-            ending = f"-{part.kind}" if len(parts) > 1 else ""
-            run = part.evaluated[settings.protocol]
+            ending = _ending(part, parts)
             if part.tuning:
                 write_table(part.tuning.table(), folder / f"tuning{ending}.csv")
                 write_table(part.tuning.compared(), folder / f"tuning_figures{ending}.csv")
-            _draw_figures(folder / f"figures{ending}", settings, dataset, part.k_prime, run, workers)
             if settings.train:
                 histories = {r.fold.held_out: r.history for r in part.results}
                 shown = {r.fold.held_out: r.history for r in part.results if r.fold.number}
@@ -141,20 +147,24 @@ def write_run(
     return final
 
 
-def _write_files(
+def _ending(part: RunPart, parts: Sequence[RunPart]) -> str:
+    """What the names of a part's files end with: its kind, if there are two."""
+    return f"-{part.kind}" if len(parts) > 1 else ""
+
+
+def _write_tables(
     folder: Path,
     settings: Settings,
     dataset: Dataset,
     parts: Sequence[RunPart],
     remarks: Sequence[str],
+    described: Mapping,
 ) -> None:
-    """Write settings, tables, metrics, remarks and report."""
-    evaluations = {protocol: evaluation_of(parts, protocol, dataset) for protocol in parts[0].evaluated}
-    evaluation = evaluations[settings.protocol]
+    """Write settings, which `described` has, tables, metrics and remarks."""
+    evaluation = evaluation_of(parts, settings.protocol, dataset)
     predictions, ground_truth = evaluation.predictions, evaluation.ground_truth
     if settings.expression == MACRO:
         predictions, ground_truth = (table.assign(kind=MACRO) for table in (predictions, ground_truth))
-    described = describe_run(settings, dataset, parts)
     write_json(folder / "settings.json", described)
     write_table(predictions, folder / "predictions.csv")
     if dataset.annotated:
@@ -165,6 +175,19 @@ def _write_files(
     write_json(folder / "metrics.json", evaluation.metrics if dataset.annotated else unknown(evaluation.metrics))
     if remarks:
         (folder / "remarks.txt").write_text("\n".join(remarks) + "\n", encoding="utf-8")
+
+
+def _write_report(
+    folder: Path,
+    settings: Settings,
+    dataset: Dataset,
+    parts: Sequence[RunPart],
+    remarks: Sequence[str],
+    described: Mapping,
+    clips: Path,
+) -> None:
+    """Write the report. `described` are the settings, and `clips` has a folder with the clips of each part."""
+    evaluations = {protocol: evaluation_of(parts, protocol, dataset) for protocol in parts[0].evaluated}
     write_report(
         folder / "report.html",
         _title(settings, dataset),
@@ -177,6 +200,7 @@ def _write_files(
                 reviewed=True,
                 kind=part.kind,
                 other=next(((p.kind, p.evaluated[settings.protocol]) for p in parts if p is not part), None),
+                clips=clips / part.kind,
             )
             for part in parts
         ),
@@ -210,11 +234,20 @@ def _title(settings: Settings, dataset: Dataset) -> str:
 
 
 def _draw_figures(
-    folder: Path, settings: Settings, dataset: Dataset, k_prime: Length, run: RunEvaluation, workers: Workers | int
+    folder: Path,
+    settings: Settings,
+    dataset: Dataset,
+    k_prime: Length,
+    run: RunEvaluation,
+    workers: Workers | int,
+    clips: Path,
 ) -> None:
-    """Draw a figure for each video."""
+    """Draw a figure for each video into a new folder, and write the report's clips into another one."""
     folder.mkdir()
-    run_units(draw_video, video_figures(run, dataset, k_prime, settings, folder), workers, "figures", "video")
+    clips.mkdir()
+    run_units(
+        draw_pictures, video_pictures(run, dataset, k_prime, settings, folder, clips), workers, "figures", "video"
+    )
 
 
 def describe_run(settings: Settings, dataset: Dataset, parts: Sequence[RunPart]) -> dict:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.bad_input import encoded, face_image
 from train_evaluate import RunEvaluation
 from training_utils import VideoScores
-from Utils.dataset_run.curves import run_curves, video_figures
+from Utils.dataset_run.curves import clip_of, draw_pictures, run_curves, video_pictures
 from Utils.datasets.table import DATASETS
 from Utils.evaluation.evaluate import compare
 from Utils.records import Video
@@ -48,9 +51,30 @@ def test_figures_and_report_show_the_matches_of_the_runs_protocol(protocol, matc
     tp = [row["tp"] for row in run.evaluation.metrics["per_video"]]
     first, second = run_curves(run, DEMO, 6, SETTINGS)
     assert (first.matches, second.matches) == (matches, [(0, 0)])
-    figures = video_figures(run, DEMO, 6, SETTINGS, Path("figures"))
+    figures = [p.figure for p in video_pictures(run, DEMO, 6, SETTINGS, Path("figures"), Path("clips"))]
     assert [list(figure.matched_predictions) for figure in figures] == [[i for i, _ in matches], [0]]
     assert [list(figure.matched_annotations) for figure in figures] == [[j for _, j in matches], [0]]
     assert tp == [len(figure.matched_predictions) for figure in figures]
     assert [figure.path.name for figure in figures] == ["s1_a.png", "s1_b.png"]
     assert second.predictions["onset"].tolist() == second.annotations["onset"].tolist() == [3]
+
+
+def test_each_interval_has_the_clip_that_was_made_beside_the_figure(tmp_path):
+    """Also after the matches have moved rows about: a clip belongs to the row, not to its place in time."""
+    face = cv2.resize(face_image()[22:93, 40:111], (128, 128))
+    crops = [encoded(np.roll(face, i // 8, axis=1)) for i in range(40)]
+    frames = tuple(tmp_path / f"{i}.jpg" for i in range(40))
+    for path, crop in zip(frames, crops, strict=True):
+        path.write_bytes(crop)
+    run = run_of("paper")
+    run = RunEvaluation([replace(s, video=replace(s.video, frames=frames)) for s in run.scores], run.evaluation)
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for pictures in video_pictures(run, DEMO, 6, SETTINGS, tmp_path, clips):
+        draw_pictures(pictures)
+    for curve in run_curves(run, DEMO, 6, SETTINGS, clips=clips):
+        for which, table in (("predicted", curve.predictions), ("annotated", curve.annotations)):
+            for i, row in table.iterrows():
+                video = run.scores[0].video
+                assert curve.clip(which, i) == clip_of(video, row["onset"], row["apex"], row["offset"], curve.fps)
+                assert row["onset"] in curve.clip(which, i)["frames"]

@@ -22,7 +22,7 @@ import pytest
 
 import main
 from tests.support.bad_input import Seen, add_weights, make_dataset
-from tests.support.quicker import without_kernel
+from tests.support.quicker import tables_only, without_kernel
 from Utils.datasets.workbooks import MAX_TAGS, MAX_UNPACKED
 from Utils.errors import InputError
 from Utils.networks.mean import read_network
@@ -124,7 +124,6 @@ def test_a_malicious_array_would_run(tmp_path):
 def run(tmp_path, monkeypatch, capsys):
     """`run()`: the exit code of a run over two small videos in this folder, and what it said."""
     import feature_extraction
-    import Utils.dataset_run.folder
 
     make_dataset(tmp_path)
     add_weights(tmp_path)
@@ -133,7 +132,7 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         feature_extraction, "flow_function", lambda name: lambda a, b: np.zeros((128, 128, 2), np.float32)
     )
-    monkeypatch.setattr(Utils.dataset_run.folder, "_draw_figures", lambda *_: None)
+    tables_only(monkeypatch)
 
     def run() -> tuple[int, str]:
         code = main.main(["--dataset_name", "CASME_sq", "--weights_dir", "w", "--workers", "1"])

@@ -289,7 +289,7 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
         with atomic_file(path) as scratch:
             scratch.write_bytes(bytes(100))
 
-    def pictures(folder, settings, dataset, k_prime, run, workers):
+    def pictures(folder, settings, dataset, k_prime, run, *_):
         folder.mkdir()
         for s in run.scores:
             picture(folder / f"{s.video.name}.png")
