@@ -30,9 +30,10 @@ from prepare_training import average_half_length
 from tests.support import order
 from tests.support.command_line import QUICK, command_line
 from tests.support.paths import GOLDEN
-from tests.support.quicker import compile_once, folder_in_memory, planned_once, remembered
+from tests.support.quicker import compile_once, folder_in_memory, looked_at_once, planned_once, remembered
 from tests.support.shared import made_once
 from Utils.datasets.table import DATASETS, Dataset
+from Utils.faces import landmarks
 from Utils.parsing import parse_settings
 from Utils.records import Expression, Video
 from Utils.settings import Settings
@@ -99,9 +100,11 @@ def golden() -> Path:
 def _each_flow_is_computed_once():
     """In the processes of the tests; those that they start compute all of theirs.
 
-    DEMO is planned once as well, and the versions of the packages, which each run writes down, are looked up once.
+    Each image is searched for faces once, and DEMO is planned once. The versions of the packages, which each run writes
+    down, are looked up once.
     """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(landmarks, "_detector", looked_at_once(landmarks._detector))
         patch.setattr(feature_extraction, "tvl1_flow", remembered(feature_extraction.tvl1_flow))
         patch.setattr("Utils.dataset_run.data.make_demo", planned_once(make_demo))
         patch.setattr("Utils.work.machine.version", cache(version))

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import atexit
 import datetime
+import io
 import os
+import pickle
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,14 +137,23 @@ def place_frames(root: Path, clips: Path, videos: Sequence[Clip]) -> None:
 
 def write_xlsx(path: Path, sheets: Sequence[Sequence[Sequence]], names: Sequence[str] | None = None) -> None:
     """Write sheets of rows; None leaves a cell empty. The names are Sheet1, Sheet2, ... if none are given."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_xlsx(pickle.dumps((sheets, names))))
+
+
+@lru_cache(maxsize=200)  # many tests begin with the same workbook
+def _xlsx(pickled: bytes) -> bytes:
+    """The .xlsx file of pickled sheets and names, which are pickled because lists have no hash."""
+    sheets, names = pickle.loads(pickled)
     book = Workbook()
     book.remove(book.active)
     for i, rows in enumerate(sheets):
         sheet = book.create_sheet(names[i] if names else f"Sheet{i + 1}")
         for row in rows:
             sheet.append(list(row))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    book.save(path)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
 
 
 def write_xls(path: Path, sheets: Sequence[Sequence[Sequence]], names: Sequence[str] | None = None) -> None:

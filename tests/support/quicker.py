@@ -52,6 +52,28 @@ def remembered(flow: Callable, limit: int = KEPT_FLOWS) -> Callable:
     return look_up
 
 
+def looked_at_once(detector_of: Callable) -> Callable:
+    """`landmarks._detector` with a detector that looks at each image only once, as it depends on nothing but the image.
+
+    An image whose rows have gaps between them is looked at each time: with those, dlib's detector depends on more.
+    """
+    kept: dict[bytes, object] = {}
+
+    def detector() -> Callable:
+        def faces_in(image: np.ndarray, upsampled: int):
+            if not image.flags.c_contiguous:
+                return detector_of()(image, upsampled)
+            key = hashlib.sha256(repr((image.shape, image.dtype, upsampled)).encode())
+            key.update(image)
+            if key.digest() not in kept:
+                kept[key.digest()] = detector_of()(image, upsampled)
+            return kept[key.digest()]
+
+        return faces_in
+
+    return detector
+
+
 def planned_once(make_demo: Callable) -> Callable:
     """`make_demo` with plans of DEMO that are made only once. They depend on nothing (test_synthetic.py)."""
     plans = {name: cache(getattr(dataset, name)) for name in ("plan", "plan_demo")}
@@ -67,10 +89,10 @@ def planned_once(make_demo: Callable) -> Callable:
 
 def compile_once() -> None:
     """In a fresh checkout, compile the flow and the networks side by side. Otherwise each worker compiles both."""
-    rooms = {"tvl1": "compile_kernel", "engine": "compile_engine"}
-    if all(any((PROJECT / f"Utils/{room}/__pycache__").glob("*.nbi")) for room in rooms):
+    functions = {"tvl1": "compile_kernel", "engine": "compile_engine", "softnet.compiled": "compile_network"}
+    if all(any((PROJECT / "Utils" / module.split(".")[0] / "__pycache__").glob("*.nbi")) for module in functions):
         return
-    commands = [f"from Utils.{room} import {name}; {name}(str)" for room, name in rooms.items()]
+    commands = [f"from Utils.{module} import {name}; {name}(str)" for module, name in functions.items()]
     for process in [subprocess.Popen([sys.executable, "-c", command], cwd=PROJECT) for command in commands]:
         process.wait()
 
