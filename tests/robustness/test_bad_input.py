@@ -6,11 +6,9 @@ import errno
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -43,9 +41,11 @@ from tests.support.bad_input_study import STUDIES, STUDY_FLAGS
 from tests.support.bad_input_tables import CSV_FILES, WORKBOOKS
 from tests.support.bad_input_verifiers import VERIFIERS
 from tests.support.bad_input_videos import VIDEO_FLAGS, VIDEOS
+from tests.support.command_line import command_line as in_own_process
+from tests.support.forks import start_main
 from tests.support.quicker import tables_only, without_kernel
 from tests.support.video_clips import numbered, write_video
-from Utils.settings import PROJECT, Settings
+from Utils.settings import Settings
 
 NOBODY = 65534
 CASES = [
@@ -182,26 +182,26 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(write, workplace, quick, c
 # In separate processes: the exit code as a shell sees it, and signals
 
 
-def start(root: Path, *flags: str) -> subprocess.Popen:
-    """`main.py flags` as from a terminal: a shell that starts the tests in the background has them ignore Ctrl-C."""
-    heed_ctrl_c = dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) if os.name == "posix" else {}
-    return subprocess.Popen(
-        [sys.executable, str(PROJECT / "main.py"), *flags],
-        cwd=root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **heed_ctrl_c,
-    )
-
-
 def test_exit_code_of_the_process(workplace):
-    done = start(workplace, *flags_for())
-    out, err = done.communicate(timeout=120)
-    assert (done.returncode, lines_of(err)) == (
+    done = in_own_process(*flags_for(), cwd=workplace)
+    assert (done.returncode, lines_of(done.stderr)) == (
         2,
         ["main.py: data: no such folder; give the folder that contains CASME_sq with --data_root"],
-    ), out + err
+    ), done.stdout + done.stderr
+
+
+def signalled(sent: signal.Signals, began: Callable[[], object], root: Path, flags: Sequence[str]) -> tuple[int, str]:
+    """Start `main.py flags` in a process of its own, and send it a signal when `began()`. Its exit code and errors."""
+    with tempfile.TemporaryDirectory() as folder:
+        errors = Path(folder, "errors.txt")
+        run = start_main(root, flags, errors)
+        for _ in range(6000):
+            if not run.is_alive() or began():
+                break
+            time.sleep(0.01)
+        os.kill(run.pid, sent)
+        run.join(60)
+        return run.exitcode, errors.read_text(encoding="utf-8")
 
 
 @posix
@@ -213,15 +213,9 @@ def test_signals_leave_whole_files_and_the_next_run_cleans_up(sent, code, workpl
     shutil.rmtree(workplace / "data/CASME_sq/rawpic/s1/1_0101a")
     add_video(workplace / "data/CASME_sq/rawpic/s1/1_0101a", n=900)
     before = Seen.of(workplace)
-    run = start(workplace, *flags_for())
     crops = workplace / "data/CASME_sq/rawpic_crop/s1"
-    for _ in range(6000):
-        if run.poll() is not None or list(crops.glob(".*.part/*")):
-            break
-        time.sleep(0.01)
-    run.send_signal(sent)
-    _, err = run.communicate(timeout=60)
-    assert run.returncode == code, err
+    ended, err = signalled(sent, lambda: list(crops.glob(".*.part/*")), workplace, flags_for())
+    assert ended == code, err
     assert "Traceback" not in err and not (crops / "1_0101a").exists()
     if sent == signal.SIGINT:
         assert lines_of(err) == ["main.py: interrupted; give the same command again to continue"]
@@ -250,14 +244,9 @@ def test_signals_while_a_video_is_analysed(sent, code, scored_video, workplace, 
     shutil.rmtree(scored_video / "cache/overlays")
     before = Seen.of(workplace)
     flags = ("--video", "a.mp4", "--cache_dir", str(scored_video / "cache"), "--workers", "1")
-    run = start(workplace, *flags)
-    for _ in range(6000):
-        if run.poll() is not None or list((workplace / "runs").glob(".a-*.part/.overlay*")):
-            break
-        time.sleep(0.01)
-    run.send_signal(sent)
-    _, err = run.communicate(timeout=60)
-    assert run.returncode == code, err
+    began = lambda: list((workplace / "runs").glob(".a-*.part/.overlay*"))  # noqa: E731
+    ended, err = signalled(sent, began, workplace, flags)
+    assert ended == code, err
     assert "Traceback" not in err and not (workplace / "runs/a").exists()
     if sent == signal.SIGINT:
         assert lines_of(err) == ["main.py: interrupted; give the same command again to continue"]

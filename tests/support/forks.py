@@ -9,9 +9,12 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.util
 import os
+import signal
+import sys
 import tempfile
+from collections.abc import Sequence
 from functools import cache
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +40,24 @@ def forks() -> ForkServerContext:
         environment.setenv(LOAD, "1")
         context.Process(target=int).start()
     return context
+
+
+def start_main(folder: Path, flags: Sequence[str], errors: Path) -> ForkServerProcess:
+    """`main.py flags` in a folder, as from a terminal. The file `errors` gets its error stream."""
+    process = forks().Process(target=run_main, args=(folder, flags, errors))
+    process.start()
+    return process
+
+
+def run_main(folder: Path, flags: Sequence[str], errors: Path) -> None:
+    """In a forked process. A shell that starts the tests in the background has their processes ignore Ctrl-C."""
+    import main
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(folder)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
+    sys.exit(main.main(list(flags)))
 
 
 def load_all() -> None:
