@@ -217,9 +217,9 @@ def test_ap_and_the_area_of_steps(evaluated):
     """Any tables, with our matches: their own ranking and area."""
     for tables in evaluated:
         reached = np.zeros(len(tables.predictions))
+        one, other = (table[["onset", "offset"]].to_numpy() for table in (tables.predictions, tables.truth))
         for matched in tables.paper.matches.values():
             for i, j in matched:
-                one, other = (table[["onset", "offset"]].to_numpy() for table in (tables.predictions, tables.truth))
                 reached[i] = iou(tuple(one[i]), tuple(other[j]))
         order = np.argsort(-tables.predictions["score"].to_numpy(float), kind="stable")
         areas = [area_of_steps(reached[order] >= t - 1e-12, len(tables.truth)) for t in AP_THRESHOLDS]

@@ -50,12 +50,23 @@ NARROW = 12 * 297 / PANEL  # frames of a typical video; bars below this have no 
 pytestmark = pytest.mark.filterwarnings("error")  # glyphs, layout, limits: matplotlib warns of all of them
 
 
+@pytest.fixture(scope="module")
+def typical(tmp_path_factory) -> Figure:
+    """The Figure of the typical video, which many tests look at. It is drawn once."""
+    with pytest.MonkeyPatch.context() as patch:
+        kept = kept_figures(patch, write=False)
+        draw_video(video_figure(tmp_path_factory.mktemp("typical") / "v.png", **TYPICAL))
+    return kept[-1]
+
+
 @pytest.fixture
-def drawn(tmp_path, monkeypatch):
+def drawn(typical, tmp_path, monkeypatch):
     """`drawn(...)`: the Figure of a video, see `video_figure`."""
     kept = kept_figures(monkeypatch, write=False)
 
     def draw(**settings) -> Figure:
+        if settings == TYPICAL:
+            return typical
         draw_video(video_figure(tmp_path / "v.png", **settings))
         return kept[-1]
 
@@ -312,11 +323,11 @@ def test_a_label_stands_to_the_right_of_its_bar_or_to_the_left_at_the_border(dra
 
 def assert_bars_are_apart(figure: Figure) -> None:
     """No bar or label lies over another one of its lane, and no label is cut by the panel."""
-    panel = figure.axes[1].get_window_extent()
-    for one, other in combinations(bars(figure), 2):
+    panel, found = figure.axes[1].get_window_extent(), bars(figure)
+    for one, other in combinations(found, 2):
         if one.middle == other.middle:
             assert one.extent.x1 < other.extent.x0 or other.extent.x1 < one.extent.x0, (one, other)
-    for bar in bars(figure):
+    for bar in found:
         if bar.label:
             assert panel.x0 <= bar.extent.x0 + 11 and bar.extent.x1 - 11 <= panel.x1, bar
 

@@ -183,6 +183,7 @@ def bars(figure: Figure) -> list[DrawnBar]:
     renderer = figure.canvas.get_renderer()
     found = []
     labels = [(text, text.get_window_extent(renderer)) for text in axes.texts if text.get_text()]
+    apexes = [(line.get_xdata()[0], np.mean(line.get_ydata())) for line in curves(axes)]
     for box in axes.patches:
         if box.get_height() >= 1:
             continue  # the shade of a track; bars are less than a lane high
@@ -191,11 +192,7 @@ def bars(figure: Figure) -> list[DrawnBar]:
         drawn = box.get_window_extent(renderer)
         beside = [(text, e) for text, e in labels if abs(text.get_position()[1] - middle) < 0.01]
         near = [(text, e) for text, e in beside if e.x0 - drawn.x1 < 8 and drawn.x0 - e.x1 < 8]
-        ticks = [
-            line.get_xdata()[0]
-            for line in curves(axes)
-            if first <= line.get_xdata()[0] <= last and abs(np.mean(line.get_ydata()) - middle) < 0.01
-        ]
+        ticks = [apex for apex, height in apexes if first <= apex <= last and abs(height - middle) < 0.01]
         filled = not same_color(box.get_facecolor(), "white")
         if filled:
             assert same_color(box.get_facecolor(), box.get_edgecolor())
