@@ -7,10 +7,11 @@ joint = joint_network(spotting, recognition)                # both outputs in on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import Utils.networks.backend  # noqa: F401  isort: skip; before Keras: it sets what TensorFlow reads when it is loaded
 import keras
+import numpy as np
 from keras import layers
 
 from Utils.engine import RECOG
@@ -75,6 +76,11 @@ def recognition_from_scratch(streams: Sequence[str] = tuple(STREAMS), n_classes:
 def streams_of(network: keras.Model) -> tuple[str, ...]:
     """The names of a network's streams, in order."""
     return tuple(name for name in STREAMS if name in {tensor.name for tensor in network.inputs})
+
+
+def as_inputs(images: np.ndarray, channels: Iterable[int] = range(len(STREAMS))) -> list[np.ndarray]:
+    """Features (n, 42, 42, 3) -> the inputs of a network, [u, v, eps], each (n, 42, 42, 1)."""
+    return [np.ascontiguousarray(images[..., channel : channel + 1]) for channel in channels]
 
 
 def _named(task: str, streams: Sequence[str]) -> str:

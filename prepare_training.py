@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -220,26 +220,16 @@ class ThinnedFrames:
     frames: list[np.ndarray]
     labels: np.ndarray
 
-    def images(self) -> np.ndarray:
-        """The features that are kept, (n, 42, 42, 3) float32."""
-        array = np.empty((len(self.labels), FEATURE_SIZE, FEATURE_SIZE, N_CHANNELS), np.float32)
+    def images(self, more: int = 0) -> np.ndarray:
+        """The features that are kept, (n + more, 42, 42, 3) float32. The last `more` are not filled."""
+        n = len(self.labels) + more
+        array = np.empty((n, FEATURE_SIZE, FEATURE_SIZE, N_CHANNELS), np.float32)
         first = 0
         for video, kept in zip(self.videos, self.frames, strict=True):
             features = np.load(video.spotting, mmap_mode="r", allow_pickle=False)
             np.take(features, kept, axis=0, out=array[first : first + len(kept)], mode="clip")  # no second copy
             first += len(kept)
         return array
-
-    def inputs(self) -> Iterator[np.ndarray]:
-        """u, then v, then eps, each (n, 42, 42, 1) float32. Each array is only made when it is asked for."""
-        for channel in range(N_CHANNELS):
-            array = np.empty((len(self.labels), FEATURE_SIZE, FEATURE_SIZE, 1), np.float32)
-            first = 0
-            for video, kept in zip(self.videos, self.frames, strict=True):
-                features = np.load(video.spotting, mmap_mode="r", allow_pickle=False)
-                array[first : first + len(kept), ..., 0] = features[kept, ..., channel]
-                first += len(kept)
-            yield array
 
 
 def spotting_training_set(
@@ -337,8 +327,3 @@ def spotting_validation_set(
     label = label or pseudo_labels
     labels = [label(v.n_features, v.video.expressions, frames_of(k_prime, v.video.fps)) for v in videos]
     return images, np.concatenate(labels)
-
-
-def as_inputs(images: np.ndarray, channels: Iterable[int] = range(N_CHANNELS)) -> list[np.ndarray]:
-    """Features (n, 42, 42, 3) -> the three inputs of a Keras model, [u, v, eps], each (n, 42, 42, 1)."""
-    return [np.ascontiguousarray(images[..., channel : channel + 1]) for channel in channels]

@@ -18,7 +18,6 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # oneDNN's arithmetic depen
 
 M_ARENA_MAX = -8  # number of the option in glibc's <malloc.h>
 ARENAS = 2  # that all threads share: see `_share_arenas`
-WORTH_COMPILING = 400  # training steps whose gain from compiling by XLA equals the time that compiling takes
 
 # Lines that TensorFlow's C++ libraries log and that users need not see
 CHATTER = re.compile(
@@ -48,17 +47,6 @@ def _share_arenas() -> None:
     """
     with suppress(OSError, AttributeError, TypeError):  # not glibc; TypeError: Windows has no CDLL(None)
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
-
-
-def compiles(steps: int) -> bool:
-    """Whether a training of `steps` steps is to be compiled by XLA.
-
-    A compiled step takes a third less time, but compiling takes as long as `WORTH_COMPILING` steps save. PyTorch has
-    another compiler, so there the answer is no.
-    """
-    import keras
-
-    return keras.backend.backend() != "torch" and steps > WORTH_COMPILING
 
 
 def _single_thread() -> None:

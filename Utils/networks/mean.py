@@ -9,21 +9,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from Utils.engine import CHANNELS, RECOG, SPOT, predict, shapes_of
-from Utils.errors import InputError, reason_of
-from Utils.networks.weights import PUBLISHED_ENDING, FoldWeights, checked_file, published_arrays
+from Utils.errors import InputError
+from Utils.networks.files import Layout, read_layers, write_layers
+from Utils.networks.weights import FoldWeights
 
-# Kind of layer in files of Keras -> our names of these layers, in the order of creation. In a file, "conv2d" is the
-# first one of its kind that the network has, "conv2d_1" the second.
-NAMES_IN_FILES = {
-    "phased_conv2d": ["u_conv", "v_conv", "strain_conv"],
-    "batch_normalization": ["u_norm", "v_norm", "strain_norm"],
-    "conv2d": ["spot_conv", "recog_conv"],
-    "dense": ["spot", "recog"],
-}
+# In the authors' files, the convolutions of the heads were created after those of the streams u, v, eps
+LAYOUT = Layout(
+    names={
+        "phased_conv2d": ["u_conv", "v_conv", "strain_conv"],
+        "batch_normalization": ["u_norm", "v_norm", "strain_norm"],
+        "conv2d": ["spot_conv", "recog_conv"],
+        "dense": ["spot", "recog"],
+    },
+    published={
+        "conv2d": ["u_conv", "v_conv", "strain_conv", "spot_conv", "recog_conv"],
+        "batch_normalization": ["u_norm", "v_norm", "strain_norm"],
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -49,21 +54,8 @@ class MeanNetwork:
 
     def save_weights(self, path: Path) -> None:
         """Write the weights to a file as Keras would."""
-        with h5py.File(path, "w") as file:
-            file.create_group("vars")
-            for name, group in _groups(shapes_of([(task, 1) for task in self.tasks], self.streams)).items():
-                variables = file.create_group(f"layers/{group}/vars")
-                for i, array in enumerate(self.weights[name]):
-                    variables.create_dataset(str(i), data=np.asarray(array, np.float32))
-
-
-def _groups(names) -> dict[str, str]:
-    """Name of a layer -> the name of its group in a file of a network that has these layers."""
-    return {
-        name: kind if i == 0 else f"{kind}_{i}"
-        for kind, ours in NAMES_IN_FILES.items()
-        for i, name in enumerate(name for name in ours if name in names)
-    }
+        names = shapes_of([(task, 1) for task in self.tasks], self.streams)
+        write_layers(path, {name: self.weights[name] for name in names}, LAYOUT)
 
 
 def read_network(path: Path, tasks: Mapping[str, int]) -> MeanNetwork:
@@ -79,36 +71,11 @@ def read_network(path: Path, tasks: Mapping[str, int]) -> MeanNetwork:
     ------
     InputError
         The file cannot be read, is not a weight file of such a network, has values that are not finite, or is not safe
-        to read (see `weights.checked_file`).
+        to read (see `files.read_layers`).
     """
-    expected, outputs = shapes_of(tasks.items()), " and ".join(map(str, tasks.values()))
     name = {(SPOT,): "spotting", (RECOG,): "recognition"}.get(tuple(tasks), "joint")
-    try:
-        with checked_file(path) as file:
-            if path.suffix == PUBLISHED_ENDING:
-                arrays = published_arrays(file, expected)
-            else:
-                arrays = {layer: _arrays(file[f"layers/{group}/vars"]) for layer, group in _groups(expected).items()}
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise InputError(
-            f"{path}: does not fit the {name} network with {outputs} output(s) ({reason_of(error)}); get the file "
-            "again, or train with --train"
-        ) from None
-    for layer, needed in expected.items():
-        found = [array.shape for array in arrays.get(layer, [])]
-        if found != needed:
-            raise InputError(
-                f"{path}: does not fit the {name} network with {outputs} output(s): layer {layer} needs weights of "
-                f"shapes {needed}, the file has {found or 'none'}; get the file again, or train with --train"
-            )
-    if not all(np.isfinite(array).all() for layer in expected for array in arrays[layer]):
-        raise InputError(f"{path}: has values that are too large for float32; get the file again")
-    return MeanNetwork({layer: arrays[layer] for layer in expected}, tuple(tasks))
-
-
-def _arrays(variables: h5py.Group) -> list[np.ndarray]:
-    with np.errstate(over="ignore"):  # what becomes infinite is refused
-        return [np.asarray(variables[str(i)][()], np.float32) for i in range(len(variables))]
+    about = f"{name} network with {' and '.join(map(str, tasks.values()))} output(s)"
+    return MeanNetwork(read_layers(path, shapes_of(tasks.items()), LAYOUT, about), tuple(tasks))
 
 
 def read_fold(files: FoldWeights, n_classes: int) -> MeanNetwork:

@@ -1,23 +1,19 @@
 """Weights of networks on disk: `<weights_dir>/<dataset>/{spot,recog,spot_recog}/s<N>.weights.h5` and `weights.json`.
 
 Those that were trained on macro-expressions are in `<weights_dir>/<dataset>/macro/...` (`folder_of`). N is the number
-of the held-out subject, from 1. The authors' published files (`s<N>.hdf5`, Keras 2.4) can be read too: layer by layer,
-in the order of creation. The networks are always built by this program. Nothing in a file is executed.
+of the held-out subject, from 1. The authors' published files (`s<N>.hdf5`, Keras 2.4) can be used too. `files.py` reads
+a file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import h5py
-import numpy as np
-
 from Utils.datasets.table import Dataset
-from Utils.errors import InputError, reason_of
+from Utils.errors import InputError
 from Utils.records import ALL, MICRO, frames_of
 from Utils.work.cache import file_hash, read_json
 
@@ -25,15 +21,7 @@ KINDS = ("spot", "recog", "spot_recog")
 PUBLISHED_ENDING = ".hdf5"  # of the authors' files
 ENDINGS = (".weights.h5", PUBLISHED_ENDING)  # the preferred one first
 DESCRIPTION = "weights.json"
-MAX_BYTES = 16 * 2**20  # of all arrays in a file; the published files have 0.1 MB
 FILE_NAME = r"s\d{1,9}"  # of a fold; int() refuses numbers of very many digits
-
-# Kind of layer in the authors' files of MEAN -> our names of these layers, in the order of creation. The convolutions
-# of the heads were created after those of the streams u, v, eps; a network that lacks one leaves its name out.
-PUBLISHED_NAMES = {
-    "conv2d": ["u_conv", "v_conv", "strain_conv", "spot_conv", "recog_conv"],
-    "batch_normalization": ["u_norm", "v_norm", "strain_norm"],
-}
 
 
 @dataclass(frozen=True)
@@ -307,137 +295,3 @@ def names_for_videos(files: Iterable[Path]) -> list[str]:
     if ALL in names:
         return [ALL]
     return sorted((name for name in names if re.fullmatch(FILE_NAME, name)), key=lambda name: int(name[1:]))
-
-
-def load_network(network, path: Path, published_names: Mapping[str, Sequence[str]] = PUBLISHED_NAMES) -> None:
-    """Load a weight file of either format into a network. Shapes and values are checked first.
-
-    Parameters
-    ----------
-    network : keras.Model
-    path : Path
-    published_names : mapping
-        Kind of layer in the authors' files -> the names of these layers in `network`, in the order of creation. Other
-        layers have the same name in both.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read, is not a weight file of this network, or is not safe to read (see `_require_plain`).
-    """
-    try:
-        with checked_file(path) as file:
-            published = _published_layers(file) if path.suffix == PUBLISHED_ENDING else None
-        if published is None:
-            network.load_weights(path)
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise InputError(
-            f"{path}: does not fit the {network.name} network with {network.output_shape[-1]} output(s) "
-            f"({reason_of(error)}); get the file again, or train with --train"
-        ) from None
-    if published is not None:
-        _set_published(network, published, path, published_names)
-
-
-@contextmanager
-def checked_file(path: Path) -> Iterator[h5py.File]:
-    """An open file of weights that is safe to read, and whose values are all finite.
-
-    Raises
-    ------
-    InputError
-        It is not safe, or a value is not finite.
-    OSError, RuntimeError
-        From h5py, if the file cannot be read.
-    """
-    with h5py.File(path, "r") as file:
-        _require_plain(file, path)
-        _require_finite(file, path)
-        yield file
-
-
-def _require_plain(file: h5py.File, path: Path) -> None:
-    """Raise InputError if the file would make the program read another file, or far more than the networks hold.
-
-    HDF5 can refer to other files by links, virtual datasets and external storage. It also states the size of an array,
-    which can be wrong on purpose. Attacks on Keras of these kinds: CVE-2026-1669 and CVE-2026-0897.
-    """
-    n_bytes = 0
-
-    def check(name: str, item) -> None:
-        nonlocal n_bytes
-        if isinstance(item, h5py.Group):
-            kinds = (item.get(child, getlink=True) for child in item)
-            elsewhere = not all(isinstance(kind, h5py.HardLink) for kind in kinds)
-        else:
-            elsewhere = isinstance(item, h5py.Dataset) and (item.is_virtual or bool(item.external))
-        if elsewhere:
-            raise InputError(f"{path}: {name} lies elsewhere or in another file; get weights from a source you trust")
-        n_bytes += item.nbytes if isinstance(item, h5py.Dataset) else 0
-        if n_bytes > MAX_BYTES:
-            raise InputError(f"{path}: {name} is larger than any weights of MEAN; get weights from a source you trust")
-
-    check("/", file)
-    file.visititems(check)
-
-
-def _require_finite(file: h5py.File, path: Path) -> None:
-    """Raise InputError if any array in the file has NaN or infinity."""
-
-    def check(name: str, item) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f" and not np.isfinite(item[()]).all():
-            raise InputError(f"{path}: {name} has values that are not finite; get the file again")
-
-    file.visititems(check)
-
-
-def _published_layers(file: h5py.File) -> list[tuple[str, list[np.ndarray]]]:
-    """(name, arrays) of the layers with weights, in the order of the file. The arrays are float32."""
-    root = file.get("model_weights", file)  # a file of a whole model has the layers in this group
-    layers = []
-    for name in root.attrs["layer_names"]:
-        group = root[_text(name)]
-        arrays = [np.asarray(group[_text(w)], np.float32) for w in group.attrs["weight_names"]]
-        if arrays:
-            layers.append((_text(name), arrays))
-    return layers
-
-
-def _text(name) -> str:
-    """A name in an HDF5 file as str. Depending on the version of HDF5, it is read as bytes."""
-    return name.decode() if isinstance(name, bytes) else str(name)
-
-
-def published_arrays(
-    file: h5py.File, here: Collection[str], published_names: Mapping[str, Sequence[str]] = PUBLISHED_NAMES
-) -> dict[str, list[np.ndarray]]:
-    """The arrays in a published file, by our names of the layers. `here` are the layers that the network has."""
-    return _by_our_names(_published_layers(file), here, published_names)
-
-
-def _by_our_names(
-    layers: list[tuple[str, list[np.ndarray]]], here: Collection[str], published_names: Mapping[str, Sequence[str]]
-) -> dict[str, list[np.ndarray]]:
-    names = {kind: [name for name in ours if name in here] for kind, ours in published_names.items()}
-    values = {}
-    for name, arrays in layers:
-        waiting = names.get(name.rstrip("0123456789_"), [])  # Keras numbers layers: conv2d, conv2d_1, ...
-        values[waiting.pop(0) if waiting else name] = arrays
-    return values
-
-
-def _set_published(
-    network, layers: list[tuple[str, list[np.ndarray]]], path: Path, published_names: Mapping[str, Sequence[str]]
-) -> None:
-    """Give the arrays of a published file to the layers of a network. Raises InputError if shapes differ."""
-    values = _by_our_names(layers, {layer.name for layer in network.layers}, published_names)
-    weighted = [layer for layer in network.layers if layer.weights]
-    for layer in weighted:
-        found = [v.shape for v in values.get(layer.name, [])]
-        needed = [tuple(w.shape) for w in layer.weights]
-        if found != needed:
-            raise InputError(
-                f"{path}: layer {layer.name} needs weights of shapes {needed}, the file has {found or 'none'}"
-            )
-    for layer in weighted:
-        layer.set_weights(values[layer.name])

@@ -1,106 +1,236 @@
-"""Trains and predicts with networks that are traced and compiled once in each process, not once for each fold.
+"""SOFTNet's network in compiled code: the same mathematics as plain Keras layers, without TensorFlow.
 
-Every fold builds a new network with new random weights. To trace and compile its training can take longer than the
-training itself, and the result is the same for every fold. Therefore one compiled copy is kept. Before it is used, it
-gets the state of the new network: its weights, its random states, and a new optimiser.
+Both poolings, of 3x3 and then of 2x2, are one of 6x6: the largest of the largest. So of each filter, 7x7 activations
+go on, and only they have a gradient. Samples, filters and taps are summed in one fixed order, in single precision and
+without fused products, so the same samples give the same bytes on every processor, in one process or several.
+
+    images   sample, y, x, channel      42 x 42 x 3, in [0, 1]
+    pooled   sample, (y, x, filter)     7 x 7 x 16, as Keras flattens them; filters of u, v and eps in this order
+    places   as pooled                  where in the activations, y * 46 + x; -1 if none is above 0
+    units    sample, hidden unit        400, after ReLU
 """
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Callable
 
-import Utils.networks.backend  # noqa: F401  isort: skip; before Keras: it sets what TensorFlow reads when it is loaded
-import keras
 import numpy as np
+from numba import njit
+from numba.core import event
 
-PREDICTED_AT_ONCE = 256  # samples
+from Utils.engine.architecture import FEATURE_SIDE as SIDE
+from Utils.engine.architecture import KERNEL
+from Utils.work.compiling import SETTINGS, Announcement, cached
 
-_TRAINERS: dict[tuple, keras.Model] = {}
-_PREDICTORS: dict[str, keras.Model] = {}
+STREAMS = {"u": 3, "v": 5, "strain": 8}  # inputs -> filters of their convolution
+STREAM_POOL, POOL = 3, 2  # side and stride of the pooling of each stream, and of all streams together
+HIDDEN = 400  # units of the hidden layer
+FILTERS = sum(STREAMS.values())
+CHANNEL_OF = np.repeat(np.arange(len(STREAMS)), list(STREAMS.values()))  # of each filter
+TAPS = KERNEL * KERNEL
+BORDER = KERNEL // 2
+WIDE = SIDE + 2 * BORDER  # of an image with a border of zeros
+PLANE = WIDE * WIDE + KERNEL - 1  # floats of one channel: the last window reads a little more than the image
+CELL = STREAM_POOL * POOL  # side of the 6x6 pixels of which the largest activation goes on
+CELLS = SIDE // CELL
+FLAT = CELLS * CELLS * FILTERS
+SUMMED = FLAT // CELLS  # inputs of the hidden layer that are summed before the next ones
+PARTS = 16  # sums over hidden units are taken in so many parts: those with the same remainder
+PREDICTED_AT_ONCE = 64  # samples
+COMPILING = "compiling SOFTNet's network for this processor (once, about 5 s)..."
+
+f32 = np.float32
 
 
-def train(
-    network: keras.Model,
-    inputs: Iterable[np.ndarray],
-    targets: np.ndarray,
-    validation: tuple[list[np.ndarray], np.ndarray] | None = None,
-    *,
-    learning_rate: float,
-    seed: int,
-    jit_compile: bool,
-    batch_size: int,
-    epochs: int,
-) -> dict[str, list[float]]:
-    """Train a new network by gradient descent, with the mean squared error. The samples are taken in their order.
+def compiled(function):
+    """Numba's `njit` for functions that are called by those below."""
+    return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **SETTINGS)(function)
 
-    Parameters
-    ----------
-    network : keras.Model
-        It has one output.
-    inputs : iterable of ndarray
-        One array for each input, (n, ...) float32. Each is copied to Keras's backend before the next one is asked for.
-        So if arrays are made when they are asked for, only one of them is in memory twice.
-    targets : ndarray, (n,), float32
-        Scores.
-    validation : (inputs, targets), optional
-        Evaluated after every epoch. This only adds curves ("val_loss" and so on).
-    learning_rate : float
-    seed : int
-        It is set just before the training. If it was set earlier, the first fold of a process would differ, because
-        making the compiled copy draws random numbers, too.
-    jit_compile : bool
-        Whether XLA compiles the training.
-    batch_size, epochs : int
 
-    Returns
-    -------
-    dict of str to list of float
-        "loss" and "mae", and the same with "val_" before them: the value after each epoch.
+@compiled
+def take(image, padded):
+    """Copy an image (42, 42, 3) into the middle of `padded` (3, PLANE), whose border is 0."""
+    for y in range(SIDE):
+        at = (y + BORDER) * WIDE + BORDER
+        for x in range(SIDE):
+            for c in range(3):
+                padded[c, at + x] = image[y, x, c]
+
+
+@compiled
+def pool_streams(padded, kernel, bias, activations, pooled, places):
+    """Convolution, ReLU and both poolings of one sample.
+
+    `activations` (42 x 46) is room for those of one filter, before ReLU. Their rows are as wide as those of the image,
+    so that one loop goes over all; the last four columns are not used.
     """
-    _set_libraries_aside()
-    key = (network.name, network.output_shape, learning_rate, jit_compile)
-    if key not in _TRAINERS:
-        trainer = keras.models.clone_model(network)
-        trainer.compile(keras.optimizers.SGD(learning_rate), loss="mse", metrics=["mae"], jit_compile=jit_compile)
-        trainer.optimizer.build(trainer.trainable_variables)
-        _TRAINERS[key] = trainer
-    trainer = _TRAINERS[key]
-    for ours, new in zip(trainer.variables, network.variables, strict=True):
-        ours.assign(new)
-    for variable in trainer.optimizer.variables:
-        if variable is not trainer.optimizer.learning_rate:  # the other is the number of steps
-            variable.assign(np.zeros(variable.shape, variable.dtype))
-    tensors = [keras.ops.convert_to_tensor(array) for array in inputs]
-    keras.utils.set_random_seed(seed)
-    history = trainer.fit(
-        tensors, targets, batch_size=batch_size, shuffle=False, epochs=epochs, verbose=0,
-        validation_data=validation, validation_batch_size=PREDICTED_AT_ONCE,
-    ).history  # fmt: skip
-    network.set_weights(trainer.get_weights())
-    gc.collect()  # Keras leaves the training set in a cycle of references, so it would stay in memory
-    return history
+    for f in range(FILTERS):
+        plane = padded[CHANNEL_OF[f]]
+        activations[:] = bias[f]
+        for dy in range(KERNEL):
+            w0, w1, w2, w3, w4 = (
+                kernel[f, dy * KERNEL],
+                kernel[f, dy * KERNEL + 1],
+                kernel[f, dy * KERNEL + 2],
+                kernel[f, dy * KERNEL + 3],
+                kernel[f, dy * KERNEL + 4],
+            )
+            window = plane[dy * WIDE :]
+            for i in range(SIDE * WIDE):
+                activations[i] = (
+                    activations[i]
+                    + w0 * window[i]
+                    + w1 * window[i + 1]
+                    + w2 * window[i + 2]
+                    + w3 * window[i + 3]
+                    + w4 * window[i + 4]
+                )
+        for cell in range(CELLS * CELLS):
+            first = (cell // CELLS * WIDE + cell % CELLS) * CELL
+            largest, place = f32(0), -1
+            for y in range(CELL):
+                for i in range(first + y * WIDE, first + y * WIDE + CELL):
+                    value = activations[i]
+                    if value > largest or value != value:  # NaN stays NaN, so that scores show it
+                        largest, place = value, i
+            pooled[cell * FILTERS + f], places[cell * FILTERS + f] = largest, place
 
 
-@cache
-def _set_libraries_aside() -> None:
-    """Once in each process: let the garbage collector ignore all objects that are there now.
+@compiled
+def sum_of_products(one, other, part):
+    """Of two arrays (400,). `part` (16,) is room."""
+    part[:] = f32(0)
+    for start in range(0, HIDDEN, PARTS):
+        for i in range(PARTS):
+            part[i] += one[start + i] * other[start + i]
+    total = f32(0)
+    for i in range(PARTS):
+        total += part[i]
+    return total
 
-    Nearly all of them are TensorFlow's and stay. To look through them takes a fifth of a second, after every network.
+
+@compiled
+def hidden_units(pooled, hidden, hidden_bias, sums, units):
+    """The hidden layer of some samples: `units` (samples, 400) are written. `sums` (as many or more, 400) is room.
+
+    The inputs are summed in parts, which loses less precision than one long sum.
     """
-    gc.collect()
-    gc.freeze()
+    for s in range(len(units)):
+        units[s] = hidden_bias
+    for first in range(0, FLAT, SUMMED):
+        sums[:] = f32(0)
+        for i in range(first, first + SUMMED):
+            weights = hidden[i]
+            for s in range(len(units)):
+                value = pooled[s, i]
+                if value != 0:
+                    for j in range(HIDDEN):
+                        sums[s, j] += value * weights[j]
+        for s in range(len(units)):
+            units[s] += sums[s]
+    for s in range(len(units)):
+        for j in range(HIDDEN):
+            if units[s, j] <= 0:
+                units[s, j] = f32(0)
 
 
-def predict(network: keras.Model, inputs: list[np.ndarray]) -> np.ndarray:
-    """The output of a network, (n, ...) float32. `inputs` has an array for each input, (n, ...) float32."""
-    if network.name not in _PREDICTORS:
-        _PREDICTORS[network.name] = keras.models.clone_model(network)
-    predictor = _PREDICTORS[network.name]
-    predictor.set_weights(network.get_weights())
-    # `Model.predict` would prepare the reading of the samples first, which takes longer than a short video
-    starts = range(0, len(inputs[0]), PREDICTED_AT_ONCE)
-    return np.concatenate(
-        [predictor.predict_on_batch([array[start : start + PREDICTED_AT_ONCE] for array in inputs]) for start in starts]
-    )
+@cached
+def outputs(images, kernel, bias, hidden, hidden_bias, output, output_bias):
+    """The scores of images, (n,) float32. The other arguments are those of `SoftNet`."""
+    scores = np.empty(len(images), np.float32)
+    padded = np.zeros((3, PLANE), np.float32)
+    activations, part = np.empty(SIDE * WIDE, np.float32), np.empty(PARTS, np.float32)
+    pooled = np.empty((PREDICTED_AT_ONCE, FLAT), np.float32)
+    places, sums = np.empty(FLAT, np.int64), np.empty((PREDICTED_AT_ONCE, HIDDEN), np.float32)
+    units = np.empty_like(sums)
+    for start in range(0, len(images), PREDICTED_AT_ONCE):
+        count = min(PREDICTED_AT_ONCE, len(images) - start)
+        for s in range(count):
+            take(images[start + s], padded)
+            pool_streams(padded, kernel, bias, activations, pooled[s], places)
+        hidden_units(pooled, hidden, hidden_bias, sums, units[:count])
+        for s in range(count):
+            scores[start + s] = sum_of_products(units[s], output, part) + output_bias[0]
+    return scores
+
+
+@cached
+def learn(images, targets, order, batch_size, rate, kernel, bias, hidden, hidden_bias, output, output_bias):
+    """One epoch of gradient descent. The weights, which are those of `SoftNet`, are changed.
+
+    Returns the sums of the squared and of the absolute errors, each sample with the weights before its step.
+    """
+    squares, distances = 0.0, 0.0
+    padded = np.zeros((3, PLANE), np.float32)
+    activations, part = np.empty(SIDE * WIDE, np.float32), np.empty(PARTS, np.float32)
+    pooled, places = np.empty((batch_size, FLAT), np.float32), np.empty((batch_size, FLAT), np.int64)
+    units, back = np.empty((batch_size, HIDDEN), np.float32), np.empty((batch_size, HIDDEN), np.float32)
+    to_pooled = np.empty((batch_size, FLAT), np.float32)  # the gradient of `pooled`
+    of_kernel, of_bias = np.empty_like(kernel), np.empty_like(bias)
+    of_hidden, of_hidden_bias = np.empty(HIDDEN, np.float32), np.empty(HIDDEN, np.float32)
+    of_output = np.empty_like(output)
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        count = len(batch)
+        for s in range(count):
+            take(images[batch[s]], padded)
+            pool_streams(padded, kernel, bias, activations, pooled[s], places[s])
+        hidden_units(pooled, hidden, hidden_bias, back, units[:count])
+        of_output[:] = f32(0)
+        of_hidden_bias[:] = f32(0)
+        of_output_bias = f32(0)
+        for s in range(count):
+            error = sum_of_products(units[s], output, part) + output_bias[0] - targets[batch[s]]
+            squares += error * error
+            distances += abs(error)
+            error *= f32(2) / f32(count)  # the gradient of the mean squared error
+            of_output_bias += error
+            for j in range(HIDDEN):
+                back[s, j] = f32(0) if units[s, j] == 0 else error * output[j]
+                of_output[j] += error * units[s, j]
+                of_hidden_bias[j] += back[s, j]
+        for i in range(FLAT):
+            weights = hidden[i]
+            of_hidden[:] = f32(0)
+            for s in range(count):
+                to_pooled[s, i] = f32(0)
+                if places[s, i] >= 0:
+                    value = pooled[s, i]
+                    to_pooled[s, i] = sum_of_products(weights, back[s], part)
+                    for j in range(HIDDEN):
+                        of_hidden[j] += value * back[s, j]
+            for j in range(HIDDEN):
+                weights[j] -= rate * of_hidden[j]
+        of_kernel[:] = f32(0)
+        of_bias[:] = f32(0)
+        for s in range(count):
+            take(images[batch[s]], padded)
+            for i in range(FLAT):
+                if places[s, i] >= 0:
+                    f, slope = i % FILTERS, to_pooled[s, i]
+                    window = padded[CHANNEL_OF[f], places[s, i] :]
+                    of_bias[f] += slope
+                    for dy in range(KERNEL):
+                        for dx in range(KERNEL):
+                            of_kernel[f, dy * KERNEL + dx] += slope * window[dy * WIDE + dx]
+        kernel -= rate * of_kernel
+        bias -= rate * of_bias
+        hidden_bias -= rate * of_hidden_bias
+        output -= rate * of_output
+        output_bias -= rate * of_output_bias
+    return squares, distances
+
+
+def compile_network(say: Callable[[str], object], training: bool = True) -> None:
+    """Load the compiled functions from Numba's cache on disk, or compile them and report that in one line.
+
+    Call this before worker processes are started. Otherwise each of them compiles. `say` is called with the one line,
+    `COMPILING`. Without `training` only what predicts is compiled.
+    """
+    shapes = (FILTERS, TAPS), (FILTERS,), (FLAT, HIDDEN), (HIDDEN,), (HIDDEN,), (1,)
+    weights = [np.zeros(shape, np.float32) for shape in shapes]
+    blank = np.zeros((1, SIDE, SIDE, 3), np.float32)
+    with event.install_listener("numba:compile", Announcement(say, COMPILING, (learn, outputs))):
+        outputs(blank, *weights)
+        if training:
+            learn(blank, np.zeros(1, np.float32), np.zeros(1, np.int64), 1, f32(0), *weights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -12,21 +11,24 @@ from scipy.signal import find_peaks
 from feature_extraction import FEATURE_VERSION as MEAN_VERSION
 from feature_extraction import FeatureMethod, PairFeatures
 from load_images import read_crops
-from prepare_training import as_inputs, spotting_validation_set, thinned_frames
+from prepare_training import spotting_validation_set, thinned_frames
 from train_evaluate import FoldJob, FoldMethod, Networks, loss_curves
 from training_utils import SpottedInterval, SpottingMethod, spotted_intervals, threshold
 from Utils.datasets.table import Dataset
 from Utils.methods.steps import Steps, VideoMethod
 from Utils.networks.weights import FoldWeights
 from Utils.records import MICRO, Video
+from Utils.softnet.compiled import compile_network
 from Utils.softnet.features import Places, feature_image, landmarks_of, places_of
+from Utils.softnet.network import SoftNet, new_network, read_network
+from Utils.softnet.network import train as train_network
 from Utils.softnet.spotting import smooth_scores, visiting_order
 from Utils.softnet.training import AugmentedFrames, pseudo_labels, thin
 from Utils.softnet.weights import find_weights, weights_folder, weights_for_videos
 
 # Part of the features' keys: raise the 1 when the features change. They also use parts of MEAN's.
 FEATURE_VERSION = f"1, MEAN {MEAN_VERSION}"
-FOLD_VERSION = 1  # part of a fold's key: raise it when training or prediction changes
+FOLD_VERSION = 2  # part of a fold's key: raise it when training or prediction changes
 
 
 def pair_distance(dataset: Dataset, k_prime: int) -> int:
@@ -49,57 +51,41 @@ def find_landmarks(video: Video) -> tuple[np.ndarray, str]:
 
 def train(job: FoldJob) -> Networks:
     """Train SOFTNet on a fold (docs/softnet.md, section 7). Raises InputError as `train_evaluate.run_folds` does."""
-    from Utils.networks.backend import compiles, seed_keras
-    from Utils.softnet.compiled import train as train_network
-    from Utils.softnet.network import softnet
-
     h = job.hyperparameters
-    seed_keras(h.seed)
     rng = np.random.default_rng([h.seed, job.fold.number])
     choose = partial(thin, rng=rng, protocol=job.protocol)
     frames = thinned_frames(job.fold, job.features, job.k_prime, pseudo_labels, choose)
     samples = AugmentedFrames(frames, augmented=job.kind == MICRO, rng=rng)
     held_out = spotting_validation_set(job.fold, job.features, job.k_prime, pseudo_labels) if h.validate else None
-    held_out = held_out and (as_inputs(held_out[0]), held_out[1])
-    network = softnet()
+    network = new_network(np.random.default_rng(h.seed))  # the same in all folds
     log = train_network(
-        network, samples.inputs(), samples.labels, held_out, learning_rate=h.learning_rate, seed=h.seed,
-        jit_compile=compiles(h.epochs_spot * math.ceil(len(samples.labels) / h.batch_size)),
-        batch_size=h.batch_size, epochs=h.epochs_spot,
+        network, samples.images(), samples.labels, samples.order, held_out,
+        learning_rate=h.learning_rate, batch_size=h.batch_size, epochs=h.epochs_spot,
     )  # fmt: skip
     return Networks(partial(predict_features, network), False, {"spot": network}, loss_curves("spot", log))
 
 
 def load(job: FoldJob) -> Networks:
     """SOFTNet with the given weights. Raises InputError if the file cannot be used."""
-    return Networks(partial(predict_features, load_network_of(job.weights)), False)
+    return Networks(partial(predict_features, read_network(job.weights.spot)), False)
 
 
-def load_network_of(files: FoldWeights):
-    """SOFTNet with the weights in a file. Raises InputError if the file cannot be used."""
-    from Utils.networks.backend import seed_keras
-    from Utils.networks.weights import load_network
-    from Utils.softnet.network import PUBLISHED_NAMES, softnet
-
-    seed_keras(seed=0)  # any seed: loaded weights replace what is drawn
-    network = softnet()
-    load_network(network, files.spot, PUBLISHED_NAMES)
-    return network
+def prepare(training: bool) -> None:
+    """Compile the network, before processes are started that would all compile it."""
+    compile_network(lambda text: print(f"  {text}", flush=True), training)
 
 
-def predict_features(network, features: np.ndarray, k_prime: int | None = None) -> list[np.ndarray]:
+def predict_features(network: SoftNet, features: np.ndarray, k_prime: int | None = None) -> list[np.ndarray]:
     """The scores of features, (n, 42, 42, 3) float32: a list with one array, (n, 1).
 
     `k_prime` is not used: the function is a `Networks.predictor`.
     """
-    from Utils.softnet.compiled import predict
-
-    return [predict(network, as_inputs(features))]
+    return [network.predict(features)]
 
 
 def load_for_videos(networks: Sequence[FoldWeights], n_classes: int) -> Callable:
     """See `VideoMethod.load`. Raises InputError if a file cannot be used."""
-    loaded = [load_network_of(files) for files in networks]
+    loaded = [read_network(files.spot) for files in networks]
     return lambda features: [predict_features(network, features) for network in loaded]
 
 
@@ -150,7 +136,7 @@ STEPS = Steps(
         least_frames,
         recognises=False,
     ),
-    folds=FoldMethod("SOFTNet", FOLD_VERSION, False, load, train),
+    folds=FoldMethod("SOFTNet", FOLD_VERSION, False, load, train, prepare),
     spotting=SpottingMethod(smooth, spot_video, visiting_order, recognises=False),
     weights_folder=weights_folder,
     find_weights=find_weights,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -57,7 +57,7 @@ def n_others_kept(others: int, expressions: int, protocol: str = "paper") -> int
 
 
 class AugmentedFrames:
-    """The samples on which SOFTNet is trained in a fold, in the order in which they are trained on.
+    """The samples on which SOFTNet is trained in a fold.
 
     Parameters
     ----------
@@ -70,21 +70,23 @@ class AugmentedFrames:
     Attributes
     ----------
     labels : ndarray, (n,), float32
+    order : ndarray of int64, (n,)
+        In which the samples are trained on.
     """
 
     def __init__(self, frames: ThinnedFrames, augmented: bool, rng: np.random.Generator) -> None:
-        self._frames = frames
+        self._frames, self._rng = frames, rng
         self._copied = np.flatnonzero(frames.labels == 1) if augmented else np.array([], np.int64)
-        labels = np.concatenate([frames.labels, np.ones(COPIES * len(self._copied), np.float32)])
-        self._order = rng.permutation(len(labels))
-        self._rng = rng
-        self.labels = labels[self._order]
+        self.labels = np.concatenate([frames.labels, np.ones(COPIES * len(self._copied), np.float32)])
+        self.order = rng.permutation(len(self.labels))
 
-    def inputs(self) -> Iterator[np.ndarray]:
-        """u, then v, then eps, each (n, 42, 42, 1) float32. Each array is only made when it is asked for."""
-        for channel in self._frames.inputs():
-            copies = augment(channel[self._copied, ..., 0], self._rng)[..., np.newaxis]
-            yield np.concatenate([channel, copies])[self._order]
+    def images(self) -> np.ndarray:
+        """The samples, (n, 42, 42, 3) float32: those of `frames`, then the others."""
+        n = len(self._frames.labels)
+        images = self._frames.images(more=len(self.labels) - n)
+        for channel in range(images.shape[-1]):
+            images[n:, ..., channel] = augment(images[self._copied, ..., channel], self._rng)
+        return images
 
 
 def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import main
-from prepare_training import as_inputs, loso_folds, recognition_samples
+from prepare_training import loso_folds, recognition_samples
 from tests.support.command_line import QUICK, only_run
 from tests.support.late import LateModule
 from tests.support.quicker import tables_only
@@ -79,7 +79,7 @@ def test_networks_with_some_streams(streams):
     rng = np.random.default_rng(0)
     features = rng.random((2, 42, 42, 3)).astype(np.float32)
     channels = [("u", "v", "strain").index(s) for s in streams]
-    assert spotting.predict_on_batch(as_inputs(features, channels)).shape == (2, 1)
+    assert spotting.predict_on_batch(define_model.as_inputs(features, channels)).shape == (2, 1)
 
 
 def test_from_scratch_nothing_is_frozen_or_shared():

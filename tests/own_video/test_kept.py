@@ -82,7 +82,7 @@ def test_the_papers_rule_uses_the_scores_of_the_second_look(face, tmp_path):
     for place in (face / "cache", tmp_path / "empty"):
         out = tmp_path / place.name
         command = ("--video", face / "a.mkv", "--output_dir", out, "--cache_dir", place)
-        assert run(*command, "--spotting", "paper", "--p", 0.4) == 0
+        assert run(*command, "--spotting", "paper", "--p", 0.2) == 0
         found[about(out / "a")["scores_reused"]] = contents(out / "a")
     assert found[True] == found[False] and found[True]["expressions.csv"].count(b"\n") > 2
 

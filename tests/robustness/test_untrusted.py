@@ -25,9 +25,10 @@ from tests.support.bad_input import Seen, add_weights, make_dataset
 from tests.support.quicker import tables_only, without_kernel
 from Utils.datasets.workbooks import MAX_TAGS, MAX_UNPACKED
 from Utils.errors import InputError
+from Utils.networks.files import MAX_BYTES
 from Utils.networks.mean import read_network
-from Utils.networks.weights import MAX_BYTES, load_network
 from Utils.settings import PROJECT
+from Utils.softnet import network as softnet
 
 SOURCES = sorted([*PROJECT.glob("*.py"), *PROJECT.glob("Utils/**/*.py")])
 IDS = [path.relative_to(PROJECT).as_posix() for path in SOURCES]
@@ -165,10 +166,10 @@ def test_a_malicious_array_in_the_cache_is_not_run(which, run, tmp_path):
 # Weights
 
 
-@pytest.mark.parametrize("load", [lambda path: load_network(None, path), lambda path: read_network(path, {"spot": 1})])
+@pytest.mark.parametrize("load", [softnet.read_network, lambda path: read_network(path, {"spot": 1})])
 @pytest.mark.parametrize("kind", ["external", "virtual", "external link", "soft link", "enormous"])
 def test_weights_that_name_other_files_or_no_end_are_refused_before_they_are_read(kind, load, tmp_path):
-    """It is refused before the network is used. Keras's is `None` here, so using it would be another error."""
+    """It is refused whatever network it is for."""
     path = tmp_path / "s1.weights.h5"
     with h5py.File(path, "w") as file:
         group = file.create_group("layers")
@@ -192,7 +193,7 @@ def test_weights_that_name_other_files_or_no_end_are_refused_before_they_are_rea
 def test_keras_is_newer_than_its_advisories_about_code_in_files():
     """Up to 3.11, Keras can run code from a file of a model. This program reads no such files.
 
-    The advisories on 3.12.1 concern weight files. `load_network`, for SOFTNet, refuses these. Keras reads no others.
+    The advisories on 3.12.1 concern weight files. `checked_file` refuses these, and Keras itself reads none.
     """
     assert tuple(map(int, importlib.metadata.version("keras").split(".")[:2])) >= (3, 12)
 

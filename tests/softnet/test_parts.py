@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 import Utils.softnet.steps
 from feature_extraction import extract_features
 from prepare_training import ThinnedFrames
-from tests.support.late import LateModule
 from train_evaluate import FoldJob, Hyperparameters
 from Utils.errors import InputError
 from Utils.records import Expression, Fold
@@ -20,8 +20,6 @@ from Utils.softnet.features import Places, feature_image, forward_strain, landma
 from Utils.softnet.spotting import smooth_scores, visiting_order
 from Utils.softnet.steps import STEPS, least_frames
 from Utils.softnet.training import AugmentedFrames, augment, pseudo_labels, thin
-
-softnet = LateModule("Utils.softnet.network")
 
 
 def expression(onset: int, offset: int) -> Expression:
@@ -92,29 +90,33 @@ class Frames(ThinnedFrames):
 
     def __init__(self, images: np.ndarray, labels: np.ndarray):
         super().__init__([], [], labels)
-        object.__setattr__(self, "images", images)
+        object.__setattr__(self, "given", images)
 
-    def inputs(self):
-        for channel in range(3):
-            yield self.images[..., channel : channel + 1]
+    def images(self, more=0):
+        return np.concatenate([self.given, np.zeros((more, 42, 42, 3), np.float32)])
 
 
 @pytest.mark.parametrize(("augmented", "n"), [(True, 5 + 3 * 2), (False, 5)])
-def test_samples_are_shuffled_once_and_the_same_in_all_channels(augmented, n):
+def test_samples_and_their_copies_and_one_order_for_all_epochs(augmented, n):
     images = np.random.default_rng(0).random((5, 42, 42, 3), np.float32)
     images[..., 1] = images[..., 2] = images[..., 0]
     labels = np.array([0, 1, 0, 0, 1], np.float32)
     samples = AugmentedFrames(Frames(images, labels), augmented, np.random.default_rng(3))
-    u, v, eps = samples.inputs()
-    assert u.shape == (n, 42, 42, 1) and samples.labels.sum() == (8 if augmented else 2)
-    whole = {images[i, ..., 0].tobytes(): labels[i] for i in range(5)}
-    order = [i for i in range(n) if u[i, ..., 0].tobytes() in whole]
-    assert len(order) == 5 and [samples.labels[i] for i in order] == [whole[u[i, ..., 0].tobytes()] for i in order]
-    for i in order:
-        np.testing.assert_array_equal(u[i], v[i])
-        np.testing.assert_array_equal(u[i], eps[i])
+    found = samples.images()
+    assert found.shape == (n, 42, 42, 3) and samples.labels.tolist() == [0, 1, 0, 0, 1] + [1] * (n - 5)
+    np.testing.assert_array_equal(found[:5], images)
+    assert sorted(samples.order) == list(range(n)) != samples.order.tolist()
+    for copy in range(5, n):  # three of sample 1, then of sample 4
+        of, kind = [1, 4][(copy - 5) // 3], (copy - 5) % 3
+        expected = images[of, :, ::-1] if kind == 0 else cv2.GaussianBlur(images[of], (7, 7), 0)
+        if kind < 2:
+            np.testing.assert_allclose(found[copy], expected, atol=1e-6)
+        else:
+            assert 0.05 < (found[copy] - images[of]).std() < 0.1
+            assert np.unique(found[copy] - images[of], axis=-1).shape[-1] == 3, "each channel has its own noise"
     again = AugmentedFrames(Frames(images, labels), augmented, np.random.default_rng(3))
-    np.testing.assert_array_equal(next(again.inputs()), u)
+    np.testing.assert_array_equal(again.order, samples.order)
+    np.testing.assert_array_equal(again.images(), found)
 
 
 def test_forward_strain_by_hand():
@@ -180,13 +182,6 @@ def test_videos_without_a_smoothed_score_are_left_out(make_video, tmp_path):
     assert again == features and more == remarks  # finished ones are used, and reported again
     with pytest.raises(InputError, match="no video has 13 or more frames"):
         extract_features([short], 4, "kernel", tmp_path, workers=1, method=STEPS.features)
-
-
-def test_the_network_has_the_published_number_of_weights():
-    network = softnet.softnet()
-    assert network.count_params() == 314_817
-    shapes = {layer.name: [tuple(w.shape) for w in layer.weights] for layer in network.layers if layer.weights}
-    assert shapes["hidden"] == [(784, 400), (400,)] and shapes["v_conv"] == [(5, 5, 1, 5), (5,)]
 
 
 def test_up_to_sixteen_predictions_are_visited_in_order():

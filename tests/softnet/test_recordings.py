@@ -11,21 +11,18 @@ import pytest
 
 from feature_extraction import normalise
 from prepare_training import average_half_length
-from tests.support.late import LateModule
 from tests.support.paths import RECORDED
 from training_utils import VideoScores, annotated_expressions, predict_expressions, threshold
 from Utils.datasets.table import DATASETS
 from Utils.evaluation.evaluate import compare
 from Utils.evaluation.kinds import by_kind
 from Utils.evaluation.upstream import list_order_ap
-from Utils.networks.weights import load_network
 from Utils.records import Expression, Video
 from Utils.softnet.features import landmarks_of, places_of, raw_feature
+from Utils.softnet.network import read_network
 from Utils.softnet.steps import STEPS
 from Utils.softnet.training import n_others_kept, pseudo_labels
 from Utils.tvl1 import tvl1_flow
-
-softnet = LateModule("Utils.softnet.network")
 
 CASES = json.loads((RECORDED / "softnet.json").read_text(encoding="utf-8"))
 VARIANTS = ("long-micro", "long-macro", "short-micro")
@@ -203,19 +200,18 @@ def test_all_recorded_features(full):
 def test_published_weights(golden, kind, fold):
     """The authors' files give their predictions, and from the recorded features the recorded scores."""
     folder = golden / "softnet"
-    network = softnet.softnet()
-    load_network(network, folder / f"weights/CASME_sq/{kind}-expression/s{fold}.hdf5", softnet.PUBLISHED_NAMES)
+    network = read_network(folder / f"weights/CASME_sq/{kind}-expression/s{fold}.hdf5")
     rng = np.random.RandomState(0)
-    noise = [rng.rand(16, 42, 42, 1).astype("f4") for _ in range(3)]
+    noise = np.concatenate([rng.rand(16, 42, 42, 1).astype("f4") for _ in range(3)], axis=-1)
     expected = np.load(folder / "predictions.npz")[f"CASME_sq__{kind}__s{fold}"]
-    np.testing.assert_allclose(np.asarray(network(noise))[:, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(network.predict(noise)[:, 0], expected, atol=1e-6)
     about = json.loads((folder / f"long-{kind}.json").read_text())
     features, scores = (np.load(folder / f"long-{kind}-{what}.npz") for what in ("features", "scores"))
     tested = 0
     for (video, frame), raw in zip(features["video_and_frame"], features["features"], strict=True):
         if about["videos"][video]["fold"] == fold:
-            channels = [normalise(raw[..., c]).astype(np.float32)[None, ..., None] for c in range(3)]
-            assert float(network(channels)[0, 0]) == pytest.approx(scores[f"raw_{video}"][frame], abs=1e-6)
+            feature = np.stack([normalise(raw[..., c]).astype(np.float32) for c in range(3)], axis=-1)
+            assert float(network.predict(feature[None])[0, 0]) == pytest.approx(scores[f"raw_{video}"][frame], abs=1e-6)
             tested += 1
     assert tested >= 5
 

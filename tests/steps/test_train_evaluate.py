@@ -304,13 +304,14 @@ def test_spotting_training_set_by_hand(tiny_features, folds):
     ones = int(sum(known.values()))
     assert frames.labels.sum() == ones
     assert len(frames.labels) == ones + min(5 * ones, len(known) - ones)
-    for channel, array in enumerate(frames.inputs()):  # SOFTNet takes the same samples apart
-        np.testing.assert_array_equal(array[..., 0], rows[..., channel])
+    with_room = frames.images(more=2)  # for samples that are made of these
+    assert with_room.shape == (len(rows) + 2, 42, 42, 3)
+    np.testing.assert_array_equal(with_room[:-2], rows)
 
 
 def test_thinning_depends_on_seed_and_fold(tiny_features, folds):
     def chosen(fold, seed=1):
-        return next(thinned(tiny_features, fold, ratio=1, seed=seed).inputs()).tobytes()
+        return thinned(tiny_features, fold, ratio=1, seed=seed).images().tobytes()
 
     assert chosen(folds[0]) == chosen(folds[0])
     assert chosen(folds[0]) != chosen(folds[0], seed=2)

@@ -12,17 +12,10 @@ from Utils.work.machine import cores
 
 # They need TensorFlow. One process runs them all, because each process that does loads it and traces the networks anew
 KERAS = (
-    "methods/test_command.py",  # with the other files about two minutes
-    "methods/test_own_video.py",
-    "across/test_train_and_test.py",
-    "across/test_trained_people.py",
-    "study/test_study_runs.py",
-    "datasets/test_casme3_runs.py",
     "engine/test_engine.py",
-    "softnet/test_recordings.py",
-    "softnet/test_parts.py",
-    "steps/test_define_model.py",
     "ablation/test_table.py",
+    "softnet/test_network.py",
+    "steps/test_define_model.py",
 )
 
 # They need Chromium, which takes two seconds to start
@@ -36,6 +29,7 @@ BROWSER = (
 # The longest of the others; all that are not named here take less than five seconds
 LONGEST = (
     "robustness/test_faults.py",  # 40 seconds
+    "methods/test_command.py",
     "robustness/test_resume.py",
     "tvl1/test_tvl1.py",
     "robustness/test_faults_video.py",
@@ -50,6 +44,10 @@ LONGEST = (
     "evaluation/test_cross_checks.py",
     "own_video/test_second_look_command.py",
     "own_video/test_second_look_cuts.py",
+    "across/test_train_and_test.py",
+    "across/test_trained_people.py",
+    "study/test_study_runs.py",
+    "datasets/test_casme3_runs.py",
     "evaluation/test_metrics.py",
     "study/test_correct_then_train.py",
     "synthetic/test_portable.py",

@@ -143,7 +143,7 @@ class Published:
         """Seconds of the training of a fold with `n` samples."""
         import keras
 
-        from prepare_training import as_inputs
+        from define_model import as_inputs
         from tests.benchmarks import published_training
 
         def classes_of(samples: Samples) -> tuple:
