@@ -242,11 +242,8 @@ def run_fold(job: FoldJob) -> FoldResult:
     folder = job.folder / _fold_key(job)
     done = _finished(folder, job)
     if done is None or job.fresh:
-        from Utils.networks.backend import without_chatter
-
         with atomic_folder(folder, lambda: not job.fresh and _finished(folder, job) is not None) as scratch:
-            with without_chatter():
-                done = _compute_fold(job, scratch)
+            done = _compute_fold(job, scratch)
             write_json(scratch / DONE, done | {"weights": _weights_in(scratch)})
     history = {name: [np.nan if x is None else x for x in values] for name, values in done["history"].items()}
     return FoldResult(job.fold, folder, done["recognised"], history)

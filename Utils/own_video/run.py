@@ -115,15 +115,12 @@ def score_faces(job: VideoJob, paper_rule: Spotting | None) -> tuple[Scored, flo
 
     `paper_rule` is None for the second look. Raises InputError if the video cannot be analysed.
     """
-    from Utils.networks.backend import without_chatter
-
     source = open_video(job.path, job.fps, job.bars)
-    with without_chatter():
-        ensemble_of(job.weights)  # this loads the networks, once for each process, so it is not timed
-        start = time.perf_counter()
-        tracking, faces = score_video(
-            source, job.weights, paper_rule, job.faces_followed, job.flow, job.threads, job.name if job.bars else ""
-        )
+    ensemble_of(job.weights)  # this loads the networks, once for each process, so it is not timed
+    start = time.perf_counter()
+    tracking, faces = score_video(
+        source, job.weights, paper_rule, job.faces_followed, job.flow, job.threads, job.name if job.bars else ""
+    )
     if not tracking.n_frames:
         raise InputError(f"{job.path}: no frame can be decoded; is the file whole?")
     return Scored(source, tracking, faces), time.perf_counter() - start

@@ -5,25 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import TextIO
 
 from tqdm import tqdm
 
-_screen: TextIO | None = None  # where progress is shown; None: on the error stream
 SHOWN_AFTER = 0.2  # seconds: quicker work shows nothing
 STEPS = 10  # lines in a log file
-
-
-@contextmanager
-def shown_on(screen: TextIO) -> Iterator[None]:
-    """Show progress on another stream during the `with` block, because the error stream is held back."""
-    global _screen
-    before, _screen = _screen, screen
-    try:
-        yield
-    finally:
-        _screen = before
 
 
 def progress(items: Iterable | None = None, *, total: int, title: str, unit: str, shown: bool = True):
@@ -45,11 +32,10 @@ def progress(items: Iterable | None = None, *, total: int, title: str, unit: str
     -------
     tqdm or Lines
     """
-    screen = _screen or sys.stderr
-    if shown and not screen.isatty():
-        return Lines(items, total, title, unit, screen)
+    if shown and not sys.stderr.isatty():
+        return Lines(items, total, title, unit, sys.stderr)
     texts = dict(desc=f"  {title}", unit=f" {unit}")
-    return tqdm(items, total=total, **texts, file=screen, dynamic_ncols=True, delay=SHOWN_AFTER, disable=not shown)
+    return tqdm(items, total=total, **texts, file=sys.stderr, dynamic_ncols=True, delay=SHOWN_AFTER, disable=not shown)
 
 
 class Lines:

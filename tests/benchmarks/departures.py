@@ -19,62 +19,58 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from Utils.networks.backend import seed_keras, without_chatter
-
-seed_keras(0)
-
-from face_crop import first_face  # noqa: E402  after the set-up
-from feature_extraction import (  # noqa: E402
+from face_crop import first_face
+from feature_extraction import (
     VideoFeatures,
     extract_features,
     face_regions,
     feature_image,
     flow_function,
 )
-from load_excel import load_annotations, match_expressions  # noqa: E402
-from load_images import find_videos  # noqa: E402
-from prepare_training import (  # noqa: E402
+from load_excel import load_annotations, match_expressions
+from load_images import find_videos
+from prepare_training import (
     average_half_length,
     loso_folds,
     recognition_samples,
     recognition_training_set,
     upstream_recognition_entries,
 )
-from tests.benchmarks.opencv_versions import DEMO, demo_videos  # noqa: E402
-from tests.support.layouts import shared_layout  # noqa: E402
-from train_evaluate import collect_scores, run_folds  # noqa: E402
-from training_utils import (  # noqa: E402
+from tests.benchmarks.opencv_versions import DEMO, demo_videos
+from tests.support.layouts import shared_layout
+from train_evaluate import collect_scores, run_folds
+from training_utils import (
     VideoScores,
     annotated_expressions,
     find_expression_peaks,
     predict_expressions,
     smooth_scores,
 )
-from Utils.datasets.table import DATASETS  # noqa: E402
-from Utils.engine import RECOG, new_heads, train  # noqa: E402
-from Utils.evaluation.evaluate import evaluate  # noqa: E402
-from Utils.evaluation.metrics import (  # noqa: E402
+from Utils.datasets.table import DATASETS
+from Utils.engine import RECOG, new_heads, train
+from Utils.evaluation.evaluate import evaluate
+from Utils.evaluation.metrics import (
     AP_THRESHOLDS,
     average_precision,
     classification,
     interval_iou,
     match_intervals,
 )
-from Utils.evaluation.tables import VideoIntervals, bounds, group_by_video  # noqa: E402
-from Utils.evaluation.upstream import (  # noqa: E402
+from Utils.evaluation.tables import VideoIntervals, bounds, group_by_video
+from Utils.evaluation.upstream import (
     FALSE_POSITIVE,
     analysis_lists,
     classification_with_nan,
     match_in_order,
 )
-from Utils.faces.images import read_image  # noqa: E402
-from Utils.faces.landmarks import predict_landmarks  # noqa: E402
-from Utils.faces.rectangles import cut_face  # noqa: E402
-from Utils.networks.mean import MeanNetwork, read_fold  # noqa: E402
-from Utils.networks.weights import find_weights  # noqa: E402
-from Utils.records import OTHERS, Fold, Video  # noqa: E402
-from Utils.settings import PROJECT, Settings  # noqa: E402
-from Utils.tvl1 import compile_kernel  # noqa: E402
+from Utils.faces.images import read_image
+from Utils.faces.landmarks import predict_landmarks
+from Utils.faces.rectangles import cut_face
+from Utils.networks.mean import MeanNetwork, read_fold
+from Utils.networks.weights import find_weights
+from Utils.records import OTHERS, Fold, Video
+from Utils.settings import PROJECT, Settings
+from Utils.tvl1 import compile_kernel
 
 CLASSES = list(DEMO.classes)
 P = Settings().p
@@ -495,11 +491,10 @@ def main() -> None:
     parser.add_argument("--cache_dir", type=Path, default=Path("cache"), metavar="DIR")
     arguments = parser.parse_args()
     print("| departure | measured on | figure | paper | upstream |\n|---|---|---|---|---|")
-    with without_chatter():
-        demo = load_demo(arguments.data_root, arguments.cache_dir)
-        for measure in MEASUREMENTS:
-            for row in measure(demo):
-                print(f"| {' | '.join(map(str, row))} |", flush=True)
+    demo = load_demo(arguments.data_root, arguments.cache_dir)
+    for measure in MEASUREMENTS:
+        for row in measure(demo):
+            print(f"| {' | '.join(map(str, row))} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from tests.support.paths import GOLDEN
 from tests.support.recordings import Recording
 from training_utils import threshold
 from Utils.engine import RECOG, SPOT
-from Utils.networks.backend import without_chatter
 from Utils.networks.mean import read_network
 from Utils.settings import Settings
 
@@ -99,8 +98,7 @@ def main() -> None:
     if not GOLDEN.is_dir():
         raise SystemExit(f"{GOLDEN}: the recordings are not on this machine")
     for name, compare in COMPARED.items():
-        with without_chatter():
-            largest = [np.abs(difference).max() for difference in compare()]
+        largest = [np.abs(difference).max() for difference in compare()]
         print(f"{name}: {len(largest)}, differ by at most {max(largest):.2g}")
 
 

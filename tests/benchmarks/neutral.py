@@ -20,7 +20,6 @@ import pandas as pd
 from tests.benchmarks.__main__ import machine
 from Utils.datasets.table import WEIGHTS
 from Utils.evaluation.metrics import match_intervals
-from Utils.networks.backend import without_chatter
 from Utils.own_video.scoring import Spotting, score_video, spot_expressions
 from Utils.own_video.second_look import look_again, reported, second_look_of
 from Utils.own_video.video_files import Frame
@@ -104,8 +103,7 @@ def main() -> None:
             truth = np.array([(e.onset, e.offset) for e in events if e.kind == MICRO]).reshape(-1, 2)
             annotated += len(truth)
             minutes += 0 if expressive else len(clip.images) / clip.fps / 60
-            with without_chatter():
-                tables = tables_of(clip, weights)
+            tables = tables_of(clip, weights)
             for row, table in tables.items():
                 counts.setdefault(row, Counts()).add(table, truth if expressive else None)
     print(f"{n_videos} neutral and {n_videos} other videos of 10 s, {annotated} micro-expressions (synthetic)")

@@ -22,22 +22,18 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from Utils.networks.backend import seed_keras, without_chatter
-
-seed_keras(0)
-
-from face_crop import CropRoots, crop_videos  # noqa: E402  after the set-up
-from feature_extraction import face_regions, feature_image, flow_function  # noqa: E402
-from load_excel import load_annotations, match_expressions  # noqa: E402
-from load_images import find_videos, read_crops  # noqa: E402
-from prepare_training import average_half_length  # noqa: E402
-from training_utils import find_expression_peaks, smooth_scores  # noqa: E402
-from Utils.datasets.table import DATASETS  # noqa: E402
-from Utils.faces.landmarks import predict_landmarks  # noqa: E402
-from Utils.records import Video  # noqa: E402
-from Utils.settings import PROJECT  # noqa: E402
-from Utils.synthetic.dataset import make_demo  # noqa: E402
-from Utils.tvl1 import compile_kernel  # noqa: E402
+from face_crop import CropRoots, crop_videos
+from feature_extraction import face_regions, feature_image, flow_function
+from load_excel import load_annotations, match_expressions
+from load_images import find_videos, read_crops
+from prepare_training import average_half_length
+from training_utils import find_expression_peaks, smooth_scores
+from Utils.datasets.table import DATASETS
+from Utils.faces.landmarks import predict_landmarks
+from Utils.records import Video
+from Utils.settings import PROJECT
+from Utils.synthetic.dataset import make_demo
+from Utils.tvl1 import compile_kernel
 
 DEMO = DATASETS["DEMO"]
 
@@ -117,9 +113,8 @@ def main() -> None:
         video = videos[number]
         last = None if arguments.pairs is None else arguments.pairs + DEMO.k
         crops = list(read_crops(video))[:last]
-        with without_chatter():
-            joint = joint_of(video.subject, subjects)
-            ours, theirs = (run_chain(name, crops, joint, k_prime) for name in ("kernel", "opencv"))
+        joint = joint_of(video.subject, subjects)
+        ours, theirs = (run_chain(name, crops, joint, k_prime) for name in ("kernel", "opencv"))
         compare(f"video {number}, {video.label}", ours, theirs)
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import io
 import itertools
 import re
-import subprocess
-import sys
 
 import pytest
 
-from Utils.settings import PROJECT
 from Utils.work import progress as module
 from Utils.work.progress import progress
 
@@ -57,33 +54,3 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     monkeypatch.setattr(module, "SHOWN_AFTER", 0)
     list(progress(range(5), total=5, title="scores", unit="frame"))
     assert "\r" in screen.getvalue() and "scores: 100%" in screen.getvalue() and "5/5" in screen.getvalue()
-
-
-def test_progress_is_seen_while_what_libraries_log_is_held_back():
-    """A process that is killed in the middle has shown its progress, and nothing of what was held back."""
-    code = """
-import os, signal, sys
-from Utils.networks.backend import without_chatter
-from Utils.work import progress
-progress.SHOWN_AFTER = 0
-with without_chatter():
-    os.write(2, b"held back")
-    print("also held back", file=sys.stderr)
-    list(progress.progress(range(2), total=2, title="scores", unit="frame"))
-    os.kill(os.getpid(), signal.SIGTERM)
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
-    assert done.stderr == "  scores:  50% | 1 of 2 frames | 0 s\n  scores: 100% | 2 of 2 frames | 0 s\n"
-
-
-def test_what_is_no_chatter_is_passed_on_at_the_end():
-    code = """
-import os, sys
-from Utils.networks.backend import without_chatter
-with without_chatter():
-    os.write(2, b"I0000 00:00:1700000000.000000 chatter\\na line\\n")
-    print("of Python", file=sys.stderr)
-print("after", file=sys.stderr)
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
-    assert done.stderr == "a line\nof Python\nafter\n"
