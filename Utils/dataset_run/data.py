@@ -86,5 +86,5 @@ def features_of(
     features, remarks = extract_features(
         videos, k, settings.flow, settings.cache_dir / dataset.name, workers, settings.fresh, method, dataset.fps
     )
-    release_workers()  # the next step may need their memory, for TensorFlow
+    release_workers()  # the next step may need their memory
     return features, remarks

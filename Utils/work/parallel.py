@@ -149,7 +149,7 @@ def _in_processes(function: Callable, units: Numbered, count: int) -> Iterator[t
 def _measured(function: Callable, number: int, unit, folder: Path) -> tuple[int, object, int]:
     """Run one unit in this worker process: its number, its result, and the process's peak memory in bytes."""
     os.chdir(folder)  # paths in units can be relative, and a process of an earlier call may be in another folder
-    # If psutil is installed, loky replaces workers whose memory grows, and that is every one that loads TensorFlow
+    # If psutil is installed, loky replaces workers whose memory grows, as it does in every training
     process_executor._USE_PSUTIL = False
     return number, function(unit), peak_memory()
 
