@@ -16,7 +16,7 @@ import numpy as np
 from Utils.faces.rectangles import Rectangle
 from Utils.own_video.face_tracks import runs_of
 from Utils.own_video.labels import place_labels
-from Utils.report.figures import emotion_colours
+from Utils.report.colours import emotion_colours
 
 SPAN = 6.0  # seconds of score that a strip shows, with the present moment in the middle
 MOMENT = 28  # pixels; height of the line with frame and time

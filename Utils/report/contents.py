@@ -15,7 +15,7 @@ import pandas as pd
 
 from Utils.evaluation.tables import Interval, VideoIntervals, group_by_video
 from Utils.records import MICRO
-from Utils.report.figures import GREY, finite
+from Utils.report.colours import GREY, finite
 
 CSV_COLUMNS = (
     "subject", "video", "face", "kind", "onset", "apex", "offset", "onset_s", "apex_s", "offset_s", "score", "emotion",

@@ -27,6 +27,7 @@ from matplotlib.ticker import MaxNLocator
 from Utils.evaluation.metrics import IOU_THRESHOLD
 from Utils.evaluation.tables import Interval, group_by_video
 from Utils.records import OTHERS
+from Utils.report.colours import GREY, emotion_colours, finite
 from Utils.work.cache import atomic_file
 
 DPI = 110  # pixels of an inch
@@ -55,10 +56,7 @@ SCORE_TICKS, TIME_TICKS = 7, 14  # most ticks of an axis
 ROOM = 0.08  # share of the range of scores that is left free above and below
 ROOM_IF_EQUAL = 0.1  # the same if all scores are equal: share of their value, or this number if they are 0
 
-# Colours of Okabe and Ito, which colour-blind readers can distinguish. Yellow is left out: it is too faint on white.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 HATCH = "//////"
-GREY = "#8C8C8C"  # for "others", for an emotion that is not a class, and for none
 INK, RAW = "#222222", "#B4BCC4"
 ROUND_STEPS = (1, 2, 2.5, 5, 10)  # possible distances of ticks, times a power of ten
 FONT = "DejaVu Sans"  # it comes with matplotlib
@@ -377,19 +375,6 @@ def _panel(figure: Figure, top: float, height: float) -> Axes:
     """New axes between the side margins, `height` inches high and `top` inches below the figure's upper edge."""
     total = figure.get_figheight()
     return figure.add_axes((LEFT / WIDTH, 1 - (top + height) / total, 1 - (LEFT + RIGHT) / WIDTH, height / total))
-
-
-def emotion_colours(classes: Sequence[str]) -> dict[str, str]:
-    """Class -> its colour, "#rrggbb". Colours go by position, but "others" is always grey and takes no position."""
-    named = [name for name in classes if name != OTHERS]
-    colours = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(named)}
-    return colours | ({OTHERS: GREY} if OTHERS in classes else {})
-
-
-def finite(values: Sequence[float]) -> np.ndarray:
-    """The values as float64. Infinite ones become NaN, which is a gap in a curve."""
-    values = np.asarray(values, np.float64)
-    return np.where(np.isfinite(values), values, np.nan)
 
 
 def printable(text: str, length: int) -> str:

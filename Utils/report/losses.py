@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from Utils.report.figures import GREY, PALETTE, RAW, finite, new_figure
+from Utils.report.colours import GREY, PALETTE, finite
+from Utils.report.figures import RAW, new_figure
 
 LOSS_PANELS = (
     ("spot_loss", "spotting: loss", "MSE + L2 penalty"),

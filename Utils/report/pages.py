@@ -27,8 +27,8 @@ from Utils.evaluation.eaf import UNNAMED
 from Utils.evaluation.metrics import IOU_THRESHOLD
 from Utils.evaluation.result import Evaluation
 from Utils.records import OTHERS
+from Utils.report.colours import GREY, emotion_colours
 from Utils.report.contents import CSV_COLUMNS, Curve, CurveContents, curve_contents
-from Utils.report.figures import GREY, emotion_colours
 from Utils.report.results import (
     SUBJECT_COLUMNS,
     all_notes,

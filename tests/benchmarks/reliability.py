@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from Utils.datasets.table import SYNTH
-from Utils.report.figures import GREY, PALETTE, new_figure
+from Utils.report.colours import GREY, PALETTE
+from Utils.report.figures import new_figure
 from Utils.settings import PROJECT
 from Utils.synth_run.__main__ import SEED
 from Utils.synth_run.clips import clip_numbers

@@ -25,7 +25,8 @@ import numpy as np
 import main as command_line
 from tests.benchmarks.__main__ import machine
 from tests.support.video_clips import write_video
-from Utils.report.figures import PALETTE, new_figure
+from Utils.report.colours import PALETTE
+from Utils.report.figures import new_figure
 from Utils.synthetic.clips import ClipSettings, render_clip
 from Utils.work.cache import SCRATCH
 

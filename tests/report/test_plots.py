@@ -39,7 +39,8 @@ from tests.support.figures import (
     video_figure,
 )
 from tests.support.paths import PROJECT
-from Utils.report.figures import DPI, LEFT, MAX_LANES, RIGHT, WIDTH, draw_video, finite, printable
+from Utils.report.colours import finite
+from Utils.report.figures import DPI, LEFT, MAX_LANES, RIGHT, WIDTH, draw_video, printable
 from Utils.report.losses import plot_losses
 from Utils.report.tensorboard_logs import EVENT_FILE, write_tensorboard
 
