@@ -13,6 +13,7 @@ leaves, Dask gives its unit to another one.
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import logging
 import os
@@ -78,8 +79,10 @@ def connected(address: str, shared: Sequence[Path]) -> Iterator[Cluster]:
 def _new_client(kind: type, address: str):
     """A `distributed.Client`. It is tried a second time if the machine was too busy to start the client's thread.
 
-    Dask waits 10 seconds for that thread and then ends with an AssertionError.
+    Dask waits 10 seconds for that thread and then ends with an AssertionError. Clients that nobody uses any more are
+    removed first. If Python removed one while the new client starts, both would wait for the same lock for ever.
     """
+    gc.collect()
     try:
         return kind(address, timeout=CONNECT_WITHIN)
     except AssertionError:
