@@ -1,0 +1,14 @@
+"""What the tests of SYNTH's run share."""
+
+from __future__ import annotations
+
+import pytest
+import sklearn.ensemble  # noqa: F401  it loads the library whose threads are limited
+from threadpoolctl import threadpool_limits
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _trees_are_fitted_by_one_thread():
+    """On a busy machine, several threads wait for each other without resting: it took 30 times the work."""
+    with threadpool_limits(limits=1):
+        yield
