@@ -6,6 +6,8 @@ import errno
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +45,7 @@ from tests.support.bad_input_verifiers import VERIFIERS
 from tests.support.bad_input_videos import VIDEO_FLAGS, VIDEOS
 from tests.support.command_line import command_line as in_own_process
 from tests.support.forks import start_main
+from tests.support.paths import PROJECT
 from tests.support.quicker import tables_only, without_kernel
 from tests.support.video_clips import numbered, write_video
 from Utils.settings import Settings
@@ -195,13 +198,17 @@ def signalled(sent: signal.Signals, began: Callable[[], object], root: Path, fla
     with tempfile.TemporaryDirectory() as folder:
         errors = Path(folder, "errors.txt")
         run = start_main(root, flags, errors)
-        for _ in range(6000):
-            if not run.is_alive() or began():
-                break
-            time.sleep(0.01)
+        wait_for(began, run.is_alive)
         os.kill(run.pid, sent)
         run.join(60)
         return run.exitcode, errors.read_text(encoding="utf-8")
+
+
+def wait_for(began: Callable[[], object], is_alive: Callable[[], bool]) -> None:
+    for _ in range(6000):
+        if not is_alive() or began():
+            return
+        time.sleep(0.01)
 
 
 @posix
@@ -223,6 +230,31 @@ def test_signals_leave_whole_files_and_the_next_run_cleans_up(sent, code, workpl
     assert command_line(("--dataset_name", "CASME_sq", *RUN)) == 0, capsys.readouterr()
     assert len(list((crops / "1_0101a").glob("*.jpg"))) == 900
     assert Seen.of(workplace).files == before.files
+    assert not half_written(workplace)
+
+
+@posix
+def test_ctrl_c_in_a_terminal(workplace):
+    """A new Python process, as users start it; the others that get signals are forked."""
+    make_dataset(workplace)
+    add_weights(workplace)
+    shutil.rmtree(workplace / "data/CASME_sq/rawpic/s1/1_0101a")
+    add_video(workplace / "data/CASME_sq/rawpic/s1/1_0101a", n=900)
+    run = subprocess.Popen(
+        [sys.executable, str(PROJECT / "main.py"), *flags_for()],
+        cwd=workplace,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that starts the tests in the background has their processes ignore Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    crops = workplace / "data/CASME_sq/rawpic_crop/s1"
+    wait_for(lambda: list(crops.glob(".*.part/*")), lambda: run.poll() is None)
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130, err
+    assert lines_of(err) == ["main.py: interrupted; give the same command again to continue"]
     assert not half_written(workplace)
 
 
