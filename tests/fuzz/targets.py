@@ -5,10 +5,12 @@ A target takes bytes. It may raise InputError and nothing else; what it gives ba
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
 import math
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -34,9 +36,11 @@ LONGEST_NAME = 255  # bytes, of a file
 
 @cache
 def scratch() -> Path:
-    """A folder for the files of this process, in memory if the system has such a folder."""
+    """A folder for the files of this process, in memory if the system has such a folder. It is removed at the end."""
     memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="mean-fuzz-", dir=memory if os.access(memory, os.W_OK) else None))
+    folder = Path(tempfile.mkdtemp(prefix="mean-fuzz-", dir=memory if os.access(memory, os.W_OK) else None))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def evaluate_csv(data: bytes) -> None:
