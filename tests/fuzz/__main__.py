@@ -43,7 +43,8 @@ def targets() -> dict:
         import openpyxl  # noqa: F401
         import xlrd  # noqa: F401
 
-        from tests.fuzz.targets import TARGETS
+        from tests.fuzz.targets import TARGETS, scratch
+    scratch()  # before processes are forked: this one removes it, and they end without doing anything more
     return TARGETS
 
 
