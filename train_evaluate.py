@@ -6,7 +6,6 @@ streams.
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
@@ -34,7 +33,6 @@ from Utils.records import MICRO, Fold, Length, frames_of
 from Utils.settings import Settings
 from Utils.work.arrays import is_array, write_array
 from Utils.work.cache import atomic_folder, file_hash, key_of, read_json, write_json
-from Utils.work.machine import keras_backend
 from Utils.work.parallel import Workers, run_units
 
 FOLD_VERSION = 4  # part of a fold's key: raise it when training or prediction changes
@@ -99,6 +97,8 @@ class FoldMethod:
         FoldJob -> Networks, which are new. None if there is nothing to train; then there are no weights either.
     prepare : callable or None
         Called once with whether networks are trained, before any fold is computed.
+    by_engine : bool
+        Whether its networks are computed by Utils/engine, whose version is then part of a fold's key.
     """
 
     name: str
@@ -107,6 +107,7 @@ class FoldMethod:
     load: Callable[[FoldJob], Networks]
     train: Callable[[FoldJob], Networks] | None = None
     prepare: Callable[[bool], object] | None = None
+    by_engine: bool = False
 
 
 @dataclass(frozen=True)
@@ -276,10 +277,8 @@ def _fold_key(job: FoldJob) -> str:
     parts = dict(
         version=method.version, tested=[job.features[i].key for i in job.fold.test], n_classes=job.n_classes
     )  # fmt: skip
-    if method.prepare:  # its networks are computed by Utils/engine
+    if method.by_engine:
         parts |= dict(engine=ENGINE_VERSION)
-    else:
-        parts |= dict(keras=importlib.metadata.version("keras"), backend=keras_backend())
     if method != MEAN_FOLDS:
         parts |= dict(method=method.name, kind=job.kind, protocol=job.protocol)
     if isinstance(job.k_prime, Mapping):  # which rate a video has is not in the keys of its features
@@ -414,11 +413,11 @@ def prepare_mean(training: bool) -> None:
     compile_engine(lambda text: print(f"  {text}", flush=True), training)
 
 
-MEAN_FOLDS = FoldMethod("MEAN", FOLD_VERSION, True, load_mean, train_mean, prepare_mean)
+MEAN_FOLDS = FoldMethod("MEAN", FOLD_VERSION, True, load_mean, train_mean, prepare_mean, by_engine=True)
 
 
 def loss_curves(task: str, log: dict[str, list[float]]) -> dict[str, list[float]]:
-    """Keras's curves with the task in their names: "loss" -> "spot_loss", "val_loss" -> "val_spot_loss"."""
+    """The curves of a training with the task in their names: "loss" -> "spot_loss", "val_loss" -> "val_spot_loss"."""
     curves = {}
     for name, values in log.items():
         validation = "val_" if name.startswith("val_") else ""

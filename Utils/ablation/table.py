@@ -81,7 +81,7 @@ def _cannot_load(job: FoldJob) -> Networks:
 def _trained(name: str, streams: Sequence[str] = CHANNELS, from_scratch: bool = False) -> Variant:
     """A variant whose networks are trained in another way."""
     train = partial(train_variant, streams=tuple(streams), from_scratch=from_scratch)
-    folds = FoldMethod(f"MEAN, {name}", VERSION, True, _cannot_load, train, MEAN_FOLDS.prepare)
+    folds = FoldMethod(f"MEAN, {name}", VERSION, True, _cannot_load, train, MEAN_FOLDS.prepare, by_engine=True)
     return Variant(name, _mean_with(folds=folds), trained=True)
 
 

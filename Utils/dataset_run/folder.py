@@ -106,7 +106,7 @@ def write_run(
         report shows the metrics of both protocols, side by side.
     remarks : sequence of str
     workers : Workers or int
-        They draw the figures.
+        They draw the figures, and make the report's clips.
     more : callable, optional
         Writes more files into the folder, which it is given.
 

@@ -6,6 +6,7 @@ refused before it is read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 from Utils.errors import InputError, reason_of
 from Utils.networks.weights import PUBLISHED_ENDING
 
+MOST_ARRAYS = 10  # of a layer that are looked at; layers have at most 4
 MAX_BYTES = 16 * 2**20  # of all arrays in a file; MEAN's published files have 0.1 MB, SOFTNet's 1.3 MB
 
 Layers = Mapping[str, Sequence[np.ndarray]]
@@ -34,8 +36,8 @@ class Layout:
     names : mapping
         In the files of this program, which are those that Keras writes: kind -> our names.
     published : mapping
-        The same for the authors' files. A network that lacks a layer leaves its name out. Layers of other kinds have
-        our names there.
+        The same for the authors' files. Names of layers that the network does not have are skipped. Layers of other
+        kinds have our names there.
     """
 
     names: Names
@@ -83,29 +85,30 @@ def read_layers(
     try:
         with checked_file(path) as file:
             if path.suffix == PUBLISHED_ENDING:
-                arrays = _by_our_names(_published_layers(file), expected, layout.published)
+                there = _by_our_names(_published_layers(file), expected, layout.published)
             else:
                 groups = layout.groups(expected)
-                arrays = {layer: _arrays(file[f"layers/{group}/vars"]) for layer, group in groups.items()}
+                there = {layer: _variables(file[f"layers/{group}/vars"]) for layer, group in groups.items()}
+            for layer, needed in expected.items():  # first: a file can name an array any number of times
+                found = [dataset.shape for dataset in there.get(layer, [])[:MOST_ARRAYS]]
+                if found != needed:
+                    raise InputError(
+                        f"{path}: does not fit the {network}: layer {layer} needs weights of shapes {needed}, the file "
+                        f"has {found or 'none'}; get the file again, or train with --train"
+                    )
+            with np.errstate(over="ignore"):  # what becomes infinite is refused
+                arrays = {layer: [np.asarray(d[()], np.float32) for d in there[layer]] for layer in expected}
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise InputError(
             f"{path}: does not fit the {network} ({reason_of(error)}); get the file again, or train with --train"
         ) from None
-    for layer, needed in expected.items():
-        found = [array.shape for array in arrays.get(layer, [])]
-        if found != needed:
-            raise InputError(
-                f"{path}: does not fit the {network}: layer {layer} needs weights of shapes {needed}, the file has "
-                f"{found or 'none'}; get the file again, or train with --train"
-            )
-    if not all(np.isfinite(array).all() for layer in expected for array in arrays[layer]):
+    if not all(np.isfinite(array).all() for of_layer in arrays.values() for array in of_layer):
         raise InputError(f"{path}: has values that are too large for float32; get the file again")
-    return {layer: arrays[layer] for layer in expected}
+    return arrays
 
 
-def _arrays(variables: h5py.Group) -> list[np.ndarray]:
-    with np.errstate(over="ignore"):  # what becomes infinite is refused
-        return [np.asarray(variables[str(i)][()], np.float32) for i in range(len(variables))]
+def _variables(variables: h5py.Group) -> list[h5py.Dataset]:
+    return [variables[str(i)] for i in range(len(variables))]
 
 
 @contextmanager
@@ -142,9 +145,13 @@ def _require_plain(file: h5py.File, path: Path) -> None:
             elsewhere = isinstance(item, h5py.Dataset) and (item.is_virtual or bool(item.external))
         if elsewhere:
             raise InputError(f"{path}: {name} lies elsewhere or in another file; get weights from a source you trust")
-        n_bytes += item.nbytes if isinstance(item, h5py.Dataset) else 0
+        if isinstance(item, h5py.Dataset):
+            chunk = math.prod(item.chunks or ()) * item.dtype.itemsize  # it is unpacked whole, however little is read
+            n_bytes += max(item.nbytes, chunk)
         if n_bytes > MAX_BYTES:
-            raise InputError(f"{path}: {name} is larger than any weights of MEAN; get weights from a source you trust")
+            raise InputError(
+                f"{path}: {name} is larger than any weights of this program; get weights from a source you trust"
+            )
 
     check("/", file)
     file.visititems(check)
@@ -160,13 +167,13 @@ def _require_finite(file: h5py.File, path: Path) -> None:
     file.visititems(check)
 
 
-def _published_layers(file: h5py.File) -> list[tuple[str, list[np.ndarray]]]:
-    """(name, arrays) of the layers with weights, in the order of the file. The arrays are float32."""
+def _published_layers(file: h5py.File) -> list[tuple[str, list[h5py.Dataset]]]:
+    """(name, arrays) of the layers with weights, in the order of the file."""
     root = file.get("model_weights", file)  # a file of a whole model has the layers in this group
     layers = []
     for name in root.attrs["layer_names"]:
         group = root[_text(name)]
-        arrays = [np.asarray(group[_text(w)], np.float32) for w in group.attrs["weight_names"]]
+        arrays = [group[_text(w)] for w in group.attrs["weight_names"]]
         if arrays:
             layers.append((_text(name), arrays))
     return layers
@@ -178,8 +185,8 @@ def _text(name) -> str:
 
 
 def _by_our_names(
-    layers: list[tuple[str, list[np.ndarray]]], here: Collection[str], published_names: Names
-) -> dict[str, list[np.ndarray]]:
+    layers: list[tuple[str, list[h5py.Dataset]]], here: Collection[str], published_names: Names
+) -> dict[str, list[h5py.Dataset]]:
     names = {kind: [name for name in ours if name in here] for kind, ours in published_names.items()}
     values = {}
     for name, arrays in layers:

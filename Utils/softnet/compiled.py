@@ -1,8 +1,9 @@
 """SOFTNet's network in compiled code: the same mathematics as plain Keras layers, without TensorFlow.
 
 Both poolings, of 3x3 and then of 2x2, are one of 6x6: the largest of the largest. So of each filter, 7x7 activations
-go on, and only they have a gradient. Samples, filters and taps are summed in one fixed order, in single precision and
-without fused products, so the same samples give the same bytes on every processor, in one process or several.
+are used further, and only they have a gradient. Samples, filters and taps are summed in one fixed order, in single
+precision and without fused products, so the same samples give the same bytes on every processor, in one process or
+several.
 
     images   sample, y, x, channel      42 x 42 x 3, in [0, 1]
     pooled   sample, (y, x, filter)     7 x 7 x 16, as Keras flattens them; filters of u, v and eps in this order
@@ -13,14 +14,16 @@ without fused products, so the same samples give the same bytes on every process
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numba import njit
 from numba.core import event
 
+from Utils.engine import architecture
 from Utils.engine.architecture import FEATURE_SIDE as SIDE
 from Utils.engine.architecture import KERNEL
-from Utils.work.compiling import SETTINGS, Announcement, cached
+from Utils.work.compiling import SETTINGS, Announcement, cached, checksum_of_files
 
 STREAMS = {"u": 3, "v": 5, "strain": 8}  # inputs -> filters of their convolution
 STREAM_POOL, POOL = 3, 2  # side and stride of the pooling of each stream, and of all streams together
@@ -35,7 +38,7 @@ CELL = STREAM_POOL * POOL  # side of the 6x6 pixels of which the largest activat
 CELLS = SIDE // CELL
 FLAT = CELLS * CELLS * FILTERS
 SUMMED = FLAT // CELLS  # inputs of the hidden layer that are summed before the next ones
-PARTS = 16  # sums over hidden units are taken in so many parts: those with the same remainder
+PARTS = 16  # in which sums over hidden units are taken: unit j belongs to part j % 16
 PREDICTED_AT_ONCE = 64  # samples
 COMPILING = "compiling SOFTNet's network for this processor (once, about 5 s)..."
 
@@ -61,8 +64,8 @@ def take(image, padded):
 def pool_streams(padded, kernel, bias, activations, pooled, places):
     """Convolution, ReLU and both poolings of one sample.
 
-    `activations` (42 x 46) is room for those of one filter, before ReLU. Their rows are as wide as those of the image,
-    so that one loop goes over all; the last four columns are not used.
+    `activations` (42 x 46) is overwritten with those of one filter, before ReLU. Their rows are as wide as those of the
+    image, so that one loop goes over all; the last four columns are not used.
     """
     for f in range(FILTERS):
         plane = padded[CHANNEL_OF[f]]
@@ -98,7 +101,7 @@ def pool_streams(padded, kernel, bias, activations, pooled, places):
 
 @compiled
 def sum_of_products(one, other, part):
-    """Of two arrays (400,). `part` (16,) is room."""
+    """Of two arrays (400,). `part` (16,) is overwritten."""
     part[:] = f32(0)
     for start in range(0, HIDDEN, PARTS):
         for i in range(PARTS):
@@ -111,7 +114,7 @@ def sum_of_products(one, other, part):
 
 @compiled
 def hidden_units(pooled, hidden, hidden_bias, sums, units):
-    """The hidden layer of some samples: `units` (samples, 400) are written. `sums` (as many or more, 400) is room.
+    """The hidden layer of some samples: `units` (samples, 400) are written, `sums` (as many, 400) is overwritten.
 
     The inputs are summed in parts, which loses less precision than one long sum.
     """
@@ -134,8 +137,8 @@ def hidden_units(pooled, hidden, hidden_bias, sums, units):
                 units[s, j] = f32(0)
 
 
-@cached
-def outputs(images, kernel, bias, hidden, hidden_bias, output, output_bias):
+@compiled
+def score_all(images, kernel, bias, hidden, hidden_bias, output, output_bias):
     """The scores of images, (n,) float32. The other arguments are those of `SoftNet`."""
     scores = np.empty(len(images), np.float32)
     padded = np.zeros((3, PLANE), np.float32)
@@ -148,18 +151,19 @@ def outputs(images, kernel, bias, hidden, hidden_bias, output, output_bias):
         for s in range(count):
             take(images[start + s], padded)
             pool_streams(padded, kernel, bias, activations, pooled[s], places)
-        hidden_units(pooled, hidden, hidden_bias, sums, units[:count])
+        hidden_units(pooled, hidden, hidden_bias, sums[:count], units[:count])
         for s in range(count):
             scores[start + s] = sum_of_products(units[s], output, part) + output_bias[0]
     return scores
 
 
-@cached
-def learn(images, targets, order, batch_size, rate, kernel, bias, hidden, hidden_bias, output, output_bias):
+@compiled
+def learn_epoch(images, targets, order, batch_size, rate, kernel, bias, hidden, hidden_bias, output, output_bias):
     """One epoch of gradient descent. The weights, which are those of `SoftNet`, are changed.
 
     Returns the sums of the squared and of the absolute errors, each sample with the weights before its step.
     """
+    batch_size = min(batch_size, len(order))
     squares, distances = 0.0, 0.0
     padded = np.zeros((3, PLANE), np.float32)
     activations, part = np.empty(SIDE * WIDE, np.float32), np.empty(PARTS, np.float32)
@@ -175,7 +179,7 @@ def learn(images, targets, order, batch_size, rate, kernel, bias, hidden, hidden
         for s in range(count):
             take(images[batch[s]], padded)
             pool_streams(padded, kernel, bias, activations, pooled[s], places[s])
-        hidden_units(pooled, hidden, hidden_bias, back, units[:count])
+        hidden_units(pooled, hidden, hidden_bias, back[:count], units[:count])
         of_output[:] = f32(0)
         of_hidden_bias[:] = f32(0)
         of_output_bias = f32(0)
@@ -221,6 +225,40 @@ def learn(images, targets, order, batch_size, rate, kernel, bias, hidden, hidden
     return squares, distances
 
 
+def make(checksum):
+    """The functions that are called from outside, with a cache on disk.
+
+    They use `checksum`, so Numba makes it part of the keys under which they are cached.
+    """
+
+    @cached
+    def outputs(images, kernel, bias, hidden, hidden_bias, output, output_bias):
+        return score_all(images, kernel, bias, hidden, hidden_bias, output, output_bias), checksum
+
+    @cached
+    def learn(images, targets, order, batch_size, rate, kernel, bias, hidden, hidden_bias, output, output_bias):
+        sums = learn_epoch(
+            images, targets, order, batch_size, rate, kernel, bias, hidden, hidden_bias, output, output_bias
+        )
+        return sums, checksum
+
+    return outputs, learn
+
+
+SOURCES = (Path(__file__), Path(architecture.__file__))
+outputs, learn = make(checksum_of_files(SOURCES))
+
+
+def read_only(images: np.ndarray) -> np.ndarray:
+    """The same images as float32 without gaps, which may not be written to.
+
+    For Numba that is another type, so all images are of this one: features that are kept are read-only.
+    """
+    images = np.ascontiguousarray(images, np.float32).view()
+    images.flags.writeable = False
+    return images
+
+
 def compile_network(say: Callable[[str], object], training: bool = True) -> None:
     """Load the compiled functions from Numba's cache on disk, or compile them and report that in one line.
 
@@ -229,7 +267,7 @@ def compile_network(say: Callable[[str], object], training: bool = True) -> None
     """
     shapes = (FILTERS, TAPS), (FILTERS,), (FLAT, HIDDEN), (HIDDEN,), (HIDDEN,), (1,)
     weights = [np.zeros(shape, np.float32) for shape in shapes]
-    blank = np.zeros((1, SIDE, SIDE, 3), np.float32)
+    blank = read_only(np.zeros((1, SIDE, SIDE, 3), np.float32))
     with event.install_listener("numba:compile", Announcement(say, COMPILING, (learn, outputs))):
         outputs(blank, *weights)
         if training:

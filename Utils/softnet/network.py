@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from Utils.networks.files import Layout, read_layers, write_layers
-from Utils.softnet.compiled import FLAT, HIDDEN, KERNEL, STREAMS, TAPS, learn, outputs
+from Utils.softnet.compiled import FLAT, HIDDEN, KERNEL, STREAMS, TAPS, learn, outputs, read_only
 
 CONVOLUTIONS = [f"{name}_conv" for name in STREAMS]
 SHAPES: dict[str, list[tuple[int, ...]]] = {
@@ -52,7 +52,7 @@ class SoftNet:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """The scores (n, 1) float32 of features, (n, 42, 42, 3) float32 in [0, 1]."""
-        return outputs(np.ascontiguousarray(features, np.float32), *self.arrays)[:, np.newaxis]
+        return outputs(read_only(features), *self.arrays)[0][:, np.newaxis]
 
     def layers(self) -> dict[str, list[np.ndarray]]:
         """Name of a layer -> kernel and bias, of the shapes `SHAPES`."""
@@ -114,7 +114,7 @@ def train(
     images : ndarray, (n, 42, 42, 3), float32, in [0, 1]
     targets : ndarray, (n,), float32
         Scores.
-    order : ndarray of int64, (m,)
+    order : ndarray of int64, (m,), m >= 1
         The samples, in the order in which they are taken in every epoch.
     validation : (images, targets), optional
         Evaluated after every epoch. This only adds curves ("val_loss" and so on).
@@ -126,9 +126,10 @@ def train(
     dict of str to list of float
         "loss" and "mae", the mean over the samples of each epoch, and the same with "val_" before them.
     """
+    images = read_only(images)
     history: dict[str, list[float]] = {"loss": [], "mae": []}
     for _ in range(epochs):
-        sums = learn(images, targets, order, batch_size, np.float32(learning_rate), *network.arrays)
+        sums, _ = learn(images, targets, order, batch_size, np.float32(learning_rate), *network.arrays)
         for name, total in zip(("loss", "mae"), sums, strict=True):
             history[name].append(total / len(order))
         if validation is not None:

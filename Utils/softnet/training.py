@@ -81,7 +81,7 @@ class AugmentedFrames:
         self.order = rng.permutation(len(self.labels))
 
     def images(self) -> np.ndarray:
-        """The samples, (n, 42, 42, 3) float32: those of `frames`, then the others."""
+        """The samples, (n, 42, 42, 3) float32: those of `frames`, then the others, with new noise in each call."""
         n = len(self._frames.labels)
         images = self._frames.images(more=len(self.labels) - n)
         for channel in range(images.shape[-1]):

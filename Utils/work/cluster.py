@@ -33,7 +33,7 @@ from pathlib import Path
 from Utils.errors import InputError
 from Utils.settings import PROJECT
 from Utils.work.cache import scratch_prefix
-from Utils.work.machine import keras_backend, peak_memory, versions
+from Utils.work.machine import peak_memory, versions
 
 CONNECT_WITHIN = 10  # seconds until the scheduler must answer
 WORKER_WITHIN = 10  # seconds after that until a worker must be connected
@@ -215,8 +215,8 @@ def _function_of_workers() -> Callable[..., bytes | str]:
 
     It is defined inside another function. So it is sent as code, and not as a name in a module that workers may not
     have. It runs units in a second process beside the Dask worker's. There is one such process for each thread of the
-    worker, and it is kept for all units of a run. Units cannot run in Dask's own process: a thread there draws from
-    Python's random numbers. Keras makes its seeds from these, so its seeds would not be the same each time.
+    worker, and it is kept for all units of a run. Units do not run in Dask's own process: threads there draw from
+    Python's random numbers, and a unit may end its process.
     """
 
     def start_process(project: str) -> subprocess.Popen:
@@ -312,12 +312,12 @@ def answer_payload(payload: bytes) -> dict:
 
 @functools.cache
 def conditions() -> dict[str, str | None]:
-    """What the result of a unit depends on in addition to the unit: versions, Keras's backend and the sources.
+    """What the result of a unit depends on in addition to the unit: versions and the sources.
 
     It is computed once in each process, so that it stays that of the code that was loaded.
     """
     packages = {name: version for name, version in versions().items() if name != "python"}
-    found = {"Python": ".".join(platform.python_version_tuple()[:2]), "Keras backend": keras_backend()} | packages
+    found = {"Python": ".".join(platform.python_version_tuple()[:2])} | packages
     sources = hashlib.sha256()
     for path in sorted([*PROJECT.glob("*.py"), *PROJECT.glob("Utils/**/*.py")]):
         sources.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes())

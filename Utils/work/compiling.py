@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from numba import njit
@@ -21,8 +21,13 @@ def checksum_of_sources(folder: Path) -> int:
 
     Numba itself looks at the time stamp of one file. It would not notice a change in a function of another file.
     """
+    return checksum_of_files([*sorted(folder.glob("*.py")), Path(lanes.__file__)])
+
+
+def checksum_of_files(files: Iterable[Path]) -> int:
+    """The same of some files."""
     digest = hashlib.sha256()
-    for path in [*sorted(folder.glob("*.py")), Path(__file__), Path(lanes.__file__)]:
+    for path in [*files, Path(__file__)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return int.from_bytes(digest.digest()[:8], "big") >> 1
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 from Utils.settings import PROJECT
@@ -57,21 +55,6 @@ def version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def keras_backend() -> str:
-    """The library with which Keras computes, and its version, such as "tensorflow 2.20.0". The library is not loaded.
-
-    It is found as Keras finds it: by the environment variable KERAS_BACKEND, else by `keras.json`, else TensorFlow.
-    """
-    name = os.environ.get("KERAS_BACKEND")
-    if not name:
-        home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-        with suppress(OSError, ValueError, AttributeError):  # most machines have no such file
-            name = json.loads(Path(home, "keras.json").read_text(encoding="utf-8")).get("backend")
-    name = name or "tensorflow"
-    number = version(name)
-    return f"{name} {number}" if number else name  # without a number the package has another name: tensorflow-cpu
 
 
 def git_revision() -> str | None:

@@ -70,6 +70,7 @@ def undisturbed(video, quick, tmp_path_factory) -> tuple[list[faults.Request], d
         assert command(*flags_for(video, out)).code == 0
     found = whole(out)
     assert found["expressions.csv"].count(b"\n") > 2
+    assert len(faults.places(requests)) > 50
     return requests, found, kept_in(out)
 
 

@@ -354,7 +354,6 @@ CHANGES = {
     "seed": (("--seed", "2"), nothing_changed, FOLDS),
     "epochs of spotting": (("--epochs_spot", "3"), nothing_changed, FOLDS),
     "validation": (("--validate", "True"), nothing_changed, FOLDS),
-    "Keras backend": ((), attribute(train_evaluate, "keras_backend", lambda: "jax 0.9"), set()),  # MEAN does not use it
     "engine": ((), attribute(train_evaluate, "ENGINE_VERSION", "other"), FOLDS),
     "numpy": ((), attribute(np, "__version__", "9.9.9"), FOLDS),
     "k": ((), other_k, units("spotting") | FOLDS),

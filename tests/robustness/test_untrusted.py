@@ -167,7 +167,7 @@ def test_a_malicious_array_in_the_cache_is_not_run(which, run, tmp_path):
 
 
 @pytest.mark.parametrize("load", [softnet.read_network, lambda path: read_network(path, {"spot": 1})])
-@pytest.mark.parametrize("kind", ["external", "virtual", "external link", "soft link", "enormous"])
+@pytest.mark.parametrize("kind", ["external", "virtual", "external link", "soft link", "enormous", "one chunk"])
 def test_weights_that_name_other_files_or_no_end_are_refused_before_they_are_read(kind, load, tmp_path):
     """It is refused whatever network it is for."""
     path = tmp_path / "s1.weights.h5"
@@ -184,10 +184,33 @@ def test_weights_that_name_other_files_or_no_end_are_refused_before_they_are_rea
         elif kind == "soft link":
             group["a"] = h5py.SoftLink("/layers")
         else:
-            group.create_dataset("a", (MAX_BYTES + 1,), "u1", chunks=(1 << 20,))
+            size = MAX_BYTES + 1 if kind == "enormous" else 1  # the chunk is unpacked whole
+            chunk = 1 << 20 if kind == "enormous" else 2 * MAX_BYTES
+            group.create_dataset("a", (size,), "u1", chunks=(chunk,), maxshape=(None,), compression="gzip")
     assert path.stat().st_size < 100_000
     with pytest.raises(InputError, match=r"s1\.weights\.h5: layers(/a)? (lies elsewhere|is larger)"):
         load(path)
+
+
+@pytest.mark.parametrize("name", ["s1.weights.h5", "s1.hdf5"])
+def test_an_array_that_a_file_names_a_thousand_times_is_read_never(name, tmp_path, monkeypatch):
+    path = tmp_path / name
+    with h5py.File(path, "w") as file:
+        array = file.create_dataset("a", (1 << 20,), "f4")
+        if path.suffix == ".hdf5":
+            file.attrs["layer_names"] = ["spot"]
+            file.create_group("spot").attrs["weight_names"] = ["/a"] * 1000
+        else:
+            for group in ("dense", "phased_conv2d", "phased_conv2d_1", "phased_conv2d_2"):
+                for i in range(1000):
+                    file[f"layers/{group}/vars/{i}"] = array
+    read = []
+    original = h5py.Dataset.__getitem__
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda self, *at: read.append(self.name) or original(self, *at))
+    with pytest.raises(InputError) as said:
+        softnet.read_network(path)
+    assert len(read) <= 1, "only to see whether it is finite"
+    assert len(str(said.value)) < 600
 
 
 def test_keras_is_newer_than_its_advisories_about_code_in_files():

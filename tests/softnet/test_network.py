@@ -12,7 +12,7 @@ import pytest
 from tests.support.late import LateModule
 from tests.support.paths import PROJECT
 from Utils.errors import InputError
-from Utils.softnet.compiled import compile_network
+from Utils.softnet.compiled import compile_network, learn, outputs
 from Utils.softnet.network import SHAPES, SoftNet, new_network, of_layers, read_network, train
 
 keras = LateModule("keras")
@@ -83,7 +83,9 @@ def test_scores_are_those_of_keras(n):
     np.testing.assert_array_equal(network.predict(images.astype(float)[::-1])[::-1], found)
 
 
-@pytest.mark.parametrize(("n", "epochs", "new"), [(12, 1, False), (31, 1, False), (40, 3, False), (12, 1, True)])
+@pytest.mark.parametrize(
+    ("n", "epochs", "new"), [(5, 1, False), (12, 1, False), (31, 1, False), (40, 3, False), (12, 1, True)]
+)
 def test_a_training_is_that_of_keras(n, epochs, new):
     """Weights after some steps, with a last batch that is shorter, and the curves.
 
@@ -135,6 +137,20 @@ def test_what_is_no_number_stays_none():
     assert np.isnan(curves["loss"]).all() and np.isnan(network.predict(images)).all()
 
 
+def test_no_samples_have_no_scores():
+    assert network_of(0).predict(np.empty((0, 42, 42, 3), np.float32)).shape == (0, 1)
+
+
+def test_nothing_is_compiled_a_second_time(tmp_path):
+    """A worker would do it without a word: features of a video are a read-only map of a file."""
+    np.save(tmp_path / "features.npy", samples(3)[0])
+    features = np.load(tmp_path / "features.npy", mmap_mode="r")
+    train(network_of(0), features, np.zeros(3, np.float32), np.arange(3), learning_rate=0, batch_size=2, epochs=1)
+    for images in (features, features[::2], np.zeros((2, 42, 42, 3))):
+        network_of(0).predict(images)
+    assert len(outputs.signatures) == len(learn.signatures) == 1
+
+
 def test_keras_reads_what_is_saved(tmp_path):
     network, (images, _) = network_of(9), samples(5)
     network.save_weights(tmp_path / "s1.weights.h5")
@@ -158,7 +174,7 @@ def test_a_file_that_cannot_be_used_is_named(damage, message, tmp_path):
     network_of(0).save_weights(path)
     with h5py.File(path, "r+") as file:
         damage(file)
-    with pytest.raises(InputError, match=rf"s1\.weights\.h5: .*{message}|s1\.weights\.h5: {message}"):
+    with pytest.raises(InputError, match=rf"s1\.weights\.h5: .*{message}"):
         read_network(path)
 
 

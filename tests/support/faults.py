@@ -28,6 +28,7 @@ import face_crop
 import feature_extraction
 import main
 import train_evaluate
+import Utils.dataset_run.curves
 import Utils.dataset_run.folder
 import Utils.networks.backend
 import Utils.own_video.clips
@@ -281,18 +282,14 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
         history = {name: [1.0, 0.5] for name in ("spot_loss", "recog_loss")}
         return {"held_out": job.fold.held_out, "recognised": True, "history": history}
 
-    def page(path, *_, **__):
+    def page(path, title, curves, *_, **__):
+        clips = [curve.clip("annotated", 0) for curve in curves]
         with atomic_file(path) as scratch:
-            scratch.write_text("<!doctype html>" + "report " * 100)
+            scratch.write_text(f"<!doctype html>{clips}" + "report " * 100)
 
     def picture(path, *_):
         with atomic_file(path) as scratch:
             scratch.write_bytes(bytes(100))
-
-    def pictures(folder, settings, dataset, k_prime, run, *_):
-        folder.mkdir()
-        for s in run.scores:
-            picture(folder / f"{s.video.name}.png")
 
     marks = np.random.default_rng(0).integers(30, 100, (68, 2))
     patch.setattr(face_crop, "detect_faces", lambda image: [(40, 22, 111, 93)])
@@ -303,7 +300,8 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(train_evaluate, "_compute_fold", fold)
     patch.setattr(Utils.dataset_run.folder, "git_revision", lambda: None)
     patch.setattr(Utils.dataset_run.folder, "versions", lambda: {})
-    patch.setattr(Utils.dataset_run.folder, "_draw_figures", pictures)
+    patch.setattr(Utils.dataset_run.curves, "draw_video", lambda figure: picture(figure.path))
+    patch.setattr(Utils.dataset_run.curves, "clip_of", lambda *interval: {"made": "up"})
     patch.setattr(Utils.dataset_run.folder, "plot_losses", picture)
     patch.setattr(Utils.dataset_run.folder, "write_report", page)
 

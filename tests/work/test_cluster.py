@@ -161,7 +161,7 @@ def test_a_unit_that_ends_every_process_is_given_up(dask, which, tmp_path):
         run_units(end_process, [(which, tmp_path / "mark", True)], workers, "test", "unit")
 
 
-@pytest.mark.parametrize("different", ["sources", "numpy", "Keras backend"])
+@pytest.mark.parametrize("different", ["sources", "numpy", "numba"])
 def test_workers_that_would_compute_differently_are_refused(dask, different, monkeypatch):
     here = cluster.conditions()
     monkeypatch.setattr(cluster, "conditions", lambda: here | {different: "another"})
