@@ -55,7 +55,7 @@ def remembered(flow: Callable, limit: int = KEPT_FLOWS) -> Callable:
 def looked_at_once(detector_of: Callable) -> Callable:
     """`landmarks._detector` with a detector that looks at each image only once, as it depends on nothing but the image.
 
-    An image whose rows have gaps between them is looked at each time: with those, dlib's detector depends on more.
+    An image whose rows have gaps between them is looked at each time: its bytes alone do not say how dlib reads it.
     """
     kept: dict[bytes, object] = {}
 

@@ -9,6 +9,6 @@ from threadpoolctl import threadpool_limits
 
 @pytest.fixture(scope="package", autouse=True)
 def _trees_are_fitted_by_one_thread():
-    """On a busy machine, several threads wait for each other without resting: it took 30 times the work."""
+    """On a busy machine, threads that wait for each other use the processor: it took up to 30 times the CPU time."""
     with threadpool_limits(limits=1):
         yield
