@@ -206,7 +206,7 @@ def describe(pieces: Sequence[Piece], flags: argparse.Namespace) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     flags = parse(argv)
-    from tests.benchmarks.__main__ import machine  # loads TensorFlow
+    from tests.benchmarks.__main__ import machine
 
     print(machine())
     if flags.out:

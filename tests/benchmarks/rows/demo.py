@@ -49,7 +49,7 @@ class Demo:
 
     @cached_property
     def raw(self) -> list[Video]:
-        from tests.benchmarks.opencv_versions import raw_demo_videos  # loads TensorFlow
+        from tests.benchmarks.opencv_versions import raw_demo_videos
 
         return raw_demo_videos(self.data_root)
 
