@@ -52,10 +52,14 @@ def initial_weights(
             weights[name] = [np.full(shape, i in (0, 3), np.float32) for i, shape in enumerate(shapes)]
         else:
             kernel, bias = shapes
-            positions = int(np.prod(kernel[:-2]))
-            limit = np.sqrt(6 / (positions * (kernel[-2] + kernel[-1])))
-            weights[name] = [rng.uniform(-limit, limit, kernel).astype(np.float32), np.zeros(bias, np.float32)]
+            weights[name] = [glorot(kernel, rng), np.zeros(bias, np.float32)]
     return weights
+
+
+def glorot(shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+    """A new kernel, (..., inputs, outputs) float32: uniform within +-sqrt(6 / (positions x (inputs + outputs)))."""
+    limit = np.sqrt(6 / (int(np.prod(shape[:-2])) * (shape[-2] + shape[-1])))
+    return rng.uniform(-limit, limit, shape).astype(np.float32)
 
 
 def new_heads(

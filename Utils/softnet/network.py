@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from Utils.engine import glorot
 from Utils.networks.files import Layout, read_layers, write_layers
 from Utils.softnet.compiled import FLAT, HIDDEN, KERNEL, STREAMS, TAPS, learn, outputs, read_only
 
@@ -80,14 +81,9 @@ def of_layers(layers: Mapping[str, Sequence[np.ndarray]]) -> SoftNet:
 def new_network(rng: np.random.Generator) -> SoftNet:
     """A network with new weights, as Keras's layers have them by default.
 
-    Kernels are uniform within +-sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010), biases are 0.
+    Kernels are uniform (Glorot and Bengio 2010), biases are 0.
     """
-    layers = {}
-    for name, (kernel, bias) in SHAPES.items():
-        positions = int(np.prod(kernel[:-2]))
-        limit = np.sqrt(6 / (positions * (kernel[-2] + kernel[-1])))
-        layers[name] = [rng.uniform(-limit, limit, kernel), np.zeros(bias)]
-    return of_layers(layers)
+    return of_layers({name: [glorot(kernel, rng), np.zeros(bias)] for name, (kernel, bias) in SHAPES.items()})
 
 
 def read_network(path: Path) -> SoftNet:
