@@ -120,14 +120,16 @@ def write_run(
         if more:
             more(folder)
         described = describe_run(settings, dataset, parts)
-        _write_tables(folder, settings, dataset, parts, remarks, described)
+        write_json(folder / "settings.json", described)
+        evaluations = {protocol: evaluation_of(parts, protocol, dataset) for protocol in parts[0].evaluated}
+        _write_tables(folder, settings, dataset, parts, evaluations[settings.protocol], remarks)
         with tempfile.TemporaryDirectory(dir=folder) as clips:
             for part in parts:
                 _draw_figures(
                     folder / f"figures{_ending(part, parts)}", settings, dataset, part.k_prime,
                     part.evaluated[settings.protocol], workers, Path(clips) / part.kind,
                 )  # fmt: skip
-            _write_report(folder, settings, dataset, parts, remarks, described, Path(clips))
+            _write_report(folder, settings, dataset, parts, evaluations, remarks, described, Path(clips))
         for part in parts:
             ending = _ending(part, parts)
             if part.tuning:
@@ -157,15 +159,13 @@ def _write_tables(
     settings: Settings,
     dataset: Dataset,
     parts: Sequence[RunPart],
+    evaluation: Evaluation,
     remarks: Sequence[str],
-    described: Mapping,
 ) -> None:
-    """Write settings, which `described` has, tables, metrics and remarks."""
-    evaluation = evaluation_of(parts, settings.protocol, dataset)
+    """Write tables, metrics and remarks. `evaluation` is that of the run's own protocol."""
     predictions, ground_truth = evaluation.predictions, evaluation.ground_truth
     if settings.expression == MACRO:
         predictions, ground_truth = (table.assign(kind=MACRO) for table in (predictions, ground_truth))
-    write_json(folder / "settings.json", described)
     write_table(predictions, folder / "predictions.csv")
     if dataset.annotated:
         write_table(ground_truth, folder / "ground_truth.csv")
@@ -182,12 +182,12 @@ def _write_report(
     settings: Settings,
     dataset: Dataset,
     parts: Sequence[RunPart],
+    evaluations: Mapping[str, Evaluation],
     remarks: Sequence[str],
     described: Mapping,
     clips: Path,
 ) -> None:
     """Write the report. `described` are the settings, and `clips` has a folder with the clips of each part."""
-    evaluations = {protocol: evaluation_of(parts, protocol, dataset) for protocol in parts[0].evaluated}
     write_report(
         folder / "report.html",
         _title(settings, dataset),
