@@ -193,7 +193,7 @@ def test_weights_that_name_other_files_or_no_end_are_refused_before_they_are_rea
 
 
 @pytest.mark.parametrize("name", ["s1.weights.h5", "s1.hdf5"])
-def test_an_array_that_a_file_names_a_thousand_times_is_read_never(name, tmp_path, monkeypatch):
+def test_an_array_that_a_file_names_a_thousand_times_is_not_read(name, tmp_path, monkeypatch):
     path = tmp_path / name
     with h5py.File(path, "w") as file:
         array = file.create_dataset("a", (1 << 20,), "f4")

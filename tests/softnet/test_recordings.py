@@ -204,7 +204,7 @@ def test_published_weights(golden, kind, fold):
     rng = np.random.RandomState(0)
     noise = np.concatenate([rng.rand(16, 42, 42, 1).astype("f4") for _ in range(3)], axis=-1)
     expected = np.load(folder / "predictions.npz")[f"CASME_sq__{kind}__s{fold}"]
-    np.testing.assert_allclose(network.predict(noise)[:, 0], expected, atol=2e-6)  # they are larger than scores
+    np.testing.assert_allclose(network.predict(noise)[:, 0], expected, atol=1e-6)
     about = json.loads((folder / f"long-{kind}.json").read_text())
     features, scores = (np.load(folder / f"long-{kind}-{what}.npz") for what in ("features", "scores"))
     tested = 0
